@@ -1,0 +1,670 @@
+/*
+ * workq: a work queue of keys in one POSIX shared-memory segment.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ *
+ * CAVEATS, FIRST
+ *
+ *  - A handle (workq *) belongs to the thread that opened it, like a database connection.  Another thread opens
+ *    its own.  A call from another thread is -ESTALE.
+ *  - After fork() the child's copy of a handle attaches anew by itself, at its first call, with a slot of its own.
+ *    Keys that the parent had in hand stay the parent's.
+ *  - A thread that ends without workq_close() has died as far as the queue is concerned: the keys it had in hand go
+ *    back to the queue as after a crash.
+ *  - A segment is shared among processes that trust each other (by default: those of one user).  Damaged contents
+ *    give -EUCLEAN; but whoever can write the bytes of the C library's mutexes inside the segment, or truncate the
+ *    file, can harm its users.
+ *  - The library opens one descriptor a handle (close-on-exec) and detects some deaths by a lock on it.  Do not close
+ *    descriptors that are not yours while a handle is open.
+ *  - All processes of a queue must share one C library, boot, pid namespace and time namespace (-EPROTONOSUPPORT).
+ *
+ * CONVENTIONS
+ *
+ *  - int results: >= 0 is success, a negative value is -errno.  workq_strerror() says it in words.
+ *  - Times are int64_t nanoseconds; durations start from the call.  WORKQ_FOREVER (-1) never ends, 0 does not wait.
+ *  - Options are structures whose all-zero value is the default; a null pointer stands for such a structure.
+ *  - Keys are 1 ... key_max arbitrary bytes; NUL and newline are bytes like others.
+ *  - The library starts no threads, prints nothing, never exits and installs no signal handlers (workq_run, which is
+ *    a supervisor, says there what it does).
+ *
+ * ERRORS OF EVERY CALL THAT TAKES A HANDLE
+ *
+ *  -ESTALE     the handle's slot is no longer its own: the call came from another thread, or the slot was given up
+ *              because its thread was taken for dead.  Close the handle and open another.
+ *  -EUCLEAN    the segment is damaged; nothing was changed.
+ *  -ETIMEDOUT  the queue's lock could not be had within lock_timeout_ns (by default it is waited for without limit),
+ *              or within the call's own timeout; workq_lock_owner() then names the process that holds it.
+ *  -EBADF      the handle was opened with WORKQ_RAW, and the call is not one of those that may be used on it.
+ *  In a forked child the first call attaches, and can give the errors of workq_open().
+ *
+ * IF THE CALLER DIES
+ *
+ *  Every call that changes the queue is one transaction (a batch: one a key).  A caller killed at any instruction
+ *  leaves the queue as it was before the call or as it is after it; keys in its hands go back to the queue.  Where an
+ *  entry below has nothing to add it says nothing.
+ *
+ * SOURCES
+ *
+ *  Add/Get/Done, AddAfter, AddRateLimited, Forget, NumRequeues, ShutDown, ShutDownWithDrain: k8s.io/client-go
+ *  util/workqueue.  Priorities: sigs.k8s.io/controller-runtime pkg/controller/priorityqueue.  Bury and kick:
+ *  beanstalkd.  Differences are named at each function.
+ */
+#ifndef WORKQ_H
+#define WORKQ_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define WORKQ_VERSION "0.1.0"
+
+#if defined(__GNUC__)
+#define WORKQ_API __attribute__((visibility("default")))
+#else
+#define WORKQ_API
+#endif
+
+/* A duration that never ends. */
+#define WORKQ_FOREVER INT64_C(-1)
+
+/* Limits of every segment. */
+#define WORKQ_NAME_MAX     200u            /* bytes of a queue's name */
+#define WORKQ_KEY_MAX      32768u          /* largest key_max, bytes */
+#define WORKQ_CAPACITY_MAX 67108864u       /* largest capacity, keys */
+#define WORKQ_HANDLES_MAX  4096u           /* largest number of slots */
+#define WORKQ_DURATION_MAX (INT64_MAX / 4) /* longer durations count as this one, about 73 years, in ns */
+
+/* One thread's attachment to a segment.  Opaque. */
+typedef struct workq workq;
+
+/* ---- Options ------------------------------------------------------------------------------------------------- */
+
+/* Which delays a limiter computes; those switched on are combined by their maximum. */
+enum {
+  WORKQ_LIMIT_EXPONENTIAL = 1, /* exp_initial_ns x exp_factor^failures, at most exp_max_ns */
+  WORKQ_LIMIT_FAST_SLOW = 2,   /* fast_ns for the first fast_attempts failures, then slow_ns */
+  WORKQ_LIMIT_BUCKET = 4,      /* a token bucket that the whole queue shares */
+  WORKQ_LIMIT_NONE = 8         /* no delay at all; excludes the others */
+};
+
+/*
+ * How long a failed key waits.  All zero is the default: exponential, 5 ms, doubling, at most 1 s.
+ * (client-go: ItemExponentialFailureRateLimiter, ItemFastSlowRateLimiter, BucketRateLimiter, MaxOfRateLimiter,
+ * WithMaxWaitRateLimiter.)  "failures" is the count before this failure: 0 at the first.
+ */
+typedef struct workq_limiter {
+  uint32_t kinds;         /* WORKQ_LIMIT_*, or 0 for the default */
+  uint32_t fast_attempts; /* FAST_SLOW: failures that wait fast_ns */
+  int64_t exp_initial_ns; /* EXPONENTIAL: first delay, ns, > 0 */
+  int64_t exp_max_ns;     /* EXPONENTIAL: longest delay, ns, >= exp_initial_ns */
+  double exp_factor;      /* EXPONENTIAL: growth, >= 1; 0 means 2 */
+  int64_t fast_ns;        /* FAST_SLOW: ns, >= 0 */
+  int64_t slow_ns;        /* FAST_SLOW: ns, >= 0 */
+  double bucket_rate;     /* BUCKET: tokens a second, 1e-6 ... 1e9 */
+  uint32_t bucket_burst;  /* BUCKET: tokens that may be saved up, >= 1 */
+  uint32_t reserved;      /* 0 */
+  int64_t max_wait_ns;    /* no delay is longer than this, ns; 0: no such cap */
+  double jitter;          /* adds a random part of up to jitter x delay, 0 ... 10; still capped by max_wait_ns */
+} workq_limiter;
+
+enum {
+  WORKQ_PRESET_DEFAULT = 0,    /* exponential 5 ms ... 1 s, doubling */
+  WORKQ_PRESET_CONTROLLER = 1, /* client-go's own: exponential 5 ms ... 1000 s, and a bucket of 10/s, burst 100 */
+  WORKQ_PRESET_NONE = 2        /* retry at once */
+};
+
+/*
+ * Fills *limiter with a preset.  Does not block.
+ * Returns 0; -EINVAL for an unknown preset.
+ */
+WORKQ_API int workq_limiter_preset(workq_limiter *limiter, int preset);
+
+/* What becomes of a key that has had max_retries. */
+enum {
+  WORKQ_BURY = 0, /* it is set aside until workq_kick() or workq_remove() */
+  WORKQ_DROP = 1  /* it is forgotten, unless it was added again meanwhile */
+};
+
+/* For workq_options.max_crashes. */
+#define WORKQ_NEVER (-1)
+
+/* For workq_options.flags; these concern the handle, not the segment. */
+enum {
+  WORKQ_ANY_OWNER = 1, /* open a segment that belongs to any user */
+  WORKQ_RAW = 2,       /* open for reading only, without a slot and without ever taking the lock: for a damaged or
+                          stuck segment.  Only workq_stats, workq_len, workq_iterate, workq_iterate_workers, workq_dump,
+                          workq_check, workq_get_limiter and workq_close work on such a handle; what they tell may be torn. */
+  WORKQ_NO_SPIN = 4    /* sleep at once where there is nothing to do, never spin */
+};
+
+/* Options of workq_create, workq_open and workq_open_or_create.  "create" marks what only creation uses. */
+typedef struct workq_options {
+  uint32_t capacity;        /* create: most keys at one time; 0 means 1,048,576.  Memory is taken as keys come. */
+  uint32_t key_max;         /* create: longest key, bytes; 0 means 256.  Each key takes 64 + key_max bytes, rounded up
+                               to 64, whatever its length. */
+  uint32_t handles;         /* create: most handles at one time; 0 means 128 */
+  uint32_t mode;            /* create: permission bits, whatever the umask; 0 means 0600.
+                               open: group and other write bits beyond these are refused; 0 means 0600 */
+  workq_limiter limiter;    /* create */
+  int32_t max_retries;      /* create: retries of a key before workq_retry() gives it up; 0 means no limit */
+  int32_t max_crashes;      /* create: crashes in a row that a key survives before it is buried; 0 means 5,
+                               WORKQ_NEVER means no limit */
+  uint32_t give_up;         /* create: WORKQ_BURY or WORKQ_DROP */
+  uint32_t flags;           /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
+  int64_t reap_interval_ns; /* create: how often the living look for the dead, ns; 0 means 100 ms; at least 1 ms */
+  int64_t lock_timeout_ns;  /* handle: longest wait for the queue's lock, ns; 0 means no limit */
+  int64_t (*clock)(void *); /* handle: reads a monotonic clock, ns; null means CLOCK_MONOTONIC.  For tests. */
+  void *clock_arg;          /* handle: given to clock */
+} workq_options;
+
+/* ---- Segments and handles ------------------------------------------------------------------------------------ */
+
+/*
+ * Creates the segment /workq.NAME and attaches to it.
+ *
+ * name     1 ... WORKQ_NAME_MAX bytes, no '/' and no control characters, not "." or "..".
+ * options  may be null.  *out is owned by the caller until workq_close(), and is set only on success.
+ *
+ * The segment is built without a name and published when it is whole, so nobody ever opens a half-made one.
+ * Does not block.
+ *
+ * Returns 0.
+ *  -EEXIST        the name is taken
+ *  -EINVAL        name or an option is out of its range
+ *  -ENAMETOOLONG  name is longer than WORKQ_NAME_MAX
+ *  -ENOSPC        /dev/shm is full
+ *  -EFBIG         the process's file size limit (RLIMIT_FSIZE) is below the segment's size
+ *  -ENOMEM, -EMFILE, -ENFILE, -EACCES  as mmap(2) and open(2) have them
+ *
+ * If the caller dies inside, there is no segment of this name, or a whole one.
+ */
+WORKQ_API int workq_create(const char *name, const workq_options *options, workq **out);
+
+/*
+ * Attaches to the segment /workq.NAME.
+ *
+ * Parameters as for workq_create(); the options marked "create" are not looked at.  Everything that is read from the
+ * file is checked before it is used.  Blocks as long as the queue's lock is held by another.
+ *
+ * Returns 0.
+ *  -ENOENT           no such segment
+ *  -EINVAL           name or an option is out of its range
+ *  -ENAMETOOLONG     name is longer than WORKQ_NAME_MAX
+ *  -EUCLEAN          not a segment (a directory, FIFO, symbolic link, hard link, foreign or cut-off file), or damaged
+ *  -EPROTONOSUPPORT  made by another version, C library, boot, pid namespace, time namespace or kind of machine;
+ *                    workq_describe_mismatch() says which
+ *  -EPERM            owned by another user who is not root (and no WORKQ_ANY_OWNER), or writable for more than mode
+ *  -EACCES           its permission bits forbid it
+ *  -EUSERS           all slots are taken by living handles
+ *  -ENOSPC           /dev/shm is full
+ *  -ENOMEM, -EMFILE, -ENFILE  as mmap(2) and open(2) have them
+ */
+WORKQ_API int workq_open(const char *name, const workq_options *options, workq **out);
+
+/*
+ * workq_open(), or workq_create() if there is none yet; of several callers at a time one creates, the others open.
+ * Returns 1 if it was created, 0 if it was there; errors as for both, without -ENOENT and -EEXIST.
+ */
+WORKQ_API int workq_open_or_create(const char *name, const workq_options *options, workq **out);
+
+/*
+ * Detaches and frees the handle.  Keys in its hands go back to the queue as by workq_release().  The segment stays.
+ * q may be null.  After a fork the child's copy must be closed, too, and that does not touch the parent's.
+ * Blocks as long as the queue's lock is held by another (at most lock_timeout_ns; then the handle is freed all the
+ * same, and its slot is reaped like that of a dead thread).
+ *
+ * Returns 0.
+ *  -ESTALE  called from another thread while the handle's own thread lives: nothing was done
+ */
+WORKQ_API int workq_close(workq *q);
+
+/*
+ * Removes the segment's name.  Handles stay good until they are closed; the memory is given back with the last.
+ * Does not block.
+ *
+ * Returns 0.
+ *  -ENOENT, -EINVAL, -ENAMETOOLONG, -EACCES  as for workq_open()
+ */
+WORKQ_API int workq_unlink(const char *name);
+
+/*
+ * Says in one line why workq_open(name) gives -EPROTONOSUPPORT: which field differs, its value there and here.
+ * buffer gets at most size bytes with the closing NUL.  Does not block.
+ * Returns 1 if there is a difference, 0 if there is none (buffer is then empty), errors as for workq_open().
+ */
+WORKQ_API int workq_describe_mismatch(const char *name, char *buffer, size_t size);
+
+/* ---- Adding -------------------------------------------------------------------------------------------------- */
+
+/*
+ * Asks that key be processed from now on: its pending run becomes "now", with priority 0.
+ *
+ * An unknown, idle or delayed key becomes ready, at the tail of its priority.  A ready key stays where it is.  A key
+ * that is being processed will become ready again when done.  A buried key stays buried.
+ * Never waits for room (see workq_add_wait); a worker that sleeps is woken.
+ *
+ * key, len  the key's bytes; copied.
+ *
+ * Returns 1 if the key was newly marked (or its delayed run brought forward), 0 if it was so already (coalesced).
+ *  -EINVAL     len is 0
+ *  -EMSGSIZE   len is more than key_max
+ *  -ENOSPC     the queue is full, or /dev/shm is
+ *  -ESHUTDOWN  the queue is shut down
+ */
+WORKQ_API int workq_add(workq *q, const void *key, size_t len);
+
+/*
+ * As workq_add(), but not before delay_ns from now; delay_ns <= 0 is workq_add().  A key has one pending run, at the
+ * earliest time that was asked for.  (client-go keeps delayed entries apart, and runs such a key twice.)
+ */
+WORKQ_API int workq_add_after(workq *q, const void *key, size_t len, int64_t delay_ns);
+
+/*
+ * As workq_add_after() with the limiter's delay for this key; counts a failure of the key, also where the add itself
+ * is coalesced (but not for a buried key).  Of a key that is being processed it keeps the priority.
+ */
+WORKQ_API int workq_add_rate_limited(workq *q, const void *key, size_t len);
+
+typedef struct workq_add_options {
+  int32_t priority;      /* -128 ... 127, higher first.  A pending key takes the highest asked for, and moves to that
+                           priority's tail; it never sinks. */
+  uint32_t rate_limited; /* 1: count a failure and wait for the limiter's delay, too (the later of the two) */
+  int64_t after_ns;      /* not before this, ns from now; <= 0: now */
+  int64_t wait_ns;       /* how long to wait for room where the queue is full, ns; 0: not, WORKQ_FOREVER: for ever */
+} workq_add_options;
+
+/*
+ * The general form of add.  Errors as for workq_add(), and
+ *  -EINVAL     priority is out of its range
+ *  -ETIMEDOUT  no room within wait_ns (with wait_ns 0: -ENOSPC)
+ *  -EINTR      a signal handler ran while it waited for room
+ */
+WORKQ_API int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options);
+
+/*
+ * workq_add() that waits for room: at most timeout_ns.
+ * Errors as for workq_add_opts().  /dev/shm being full (rather than the queue) is -ENOSPC at once.
+ */
+WORKQ_API int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns);
+
+typedef struct workq_key {
+  const void *data;
+  size_t len;
+} workq_key;
+
+/*
+ * Adds n keys in order, as by workq_add_opts(options) without waiting for room.  The lock is taken once for many keys.
+ *
+ * Returns how many of the keys, from the first, were taken (n: all); where it is fewer, the call for the rest gives
+ * the reason.  If marked is not null, *marked is how many of them were newly marked.  Errors as for workq_add_opts() if the
+ * first key is refused; -EINVAL if n is 0 or more than INT_MAX.
+ * If the caller dies inside, some of the keys, from the first, are added.
+ */
+WORKQ_API int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
+                              size_t *marked);
+
+/* ---- Getting and finishing ----------------------------------------------------------------------------------- */
+
+/* A key in the caller's hands. */
+typedef struct workq_item {
+  const void *key;   /* points into the segment: read only, good until the item is done and the handle open */
+  size_t key_len;    /* bytes */
+  uint64_t ticket;   /* identifies this handing-out; an item with another is -ESTALE */
+  int32_t priority;  /* of this run */
+  uint32_t failures; /* counted so far (workq_num_requeues) */
+  uint32_t crashes;  /* workers in a row that died with this key in hand */
+  uint32_t reserved;
+} workq_item;
+
+/*
+ * Takes the next key: the head of the highest priority that has one.  It is the caller's until it is done, completed,
+ * retried or released, however long that takes; nobody else gets it meanwhile.
+ *
+ * item        filled on success; a plain value that may be copied.
+ * timeout_ns  how long to wait for a key: WORKQ_FOREVER, 0 (look once), or ns.
+ *
+ * Blocks; before it sleeps it may spin briefly.  Also looks for dead workers when the last look is older than the
+ * reap interval, and puts their keys back.
+ *
+ * Returns 0.
+ *  -ETIMEDOUT  nothing within the timeout
+ *  -ESHUTDOWN  shut down, and nothing is ready any more
+ *  -EINTR      a signal handler ran while it slept
+ *
+ * If the caller dies with the key in hand, it goes back through the limiter, as after workq_retry(); see
+ * workq_options.max_crashes.
+ */
+WORKQ_API int workq_get(workq *q, workq_item *item, int64_t timeout_ns);
+
+/*
+ * Takes up to n keys: waits as workq_get() for the first, and does not wait for more.
+ * Returns how many items were filled, 1 ... n.  Errors as for workq_get(); -EINVAL if n is 0 or more than INT_MAX.
+ * If the caller dies inside, the keys taken go back as its others do.
+ */
+WORKQ_API int workq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns);
+
+/*
+ * The caller no longer processes the key.  If it was added meanwhile it becomes ready again, at the tail; if it is
+ * delayed it stays so; else it is gone, or idle while it has a failure count.  (client-go: Done.)
+ *
+ * item  from workq_get() on this handle; afterwards its key pointer is no longer good.  Does not wait (but for the
+ * queue's lock).
+ *
+ * Returns 1 if the key became ready again, else 0.
+ *  -ESTALE  the item is not (or no longer) this handle's: done already, or put back; nothing is changed
+ */
+WORKQ_API int workq_done(workq *q, const workq_item *item);
+
+/*
+ * workq_done() by key, for callers that keep no items.
+ * Returns as workq_done().
+ *  -ENOENT    nobody is processing this key
+ *  -ESTALE    another handle is processing it
+ *  -EINVAL, -EMSGSIZE  as for workq_add()
+ */
+WORKQ_API int workq_done_key(workq *q, const void *key, size_t len);
+
+/*
+ * workq_done() for n items, in order, under one lock for many.
+ * Returns how many, from the first, are done; where it is fewer than n, items[result] is stale: skip it and go on.  -ESTALE
+ * if the first one is; -EINVAL if n is 0 or more than INT_MAX.
+ */
+WORKQ_API int workq_done_batch(workq *q, const workq_item *items, size_t n);
+
+/*
+ * The key's work succeeded: workq_forget() and workq_done() in one step.  Returns and errors as workq_done().
+ */
+WORKQ_API int workq_complete(workq *q, const workq_item *item);
+
+/*
+ * The key's work failed: workq_add_rate_limited() and workq_done() in one step, keeping its priority.  A key that has
+ * had max_retries is given up instead: buried, or dropped (see workq_options.give_up).  After shutdown, too, the
+ * key stays in the segment, delayed.
+ *
+ * Returns 1 if it will run again, 0 if it was given up.
+ *  -ESTALE  as for workq_done()
+ */
+WORKQ_API int workq_retry(workq *q, const workq_item *item);
+
+/*
+ * Gives the key up at once, whatever its count: as the last workq_retry() does.
+ * Returns 0; 1 if it was dropped but had been added meanwhile, and so will run again.
+ *  -ESTALE  as for workq_done()
+ */
+WORKQ_API int workq_give_up(workq *q, const workq_item *item);
+
+/*
+ * Puts the key back untried: ready, at the tail of its priority, no failure counted.
+ * Returns 0.
+ *  -ESTALE  as for workq_done()
+ */
+WORKQ_API int workq_release(workq *q, const workq_item *item);
+
+/* ---- Keys by name -------------------------------------------------------------------------------------------- */
+
+/*
+ * Zeroes the key's failure and crash counts.  Does not replace done.  (client-go: Forget.)
+ * Returns 1 if there was a count, else 0.  -EINVAL, -EMSGSIZE as for workq_add().
+ */
+WORKQ_API int workq_forget(workq *q, const void *key, size_t len);
+
+/*
+ * Returns the key's failure count (at most INT_MAX), 0 for an unknown key.  -EINVAL, -EMSGSIZE as for workq_add().
+ */
+WORKQ_API int workq_num_requeues(workq *q, const void *key, size_t len);
+
+/*
+ * Cancels what is pending for the key, and its failure count.  A buried key goes, too.  A key that is being processed
+ * stays with its worker, and will not run again.
+ * Returns 1 if there was something to cancel, else 0.  -EINVAL, -EMSGSIZE as for workq_add().
+ */
+WORKQ_API int workq_remove(workq *q, const void *key, size_t len);
+
+/*
+ * Makes a buried key ready again, at the tail of its priority, with its counts at zero.  Works after shutdown, too.
+ * key null: every buried key, oldest first (the lock is given up now and then; keys buried meanwhile may be kicked as well).
+ * Returns how many keys were kicked.  -EINVAL, -EMSGSIZE as for workq_add().
+ */
+WORKQ_API int workq_kick(workq *q, const void *key, size_t len);
+
+/* What a key is. */
+enum {
+  WORKQ_STATE_READY = 1,
+  WORKQ_STATE_PROCESSING = 2, /* nothing pending, or a delayed run pending: see due_in_ns */
+  WORKQ_STATE_DIRTY = 3,      /* processing, and pending now */
+  WORKQ_STATE_DELAYED = 4,
+  WORKQ_STATE_BURIED = 5,
+  WORKQ_STATE_IDLE = 6
+};
+
+typedef struct workq_info {
+  const void *key;  /* a copy in the handle's memory; good until the next call on this handle */
+  size_t key_len;   /* bytes */
+  int32_t state;    /* WORKQ_STATE_* */
+  int32_t priority; /* of the pending run; of the current run where none is pending */
+  uint32_t failures;
+  uint32_t crashes;
+  int32_t pid; /* of the worker that processes it, else 0 */
+  int32_t tid;
+  int64_t due_in_ns; /* time until a delayed run is due, ns, >= 0; -1 where none is delayed */
+} workq_info;
+
+/*
+ * Returns the key's state, WORKQ_STATE_*; *info is filled if it is not null.
+ *  -ENOENT  the key is unknown: nothing pending, not processed, no count
+ *  -EINVAL, -EMSGSIZE  as for workq_add()
+ */
+WORKQ_API int workq_state(workq *q, const void *key, size_t len, workq_info *info);
+
+/* The word for a WORKQ_STATE_*: "ready", "processing", "dirty", "delayed", "buried", "idle"; "unknown" for others. */
+WORKQ_API const char *workq_state_name(int state);
+
+/* ---- The queue as a whole ------------------------------------------------------------------------------------ */
+
+/* Returns how many keys are ready (at most INT_MAX). */
+WORKQ_API int workq_len(workq *q);
+
+typedef struct workq_stats_data {
+  char name[256];      /* the queue's name */
+  uint32_t capacity;   /* keys */
+  uint32_t key_max;    /* bytes */
+  uint32_t handles;    /* slots */
+  uint32_t attached;   /* slots in use */
+  uint32_t ready;      /* keys */
+  uint32_t processing; /* keys, dirty ones with them */
+  uint32_t delayed;    /* keys with a delayed run, those being processed with them */
+  uint32_t buried;     /* keys */
+  uint32_t idle;       /* keys */
+  uint32_t keys;       /* records in use, all of these together */
+  uint32_t waiting;    /* workers that wait in get */
+  uint32_t shut_down;  /* 1 after workq_shutdown() */
+  uint32_t paused;     /* 1 after workq_pause() */
+  uint32_t reserved;
+  int32_t max_retries; /* as set at create */
+  int32_t max_crashes; /* as set at create; WORKQ_NEVER for no limit */
+  uint32_t give_up;    /* WORKQ_BURY or WORKQ_DROP */
+  uint32_t mode;       /* permission bits of the file */
+  int64_t reap_interval_ns;
+  int64_t next_due_in_ns; /* until the earliest delayed run, ns, >= 0; -1 where there is none */
+  uint64_t size;          /* bytes of address space */
+  uint64_t committed;     /* bytes of memory taken so far */
+  uint64_t adds;          /* counted since the segment was made: keys newly marked by any add */
+  uint64_t coalesced;     /* adds that found the key marked already */
+  uint64_t gets;          /* keys handed out */
+  uint64_t dones;         /* keys finished, in whatever way */
+  uint64_t retries;       /* rate-limited adds, retries with them */
+  uint64_t gave_up;       /* keys given up after max_retries */
+  uint64_t crashes;       /* keys put back because their worker died */
+  uint64_t crash_buried;  /* of these, buried after max_crashes */
+  uint64_t reaped;        /* handles found dead */
+  uint64_t recoveries;    /* transactions rolled back after a death inside the lock */
+  uint64_t evictions;     /* idle records dropped for room */
+  uint64_t lock_losses;   /* queue locks abandoned because nobody held them */
+} workq_stats_data;
+
+/* Fills *stats with one moment's state.  Returns 0. */
+WORKQ_API int workq_stats(workq *q, workq_stats_data *stats);
+
+/* Fills *limiter with the queue's limiter, as in force (kinds is never 0).  Returns 0. */
+WORKQ_API int workq_get_limiter(workq *q, workq_limiter *limiter);
+
+/*
+ * Looks at the key that the next get would hand out, without taking it.
+ * Returns 1 and fills *info; 0 if nothing is ready (or the queue is paused).
+ */
+WORKQ_API int workq_peek(workq *q, workq_info *info);
+
+/*
+ * Calls visit for every key, in no particular order.  The lock is held for short stretches only and never while visit
+ * runs; keys that come, go or change meanwhile may be seen or not; a key that stays is seen at least once.
+ * visit returns 0 to go on, anything else to stop.  It must not call into q.
+ * Returns what visit returned last, 0 if there were no keys.
+ */
+WORKQ_API int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg);
+
+typedef struct workq_worker {
+  uint32_t slot; /* number of the slot */
+  int32_t pid;
+  int32_t tid;
+  uint32_t waiting;    /* 1 while it waits in get, 2 for room in add_wait, 3 in shutdown_drain */
+  uint32_t processing; /* keys in hand */
+  uint32_t self;       /* 1 for the handle that asks */
+  char command[16];    /* the process's name when it attached */
+  int64_t age_ns;      /* since it attached */
+  uint64_t adds, coalesced, gets, dones, retries; /* as in workq_stats_data, this handle's */
+} workq_worker;
+
+/* As workq_iterate(), for the attached handles, by slot number. */
+WORKQ_API int workq_iterate_workers(workq *q, int (*visit)(void *arg, const workq_worker *worker), void *arg);
+
+/*
+ * Shuts the queue down: adds are refused from now on, gets hand out what is ready and then say -ESHUTDOWN; all sleepers
+ * are woken.  Delayed keys stay, and do not become ready until workq_resume().  May be called again; then it ends the
+ * waits of workq_shutdown_drain().  (client-go: ShutDown.)
+ * Returns 0.
+ */
+WORKQ_API int workq_shutdown(workq *q);
+
+/*
+ * workq_shutdown(), and waits until nothing is ready and nothing is being processed, at most timeout_ns.
+ * (client-go: ShutDownWithDrain.)
+ * Returns 0.
+ *  -ETIMEDOUT  not drained within the timeout; the queue stays shut down
+ *  -ECANCELED  workq_shutdown() or workq_resume() was called meanwhile
+ *  -EINTR      a signal handler ran while it slept
+ * If the caller dies inside, the queue is shut down or not yet.
+ */
+WORKQ_API int workq_shutdown_drain(workq *q, int64_t timeout_ns);
+
+/* Returns 1 after shutdown, else 0. */
+WORKQ_API int workq_shutting_down(workq *q);
+
+/* Opens the queue again after shutdown.  Returns 1 if it was shut down, else 0. */
+WORKQ_API int workq_resume(workq *q);
+
+/* From now on gets wait; adds go on.  Returns 1 if that is new, else 0. */
+WORKQ_API int workq_pause(workq *q);
+
+/* Ends a pause and wakes the workers.  Returns 1 if it was paused, else 0. */
+WORKQ_API int workq_unpause(workq *q);
+
+/*
+ * Looks for handles whose thread has died, now; their keys go back to the queue.  For a supervisor that has seen
+ * SIGCHLD.  (Otherwise the living do it by themselves, once every reap interval.)
+ * Returns how many were found.
+ */
+WORKQ_API int workq_reap(workq *q);
+
+/*
+ * The pid of the process that held the queue's lock when the last call on this handle gave -ETIMEDOUT while it waited
+ * for that lock; 0 if it did not, or if the holder is not known.  Does not block, takes no lock.
+ */
+WORKQ_API int workq_lock_owner(const workq *q);
+
+/* ---- A pool of workers --------------------------------------------------------------------------------------- */
+
+/* What a handler says of its key. */
+enum {
+  WORKQ_OK = 0,        /* workq_complete() */
+  WORKQ_RETRY = 1,     /* workq_retry(); any value that is not another of these means this */
+  WORKQ_GIVE_UP = 100, /* workq_give_up() */
+  WORKQ_RELEASE = 101  /* workq_release() */
+};
+
+/*
+ * Processes one key in a worker process.  q is the worker's own handle, item its key, worker its number from 0.
+ * The handler must not finish the item itself.
+ */
+typedef int (*workq_handler)(workq *q, const workq_item *item, unsigned worker, void *arg);
+
+/* What happens in a pool, for workq_pool.event. */
+enum {
+  WORKQ_EVENT_STARTED = 1, /* worker started, first time or again; pid */
+  WORKQ_EVENT_CRASHED = 2, /* worker died; pid, and status as waitpid(2) has it; it will be started again */
+  WORKQ_EVENT_ENDED = 3    /* worker ended because it was told to; pid, status */
+};
+
+typedef struct workq_pool {
+  unsigned workers;           /* number of processes; 0 means 1 */
+  unsigned until_empty;       /* 1: end when nothing is ready, delayed or being processed */
+  int64_t restart_initial_ns; /* wait before a crashed worker is started again, ns; 0 means 10 ms; doubles with each
+                                   crash in a row */
+  int64_t restart_max_ns;     /* ... up to this; 0 means 5 s */
+  int (*worker_start)(workq *q, unsigned worker, void *arg); /* in each new worker first; not 0 ends it as a crash */
+  void (*event)(void *arg, int what, unsigned worker, int pid, int status); /* in the supervisor; may be null */
+  void *arg;                                                                /* given to all three */
+} workq_pool;
+
+/*
+ * Forks workers that get keys and call handler, and supervises them until the queue is shut down and drained, the pool
+ * is told to stop, or (until_empty) nothing is left.  A worker that dies is reaped at once and started again.
+ *
+ * Signals: SIGINT, SIGTERM and SIGCHLD are blocked in the calling thread and read from a signalfd until it
+ * returns, when the mask is as before.  The first SIGINT or SIGTERM lets each worker finish the key in its hands
+ * and end; a second kills them (their keys go back to the queue).  Workers get SIGTERM if the calling thread dies.
+ * Call it where SIGINT and SIGTERM are blocked in all other threads of the process, or there are none.
+ *
+ * q     the supervisor's handle.
+ * pool  may be null.
+ *
+ * Returns 0 when the work is over, 1 if it was stopped by one signal, 2 if by two.
+ *  -EAGAIN, -ENOMEM, -EMFILE  fork(2) or signalfd(2) failed before a worker ran; none is left
+ */
+WORKQ_API int workq_run(workq *q, const workq_pool *pool, workq_handler handler);
+
+/* ---- Looking inside ------------------------------------------------------------------------------------------ */
+
+/*
+ * Writes the queue, its workers and its keys to out as lines of text for people.  Keys are shown as text with
+ * backslash escapes (\n, \\, \xNN) for what is not printable ASCII.  The lock is held as by workq_iterate().
+ * Returns 0.  -EIO if out has an error.
+ */
+WORKQ_API int workq_dump(workq *q, FILE *out);
+
+/*
+ * Checks every invariant of the segment: each list, the table, the heap and the counts, each key in just the
+ * place that its state says.  problem, if not null, is called with one line for each fault (at most 100).
+ * Holds the lock throughout (some 0.1 us a key).
+ * Returns how many faults there are, 0 for a sound segment; -ENOMEM if there is no memory for its marks.
+ */
+WORKQ_API int workq_check(workq *q, void (*problem)(void *arg, const char *line), void *arg);
+
+/*
+ * What a negative result (or its positive errno) means in this library, one clause without a full stop; never null.
+ */
+WORKQ_API const char *workq_strerror(int error);
+
+/* The library's version, like "0.1.0". */
+WORKQ_API const char *workq_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
