@@ -122,11 +122,16 @@ static double power(double base, uint32_t exponent) {
   return result;
 }
 
+static int64_t longer(int64_t a, int64_t b) {
+  return a > b ? a : b;
+}
+
 static int64_t exponential_delay(const workq_limiter *limiter, uint32_t failures) {
   double delay = (double)limiter->exp_initial_ns * power(limiter->exp_factor, failures);
   /* Compared as a double: a large delay may not fit an int64_t. */
   if (!(delay < (double)limiter->exp_max_ns)) return limiter->exp_max_ns;
-  return duration_from_double(delay);
+  /* Beyond 2^53 ns a double is inexact, and could come out a little below where it started. */
+  return longer(duration_from_double(delay), limiter->exp_initial_ns);
 }
 
 static int64_t saturating_add(int64_t a, int64_t b) {
@@ -162,10 +167,6 @@ static int64_t bucket_delay(const workq_limiter *limiter, int64_t now_ns, int64_
   if (debt > most_ns) debt = most_ns;
   *bucket_ns = saturating_add(now_ns, debt);
   return debt > full_ns ? duration_cap(debt - full_ns) : 0;
-}
-
-static int64_t longer(int64_t a, int64_t b) {
-  return a > b ? a : b;
 }
 
 int64_t limiter_when(const workq_limiter *limiter, uint32_t failures, int64_t now_ns, int64_t *bucket_ns,
