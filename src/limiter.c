@@ -9,10 +9,8 @@
 
 #include <errno.h>
 #include <math.h>
-#include <stdbool.h>
 
-#define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S  INT64_C(1000000000)
+#include "clock.h"
 
 #define ALL_KINDS (WORKQ_LIMIT_EXPONENTIAL | WORKQ_LIMIT_FAST_SLOW | WORKQ_LIMIT_BUCKET | WORKQ_LIMIT_NONE)
 
@@ -134,12 +132,6 @@ static int64_t exponential_delay(const workq_limiter *limiter, uint32_t failures
   return longer(duration_from_double(delay), limiter->exp_initial_ns);
 }
 
-static int64_t saturating_add(int64_t a, int64_t b) {
-  int64_t sum;
-  if (!__builtin_add_overflow(a, b, &sum)) return sum;
-  return b > 0 ? INT64_MAX : INT64_MIN;
-}
-
 /*
  * What is owed to the bucket now, in ns of refilling: 0 where it is full.  More than most_ns can only be damage; it
  * counts as a full bucket, because the other reading would put off every retry for ever.
@@ -165,7 +157,7 @@ static int64_t bucket_delay(const workq_limiter *limiter, int64_t now_ns, int64_
 
   int64_t debt = bucket_debt(*bucket_ns, now_ns, most_ns) + token_ns;
   if (debt > most_ns) debt = most_ns;
-  *bucket_ns = saturating_add(now_ns, debt);
+  *bucket_ns = clock_add_ns(now_ns, debt);
   return debt > full_ns ? duration_cap(debt - full_ns) : 0;
 }
 
