@@ -85,7 +85,7 @@ static int on_change(void *arg, const char *key, size_t len, int kind) {
 }
 
 static void on_trouble(void *arg, const char *path, int error) {
-  const struct watch *watch = arg;
+  (void)arg;
   if (error == ENOSPC)
     say("'%s' and perhaps others are only looked at when all files are added again: the watches of inotify are used "
         "up; raise fs.inotify.max_user_watches",
