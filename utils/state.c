@@ -1,0 +1,44 @@
+/*
+ * The subcommands without options of their own: resume, pause, unpause, rm.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "common.h"
+
+/* Opens the queue named by the arguments and calls change. */
+static int change_queue(int argc, char **argv, int (*change)(workq *q)) {
+  static const struct option options[] = {LONG_OPTION_SHARED, LONG_OPTION_END};
+  bool shared = false;
+  for (int option; (option = next_option(argc, argv, ":", options)) != -1;) {
+    if (option != OPTION_SHARED) return STATUS_USAGE;
+    shared = true;
+  }
+  if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
+  const char *name = argv[optind];
+  workq *q;
+  if (open_queue(name, 0, shared, &q) != STATUS_OK) return STATUS_ERROR;
+  int result = change(q);
+  int status = result < 0 ? queue_failed(name, q, result) : STATUS_OK;
+  workq_close(q);
+  return status;
+}
+
+int cmd_resume(int argc, char **argv) {
+  return change_queue(argc, argv, workq_resume);
+}
+
+int cmd_pause(int argc, char **argv) {
+  return change_queue(argc, argv, workq_pause);
+}
+
+int cmd_unpause(int argc, char **argv) {
+  return change_queue(argc, argv, workq_unpause);
+}
+
+int cmd_rm(int argc, char **argv) {
+  static const struct option options[] = {LONG_OPTION_END};
+  if (next_option(argc, argv, ":", options) != -1) return STATUS_USAGE;
+  if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
+  int result = workq_unlink(argv[optind]);
+  return result < 0 ? queue_failed(argv[optind], NULL, result) : STATUS_OK;
+}
