@@ -1,0 +1,51 @@
+# The library.  Everything is in the convenience archive libworkq_core, which the tests link, too, because hidden symbols
+# of the installed library are out of their reach.
+
+noinst_LTLIBRARIES = libworkq_core.la
+lib_LTLIBRARIES = libworkq.la
+
+libworkq_core_la_SOURCES = \
+	src/admin.c \
+	src/check.c \
+	src/clock.h \
+	src/delay.c \
+	src/delay.h \
+	src/dump.c \
+	src/errors.c \
+	src/fingerprint.c \
+	src/fingerprint.h \
+	src/grow.c \
+	src/grow.h \
+	src/handle.h \
+	src/inspect.c \
+	src/inspect.h \
+	src/item.c \
+	src/item.h \
+	src/journal.c \
+	src/journal.h \
+	src/layout.h \
+	src/lifecycle.c \
+	src/lifecycle.h \
+	src/limiter.c \
+	src/limiter.h \
+	src/list.c \
+	src/list.h \
+	src/lock.c \
+	src/lock.h \
+	src/pool.c \
+	src/queue.c \
+	src/ready.c \
+	src/ready.h \
+	src/segment.c \
+	src/segment.h \
+	src/slot.c \
+	src/slot.h \
+	src/table.c \
+	src/table.h \
+	src/wait.c \
+	src/wait.h
+libworkq_core_la_CFLAGS = $(AM_CFLAGS) $(WORKQ_LIBRARY_CFLAGS)
+
+libworkq_la_SOURCES =
+libworkq_la_LIBADD = libworkq_core.la
+libworkq_la_LDFLAGS = -version-info 0:0:0 -no-undefined

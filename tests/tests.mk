@@ -1,0 +1,67 @@
+# The tests: `make check` runs them.  See tests/README.md for what a test may rely on and must keep to.
+#
+# Programs that use Check go into check_programs and link $(check_ldadd); programs without it, which musl builds, too, go into
+# plain_programs and link $(plain_ldadd); scripts go into test_scripts, those that need the command into command_scripts.
+
+# Marks the start of a run, so that leftovers.sh does not blame it for what is older.
+check_DATA += tests/started
+CLEANFILES += tests/started
+tests/started: start-of-run
+	$(AM_V_GEN)$(MKDIR_P) tests && date > $@
+start-of-run:
+.PHONY: start-of-run
+
+# What plain test programs share.
+check_LTLIBRARIES += tests/libplain.la
+tests_libplain_la_SOURCES = tests/plain.c tests/plain.h
+tests_libplain_la_LIBADD = libworkq_core.la
+
+# Programs link the core statically, so that they can reach what the library hides.
+LDADD = libworkq_core.la
+check_ldadd = libworkq_core.la $(CHECK_LIBS)
+plain_ldadd = tests/libplain.la libworkq_core.la
+
+plain_programs =
+check_programs =
+test_scripts =
+command_scripts =
+
+# --- Check programs, one a module
+check_programs += tests/check_errors
+tests_check_errors_LDADD = $(check_ldadd)
+
+check_programs += tests/check_limiter
+tests_check_limiter_LDADD = $(check_ldadd)
+
+# --- plain programs
+
+# --- scripts
+test_scripts += tests/headers.sh tests/includes.sh tests/strace.sh
+check_PROGRAMS += tests/strace_cycles
+tests_strace_cycles_LDADD = $(plain_ldadd)
+
+# --- scripts that need the command
+
+# Last, whatever -j says: it looks for what all the others left behind.
+test_scripts += tests/leftovers.sh
+tests/leftovers.log: $(filter-out tests/leftovers.log,$(TEST_LOGS))
+
+check_PROGRAMS += $(plain_programs)
+TESTS += $(plain_programs) $(test_scripts)
+EXTRA_DIST += $(test_scripts) $(command_scripts) tests/README.md
+if HAVE_CHECK
+check_PROGRAMS += $(check_programs)
+TESTS += $(check_programs)
+endif
+if COMMAND
+TESTS += $(command_scripts)
+endif
+
+TEST_EXTENSIONS = .sh
+AM_TESTS_ENVIRONMENT = \
+	WORKQ='$(abs_top_builddir)/utils/workq'; \
+	WORKQ_SRCDIR='$(abs_top_srcdir)'; \
+	WORKQ_BUILDDIR='$(abs_top_builddir)'; \
+	WORKQ_CC='$(CC)'; \
+	WORKQ_CXX='$(CXX)'; \
+	export WORKQ WORKQ_SRCDIR WORKQ_BUILDDIR WORKQ_CC WORKQ_CXX;
