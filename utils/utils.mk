@@ -31,3 +31,5 @@ utils_workq_SOURCES = \
 utils_workq_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 utils_workq_LDFLAGS = $(AM_LDFLAGS) -static
 utils_workq_LDADD = libworkq.la $(JANSSON_LIBS)
+
+dist_man_MANS += man/workq.1
