@@ -570,7 +570,9 @@ START_TEST(overflow_leads_to_a_listing) {
   ck_assert_int_eq(fscanf(limit, "%d", &most), 1);
   fclose(limit);
   make_directory("a");
+  make_directory("c");
   write_file("a/gone");
+  write_file("c/4");
   open_and_list();
   for (int i = 0; i <= most / 2; i++) { /* at least three events each; two in a row that are equal count once */
     write_file("a/1");
@@ -579,9 +581,11 @@ START_TEST(overflow_leads_to_a_listing) {
   ck_assert_int_eq(unlink("a/gone"), 0); /* too late for an event */
   make_directory("b");
   write_file("b/2");
+  ck_assert_int_eq(rename("c", "d"), 0);
   drain();
   assert_belief();
-  write_file("b/3"); /* and it is watched */
+  write_file("b/3"); /* and they are watched */
+  write_file("d/5");
   drain();
   assert_belief();
 }

@@ -91,7 +91,7 @@ static struct node *insert(struct informer *informer, const char *key, bool dire
   return node;
 }
 
-/* The kernel has ended the watch, or another node has taken it over. */
+/* For itself where another node has taken it over. */
 static void forget_watch(struct informer *informer, struct node *node) {
   tdelete(node, &informer->by_watch, compare_watches);
   node->watch = -1;
@@ -320,7 +320,6 @@ static int take_event(struct informer *informer, const struct inotify_event *eve
   if (event->mask & IN_Q_OVERFLOW) *lost = true;
   struct node *directory = event->wd < 0 ? NULL : find_watch(informer, event->wd);
   if (!directory) return 0; /* the rest of a watch that was ended */
-  if (event->mask & IN_IGNORED) forget_watch(informer, directory);
   if (event->len == 0) {
     /* Of the others the directory above tells. */
     if (directory == informer->root && !(event->mask & IN_ATTRIB)) *lost = true;
