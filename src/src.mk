@@ -11,6 +11,7 @@ libworkq_core_la_SOURCES = \
 	src/delay.c \
 	src/delay.h \
 	src/dump.c \
+	src/enter.c \
 	src/errors.c \
 	src/fingerprint.c \
 	src/fingerprint.h \
@@ -32,8 +33,10 @@ libworkq_core_la_SOURCES = \
 	src/list.h \
 	src/lock.c \
 	src/lock.h \
+	src/open.c \
 	src/pool.c \
 	src/queue.c \
+	src/queue.h \
 	src/ready.c \
 	src/ready.h \
 	src/segment.c \
@@ -49,3 +52,5 @@ libworkq_core_la_CFLAGS = $(AM_CFLAGS) $(WORKQ_LIBRARY_CFLAGS)
 libworkq_la_SOURCES =
 libworkq_la_LIBADD = libworkq_core.la
 libworkq_la_LDFLAGS = -version-info 0:0:0 -no-undefined
+
+dist_man_MANS += man/workq.3

@@ -65,3 +65,10 @@ AM_TESTS_ENVIRONMENT = \
 	WORKQ_CC='$(CC)'; \
 	WORKQ_CXX='$(CXX)'; \
 	export WORKQ WORKQ_SRCDIR WORKQ_BUILDDIR WORKQ_CC WORKQ_CXX;
+
+# `make installcheck`: what `make install` put in place can be used.
+EXTRA_DIST += tests/install.sh
+installcheck-local:
+	WORKQ_SRCDIR='$(abs_top_srcdir)' WORKQ_CC='$(CC) $(CFLAGS)' \
+	INSTALLED_PKGCONFIG='$(DESTDIR)$(pkgconfigdir)' INSTALLED_LIB='$(DESTDIR)$(libdir)' \
+	INSTALLED_MAN='$(DESTDIR)$(mandir)' $(SHELL) $(srcdir)/tests/install.sh
