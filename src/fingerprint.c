@@ -1,0 +1,85 @@
+/*
+ * fingerprint.c: what must be equal in all processes that share a segment, and saying what is not.
+ *
+ * Two C libraries have mutexes of equal size and different layout.  Thread ids of two pid namespaces may be equal,
+ * which breaks robust mutexes; clocks of two time namespaces differ.  A segment cannot outlive its boot, but a copy
+ * of its file can.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "fingerprint.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#ifdef __GLIBC__
+#define LIBC_HERE 1u
+#else
+#define LIBC_HERE 2u
+#endif
+
+static uint64_t namespace_inode(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+}
+
+static void boot_id_read(char *text, size_t size) {
+  int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return;
+  ssize_t n = read(fd, text, size - 1);
+  close(fd);
+  text[n > 0 ? n : 0] = '\0';
+  text[strcspn(text, "\n")] = '\0';
+}
+
+void fingerprint_read(struct fingerprint *fingerprint) {
+  memset(fingerprint, 0, sizeof *fingerprint);
+  fingerprint->libc = LIBC_HERE;
+  fingerprint->word_size = sizeof(void *);
+  fingerprint->byte_order = 0x01020304;
+  fingerprint->page_size = (uint32_t)sysconf(_SC_PAGESIZE);
+  fingerprint->mutex_size = sizeof(pthread_mutex_t);
+  fingerprint->pid_namespace = namespace_inode("/proc/self/ns/pid");
+  fingerprint->time_namespace = namespace_inode("/proc/self/ns/time");
+  boot_id_read(fingerprint->boot_id, sizeof fingerprint->boot_id);
+}
+
+static int say_number(char *buffer, size_t size, const char *field, uint64_t there, uint64_t here) {
+  if (there == here) return 0;
+  if (size) snprintf(buffer, size, "%s is %" PRIu64 " there and %" PRIu64 " here", field, there, here);
+  return 1;
+}
+
+static const char *libc_name(uint32_t libc) {
+  return libc == 1 ? "glibc" : libc == 2 ? "musl or another" : "unknown";
+}
+
+int fingerprint_differs(const struct fingerprint *there, const struct fingerprint *here, char *buffer, size_t size) {
+  if (size) buffer[0] = '\0';
+  if (there->byte_order != here->byte_order) {
+    if (size) snprintf(buffer, size, "the byte order differs");
+    return 1;
+  }
+  if (there->libc != here->libc) {
+    if (size)
+      snprintf(buffer, size, "the C library is %s there and %s here", libc_name(there->libc), libc_name(here->libc));
+    return 1;
+  }
+  if (say_number(buffer, size, "the word size", there->word_size, here->word_size)) return 1;
+  if (say_number(buffer, size, "the page size", there->page_size, here->page_size)) return 1;
+  if (say_number(buffer, size, "sizeof(pthread_mutex_t)", there->mutex_size, here->mutex_size)) return 1;
+  if (strncmp(there->boot_id, here->boot_id, sizeof there->boot_id) != 0) {
+    if (size)
+      snprintf(buffer, size, "the boot id is %.*s there and %.*s here", (int)sizeof there->boot_id, there->boot_id,
+               (int)sizeof here->boot_id, here->boot_id);
+    for (char *c = buffer; size && *c; c++)
+      if ((unsigned char)*c < 0x20 || (unsigned char)*c > 0x7e) *c = '?';
+    return 1;
+  }
+  if (say_number(buffer, size, "the pid namespace", there->pid_namespace, here->pid_namespace)) return 1;
+  return say_number(buffer, size, "the time namespace", there->time_namespace, here->time_namespace);
+}

@@ -1,0 +1,108 @@
+/*
+ * handle.h: a handle, that is, one thread's attachment to a segment, and access to what lies in the segment.
+ *
+ * All of this is private memory of one process.  Indices that were read from the segment become pointers only
+ * through the functions below, which check them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_HANDLE_H
+#define WORKQ_HANDLE_H
+
+#include <errno.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/types.h>
+
+#include "clock.h"
+#include "layout.h"
+
+#define likely(x)   __builtin_expect(!!(x), 1)
+#define unlikely(x) __builtin_expect(!!(x), 0)
+
+/* Orders this thread's stores for whoever takes over after its death, and for itself; no instruction. */
+#define compiler_fence() atomic_signal_fence(memory_order_seq_cst)
+
+#define MARKS 64u
+
+/* The one page that a forked child finds zeroed. */
+struct fork_page {
+  uint32_t alive;
+};
+
+struct workq {
+  /* Used by every operation. */
+  unsigned char *base;
+  struct control *control;
+  struct slot *slot;
+  struct journal *journal;
+  struct lock_mutex *held; /* the mutex in hand, null outside the lock */
+  const struct fork_page *fork_page;
+  pid_t tid;
+  uint32_t slot_id; /* index of slot */
+  uint32_t generation;
+  uint32_t saved_lines; /* in the running transaction */
+  uint32_t transaction;
+  uint32_t flags;     /* WORKQ_ANY_OWNER, ... */
+  bool serves_itself; /* the next key made ready is for this handle: a get promotes or reaps */
+  uint32_t wakes_count;
+  uint32_t wakes_before; /* the running transaction */
+  uint32_t *wakes;       /* slots to be woken after the commit; as many places as slots */
+  uint64_t marks[MARKS]; /* lines that this transaction saved: transaction << 32 | line */
+
+  struct geometry geometry;
+  struct lock_mutex *mutexes;
+  struct slot *slots;
+  struct journal *journals;
+  struct bucket *table;
+  struct heap_entry *heap;
+  unsigned char *items;
+  struct header header; /* a checked copy */
+
+  int64_t (*clock)(void *);
+  void *clock_arg;
+  int64_t lock_timeout_ns; /* CLOCK_NEVER for no limit */
+  uint64_t random;         /* state of the generator for jitter */
+
+  /* Waiting: see wait.c. */
+  bool may_spin;
+  uint32_t probe;
+  int64_t gap_ns;
+
+  int lock_owner; /* pid, see workq_lock_owner */
+  int fd;
+  size_t size;
+  void *shadow;              /* journal.c, debug builds */
+  unsigned char *key_buffer; /* key_max bytes: copies for workq_info */
+  char name[WORKQ_NAME_MAX + 1];
+};
+
+/* The calling thread's id, read from the kernel once a thread; 0 is "not yet". */
+extern __thread pid_t handle_thread_id __attribute__((visibility("hidden")));
+pid_t handle_read_thread_id(void);
+
+static inline pid_t handle_thread(void) {
+  pid_t tid = handle_thread_id;
+  return likely(tid != 0) ? tid : handle_read_thread_id();
+}
+
+static inline int64_t handle_now_ns(workq *q) {
+  return q->clock ? q->clock(q->clock_arg) : clock_monotonic_ns();
+}
+
+/* The item of that index, or null where the segment gave a wild one. */
+static inline struct item *item_at(const workq *q, uint32_t index) {
+  if (unlikely(index - 1u >= q->geometry.capacity)) return NULL;
+  return (struct item *)(void *)(q->items + (size_t)(index - 1u) * q->geometry.item_size);
+}
+
+static inline struct slot *slot_at(const workq *q, uint32_t number_plus_one) {
+  if (unlikely(number_plus_one - 1u >= q->geometry.handles)) return NULL;
+  return &q->slots[number_plus_one - 1u];
+}
+
+static inline struct band *band_of(const workq *q, int priority) {
+  return &q->control->bands[127 - priority];
+}
+
+#endif

@@ -1,0 +1,293 @@
+/*
+ * inspect.c: looking at a queue: one key, the next key, all keys, all workers, the numbers.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "inspect.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "delay.h"
+#include "ready.h"
+#include "table.h"
+
+/* Records looked at, and bytes of keys copied, under one hold of the lock. */
+#define ITERATE_RECORDS 256u
+#define ITERATE_BYTES   (64u << 10)
+
+const char *workq_state_name(int state) {
+  static const char *const names[] = {"unknown", "ready", "processing", "dirty", "delayed", "buried", "idle"};
+  return state >= WORKQ_STATE_READY && state <= WORKQ_STATE_IDLE ? names[state] : names[0];
+}
+
+static int state_of(const struct item *item) {
+  switch (item->place) {
+  case PLACE_READY:
+    return WORKQ_STATE_READY;
+  case PLACE_DELAYED:
+    return WORKQ_STATE_DELAYED;
+  case PLACE_PROCESSING:
+    return item->pending == PENDING_NOW ? WORKQ_STATE_DIRTY : WORKQ_STATE_PROCESSING;
+  case PLACE_BURIED:
+    return WORKQ_STATE_BURIED;
+  case PLACE_IDLE:
+    return WORKQ_STATE_IDLE;
+  default:
+    return 0;
+  }
+}
+
+/* Copies what there is to say of an item, its key to key_copy.  Returns its state, 0 for a free record. */
+static int describe(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info) {
+  int state = state_of(item);
+  uint32_t len = item->key_len;
+  if (!state || len > q->geometry.key_max) return 0;
+  memcpy(key_copy, item_key(item), len);
+  const struct slot *owner =
+      state == WORKQ_STATE_PROCESSING || state == WORKQ_STATE_DIRTY ? slot_at(q, item->owner) : NULL;
+  bool pending = item->pending != PENDING_NONE;
+  *info = (workq_info){.key = key_copy,
+                       .key_len = len,
+                       .state = state,
+                       .priority = pending || !owner ? item->priority : item->run_priority,
+                       .failures = item->failures,
+                       .crashes = item->crashes,
+                       .pid = owner ? owner->who.pid : 0,
+                       .tid = owner ? owner->who.tid : 0,
+                       .due_in_ns = -1};
+  if (item->pending == PENDING_AT) {
+    int64_t due_ns = delay_due_ns(q, item);
+    info->due_in_ns = due_ns > now_ns ? due_ns - now_ns : 0;
+  }
+  return state;
+}
+
+/* ---- One key ---- */
+
+int workq_state(workq *q, const void *key, size_t len, workq_info *info) {
+  int rc = queue_check_key(q, key, len);
+  if (rc < 0) return rc;
+  uint32_t index, hash = table_hash(q, key, len);
+  struct item *item;
+  workq_info found;
+  rc = queue_enter(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  rc = queue_find(q, hash, key, len, &index, &item);
+  if (rc == 0) rc = item ? describe(q, item, handle_now_ns(q), q->key_buffer, &found) : -ENOENT;
+  queue_leave(q);
+  if (rc > 0 && info) *info = found;
+  return rc == 0 ? -EUCLEAN : rc;
+}
+
+int workq_peek(workq *q, workq_info *info) {
+  uint32_t index;
+  workq_info found = {0};
+  int rc = queue_enter(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  if (!(q->control->hot.flags & QUEUE_PAUSED)) {
+    rc = ready_first(q, &index);
+    struct item *item = item_at(q, index);
+    if (rc == 0 && index) rc = item && describe(q, item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
+  }
+  queue_leave(q);
+  if (rc > 0 && info) *info = found;
+  return rc;
+}
+
+int workq_len(workq *q) {
+  int rc = look_begin(q);
+  if (rc < 0) return rc;
+  uint32_t ready = q->control->hot.ready;
+  look_end(q);
+  return ready < INT_MAX ? (int)ready : INT_MAX;
+}
+
+int inspect_ready_order(workq *q, int (*visit)(void *arg, const void *key, size_t len, int priority), void *arg) {
+  int rc = queue_enter(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  for (int priority = INT8_MAX; priority >= INT8_MIN && rc == 0; priority--) {
+    for (uint32_t index = band_of(q, priority)->keys.head; index && rc == 0;) {
+      struct item *item = item_at(q, index);
+      rc = item ? visit(arg, item_key(item), item->key_len, item->priority) : -EUCLEAN;
+      if (item) index = item->next;
+    }
+  }
+  queue_leave(q);
+  return rc;
+}
+
+/* ---- All keys ---- */
+
+/* Copies of what one hold of the lock has shown. */
+struct page {
+  uint32_t places;
+  uint32_t count;
+  workq_info *infos;
+  unsigned char *keys;
+};
+
+static int page_make(const workq *q, struct page *page) {
+  uint32_t places = ITERATE_BYTES / q->geometry.key_max;
+  page->places = places > ITERATE_RECORDS ? ITERATE_RECORDS : places ? places : 1;
+  page->infos = calloc(page->places, sizeof *page->infos);
+  page->keys = calloc(page->places, q->geometry.key_max);
+  return page->infos && page->keys ? 0 : -ENOMEM;
+}
+
+static void page_free(struct page *page) {
+  free(page->infos);
+  free(page->keys);
+}
+
+/* Fills a page from record *next on.  Returns 0, or 1 at the end. */
+static int page_fill(workq *q, struct page *page, uint32_t *next) {
+  int64_t now_ns = handle_now_ns(q);
+  uint32_t fresh = q->control->hot.fresh;
+  if (fresh > q->geometry.capacity) fresh = q->geometry.capacity;
+  page->count = 0;
+  for (uint32_t seen = 0; *next <= fresh && seen < ITERATE_RECORDS && page->count < page->places; seen++) {
+    unsigned char *copy = page->keys + (size_t)page->count * q->geometry.key_max;
+    if (describe(q, item_at(q, (*next)++), now_ns, copy, &page->infos[page->count])) page->count++;
+  }
+  return *next > fresh;
+}
+
+static int iterate_pages(workq *q, struct page *page, int (*visit)(void *, const workq_info *), void *arg) {
+  uint32_t next = 1;
+  int end = 0, rc = 0;
+  while (!end && rc == 0) {
+    if ((rc = look_begin(q)) < 0) return rc;
+    end = page_fill(q, page, &next);
+    look_end(q);
+    for (uint32_t i = 0; i < page->count && rc == 0; i++) rc = visit(arg, &page->infos[i]);
+  }
+  return rc;
+}
+
+int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg) {
+  struct page page = {0};
+  int rc = page_make(q, &page);
+  if (rc == 0) rc = iterate_pages(q, &page, visit, arg);
+  page_free(&page);
+  return rc;
+}
+
+/* ---- Workers ---- */
+
+/* Returns whether the slot is attached. */
+static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_worker *worker) {
+  const struct slot *slot = &q->slots[i];
+  if (slot->who.state != SLOT_ATTACHED) return false;
+  *worker = (workq_worker){.slot = i,
+                           .pid = slot->who.pid,
+                           .tid = slot->who.tid,
+                           .waiting = slot->wait.kind,
+                           .processing = slot->own.processing.count,
+                           .self = slot == q->slot,
+                           .age_ns = now_ns > slot->who.since_ns ? now_ns - slot->who.since_ns : 0,
+                           .adds = slot->own.adds,
+                           .coalesced = slot->own.coalesced,
+                           .gets = slot->own.gets,
+                           .dones = slot->own.dones,
+                           .retries = slot->own.retries};
+  memcpy(worker->command, slot->who.command, sizeof worker->command);
+  worker->command[sizeof worker->command - 1] = '\0';
+  return true;
+}
+
+int workq_iterate_workers(workq *q, int (*visit)(void *arg, const workq_worker *worker), void *arg) {
+  int rc = 0;
+  for (uint32_t i = 0; i < q->geometry.handles && rc == 0; i++) {
+    workq_worker worker;
+    if (q->slots[i].who.state != SLOT_ATTACHED) continue;
+    if ((rc = look_begin(q)) < 0) return rc;
+    bool attached = describe_worker(q, i, handle_now_ns(q), &worker);
+    look_end(q);
+    if (attached) rc = visit(arg, &worker);
+  }
+  return rc;
+}
+
+/* ---- Numbers ---- */
+
+static void stats_of_segment(workq *q, workq_stats_data *s) {
+  const struct header *h = &q->header;
+  struct stat st;
+  memcpy(s->name, q->name, strlen(q->name) + 1);
+  s->capacity = h->capacity;
+  s->key_max = h->key_max;
+  s->handles = h->handles;
+  s->max_retries = h->max_retries;
+  s->max_crashes = h->max_crashes;
+  s->give_up = h->give_up;
+  s->mode = h->mode;
+  s->reap_interval_ns = h->reap_interval_ns;
+  s->size = q->geometry.total_size;
+  if (fstat(q->fd, &st) == 0) {
+    s->mode = (uint32_t)st.st_mode & 0777;
+    s->committed = (uint64_t)st.st_blocks * 512;
+  }
+}
+
+static void stats_of_slots(const workq *q, workq_stats_data *s) {
+  for (uint32_t i = 0; i < q->geometry.handles; i++) {
+    const struct slot *slot = &q->slots[i];
+    if (slot->who.state != SLOT_ATTACHED) continue;
+    s->attached++;
+    s->adds += slot->own.adds;
+    s->coalesced += slot->own.coalesced;
+    s->gets += slot->own.gets;
+    s->dones += slot->own.dones;
+    s->retries += slot->own.retries;
+    s->gave_up += slot->own.gave_up;
+  }
+}
+
+static void stats_of_queue(workq *q, workq_stats_data *s) {
+  const struct control *c = q->control;
+  s->ready = c->hot.ready;
+  s->processing = c->hot.processing;
+  s->delayed = c->hot.delayed;
+  s->buried = c->cold.buried.count;
+  s->idle = c->cold.idle.count;
+  s->keys = c->hot.used;
+  s->waiting = c->wait.list[WAIT_GET].count;
+  s->shut_down = (c->hot.flags & QUEUE_SHUT_DOWN) != 0;
+  s->paused = (c->hot.flags & QUEUE_PAUSED) != 0;
+  s->next_due_in_ns = -1;
+  if (s->delayed) {
+    int64_t left_ns = delay_next_ns(q) - handle_now_ns(q);
+    s->next_due_in_ns = left_ns > 0 ? left_ns : 0;
+  }
+  s->adds = c->totals.adds;
+  s->coalesced = c->totals.coalesced;
+  s->gets = c->totals.gets;
+  s->dones = c->totals.dones;
+  s->retries = c->totals.retries;
+  s->gave_up = c->totals.gave_up;
+  s->crashes = c->totals.crashes;
+  s->crash_buried = c->totals.crash_buried;
+  s->reaped = c->totals.reaped;
+  s->recoveries = c->totals.recoveries;
+  s->evictions = c->totals.evictions;
+  s->lock_losses = c->totals.lock_losses;
+}
+
+int workq_stats(workq *q, workq_stats_data *stats) {
+  memset(stats, 0, sizeof *stats);
+  stats_of_segment(q, stats);
+  int rc = look_begin(q);
+  if (rc < 0) return rc;
+  stats_of_queue(q, stats);
+  stats_of_slots(q, stats);
+  look_end(q);
+  return 0;
+}
+
+int workq_get_limiter(workq *q, workq_limiter *limiter) {
+  *limiter = q->header.limiter;
+  return 0;
+}

@@ -1,0 +1,29 @@
+/*
+ * inspect.h: looking at a queue without changing it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_INSPECT_H
+#define WORKQ_INSPECT_H
+
+#include "queue.h"
+
+/*
+ * Around a look: takes the lock, or nothing for a handle that is only for reading (WORKQ_RAW), in which case all that
+ * is read may be torn.  look_begin() returns 0 or -errno.
+ */
+static inline int look_begin(workq *q) {
+  return q->flags & WORKQ_RAW ? 0 : queue_enter(q, CLOCK_NEVER);
+}
+
+static inline void look_end(workq *q) {
+  if (!(q->flags & WORKQ_RAW)) queue_leave(q);
+}
+
+/*
+ * For tests: visits the ready keys in the order in which gets would hand them out, under the lock.  Stops where visit does
+ * not return 0.  Returns what visit returned last, or -EUCLEAN.
+ */
+int inspect_ready_order(workq *q, int (*visit)(void *arg, const void *key, size_t len, int priority), void *arg);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * journal.c: rolling back, and the debug build's check that nothing is changed unsaved.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "journal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Puts the lines of one journal back, latest first, and empties it. */
+static int journal_roll_back(workq *q, struct slot *slot, const struct journal *journal) {
+  uint32_t count = atomic_load_explicit(&slot->journal.count, memory_order_relaxed);
+  if (count > JOURNAL_LINES) return -EUCLEAN;
+  for (uint32_t i = count; i-- > 0;) {
+    uint64_t offset = (uint64_t)journal->line[i] * LINE_SIZE;
+    if (offset < q->geometry.control_off || offset >= q->geometry.total_size) return -EUCLEAN;
+    memcpy(q->base + offset, journal->bytes[i], LINE_SIZE);
+  }
+  compiler_fence();
+  atomic_store_explicit(&slot->journal.count, 0, memory_order_relaxed);
+  compiler_fence();
+  return (int)count;
+}
+
+void journal_abort(workq *q) {
+  /* The own journal is in order: it was written by this process in this transaction. */
+  (void)journal_roll_back(q, q->slot, q->journal);
+  q->saved_lines = 0;
+  q->wakes_count = q->wakes_before;
+}
+
+int journal_recover(workq *q) {
+  int lines = 0;
+  for (uint32_t i = 0; i < q->geometry.handles; i++) {
+    if (atomic_load_explicit(&q->slots[i].journal.count, memory_order_relaxed) == 0) continue;
+    int rc = journal_roll_back(q, &q->slots[i], &q->journals[i]);
+    if (rc < 0) return rc;
+    lines += rc;
+  }
+  return lines;
+}
+
+#ifdef WORKQ_JOURNAL_CHECK
+
+struct shadow {
+  size_t size;
+  uint32_t fresh; /* records in use or free at the start */
+  unsigned char bytes[];
+};
+
+/* The end of what can have been used: the shadow covers the segment up to there. */
+static size_t journal_check_extent(const workq *q) {
+  return (size_t)q->geometry.items_off + (size_t)q->control->cold.items_committed * q->geometry.item_size;
+}
+
+void journal_check_begin(workq *q) {
+  size_t size = journal_check_extent(q);
+  struct shadow *shadow = q->shadow;
+  if (!shadow || shadow->size != size) {
+    free(shadow);
+    q->shadow = shadow = malloc(sizeof *shadow + size);
+    if (!shadow) abort();
+    shadow->size = size;
+  }
+  /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
+  const struct geometry *g = &q->geometry;
+  size_t table_end = (size_t)g->table_off + (size_t)q->control->cold.buckets_committed * sizeof(struct bucket);
+  size_t heap_end = (size_t)g->heap_off + (size_t)q->control->cold.heap_committed * sizeof(struct heap_entry);
+  memcpy(shadow->bytes, q->base, (size_t)g->journals_off);
+  memcpy(shadow->bytes + g->table_off, q->base + g->table_off, table_end - g->table_off);
+  memcpy(shadow->bytes + g->heap_off, q->base + g->heap_off, heap_end - g->heap_off);
+  memcpy(shadow->bytes + g->items_off, q->base + g->items_off, size - g->items_off);
+}
+
+static bool journal_was_saved(const workq *q, size_t offset) {
+  for (uint32_t i = 0; i < q->saved_lines; i++)
+    if (q->journal->line[i] == offset / LINE_SIZE) return true;
+  return false;
+}
+
+static void journal_check_range(const workq *q, const struct shadow *shadow, size_t from, size_t to) {
+  for (size_t offset = from; offset + LINE_SIZE <= to; offset += LINE_SIZE) {
+    if (memcmp(shadow->bytes + offset, q->base + offset, LINE_SIZE) == 0) continue;
+    if (journal_was_saved(q, offset)) continue;
+    fprintf(stderr, "workq: the line at %zu was changed without a save before it\n", offset);
+    abort();
+  }
+}
+
+void journal_check_end(workq *q) {
+  const struct shadow *shadow = q->shadow;
+  const struct geometry *g = &q->geometry;
+  const struct control *c = q->control;
+  if (!shadow) return;
+  journal_check_range(q, shadow, (size_t)((const unsigned char *)&c->hot - q->base),
+                      (size_t)((const unsigned char *)&c->reap - q->base));
+  journal_check_range(q, shadow, (size_t)((const unsigned char *)c->bands - q->base),
+                      (size_t)((const unsigned char *)(c->bands + BANDS) - q->base));
+  for (uint32_t i = 0; i < g->handles; i++) {
+    const struct slot *s = &q->slots[i];
+    journal_check_range(q, shadow, (size_t)((const unsigned char *)&s->who - q->base),
+                        (size_t)((const unsigned char *)&s->futex - q->base));
+  }
+  const struct cold_line *old_cold = (const void *)(shadow->bytes + ((const unsigned char *)&c->cold - q->base));
+  journal_check_range(q, shadow, (size_t)g->table_off,
+                      (size_t)g->table_off + old_cold->buckets_committed * sizeof(struct bucket));
+  journal_check_range(q, shadow, (size_t)g->heap_off,
+                      (size_t)g->heap_off + old_cold->heap_committed * sizeof(struct heap_entry));
+  /* Of a record that was free at the start, only the header line is under the journal: its key is new. */
+  for (size_t at = (size_t)g->items_off; at + g->item_size <= shadow->size; at += g->item_size) {
+    const struct item *old = (const void *)(shadow->bytes + at);
+    journal_check_range(q, shadow, at, at + (old->place == PLACE_FREE ? LINE_SIZE : g->item_size));
+  }
+}
+
+void journal_check_free(workq *q) {
+  free(q->shadow);
+  q->shadow = NULL;
+}
+
+#endif

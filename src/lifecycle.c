@@ -1,0 +1,384 @@
+/*
+ * lifecycle.c: what can happen to a key; see lifecycle.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "lifecycle.h"
+
+#include "delay.h"
+#include "item.h"
+#include "journal.h"
+#include "limiter.h"
+#include "list.h"
+#include "ready.h"
+#include "wait.h"
+
+static int max_int(int a, int b) {
+  return a > b ? a : b;
+}
+
+/* splitmix64: jitter needs no more. */
+static uint64_t random_next(workq *q) {
+  uint64_t z = q->random += UINT64_C(0x9e3779b97f4a7c15);
+  z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
+  return z ^ z >> 31;
+}
+
+/* ---- Single steps ---- */
+
+/* The item is in no list. */
+static int enter_ready(workq *q, uint32_t index, struct item *item) {
+  int rc = ready_push(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->place = PLACE_READY;
+  item->pending = PENDING_NOW;
+  if (q->control->hot.flags & QUEUE_PAUSED) return 0;
+  if (q->serves_itself) {
+    q->serves_itself = false;
+    return 0;
+  }
+  rc = wait_signal(q, WAIT_GET);
+  return rc < 0 ? rc : 0;
+}
+
+static int signal_room(workq *q) {
+  if (likely(!wait_anyone(q, WAIT_ROOM))) return 0;
+  int rc = wait_signal(q, WAIT_ROOM);
+  return rc < 0 ? rc : 0;
+}
+
+static int signal_drained(workq *q) {
+  const struct hot_line *hot = &q->control->hot;
+  if (likely(!wait_anyone(q, WAIT_DRAIN)) || hot->processing || hot->ready) return 0;
+  int rc = wait_signal(q, WAIT_DRAIN);
+  return rc < 0 ? rc : 0;
+}
+
+/* Nothing is pending or processed: the record is kept for its counts, or not at all. */
+static int enter_idle_or_vanish(workq *q, uint32_t index, struct item *item) {
+  int rc;
+  journal_save(q, item);
+  item->pending = PENDING_NONE;
+  if (item->failures || item->crashes) {
+    rc = list_append(q, &q->control->cold.idle, index, item);
+    item->place = PLACE_IDLE;
+  } else {
+    rc = item_destroy(q, index, item);
+  }
+  return rc < 0 ? rc : signal_room(q);
+}
+
+static int enter_buried(workq *q, uint32_t index, struct item *item) {
+  int rc = list_append(q, &q->control->cold.buried, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->place = PLACE_BURIED;
+  item->pending = PENDING_NONE;
+  return 0;
+}
+
+/* Out of the slot's hands; the caller says where it goes. */
+static int leave_hands(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(item->place != PLACE_PROCESSING || hot->processing == 0)) return -EUCLEAN;
+  int rc = list_remove(q, &slot->own.processing, index, item);
+  if (unlikely(rc < 0)) return rc;
+  journal_save(q, hot);
+  hot->processing--;
+  item->owner = 0;
+  return signal_drained(q);
+}
+
+/* Gives up the pending run of a processed key. */
+static int cancel_pending(workq *q, struct item *item) {
+  int rc = item->pending == PENDING_AT ? delay_remove(q, item) : 0;
+  journal_save(q, item);
+  item->pending = PENDING_NONE;
+  return rc;
+}
+
+static int schedule(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
+  int rc = delay_push(q, index, item, due_ns);
+  if (unlikely(rc < 0)) return rc;
+  journal_save(q, item);
+  item->pending = PENDING_AT;
+  return wait_lead(q, due_ns);
+}
+
+/* ---- Adding ---- */
+
+static int evict_oldest_idle(workq *q) {
+  struct list *idle = &q->control->cold.idle;
+  uint32_t index = idle->head;
+  if (index == 0) return -ENOSPC;
+  struct item *item = item_at(q, index);
+  if (unlikely(!item || item->place != PLACE_IDLE)) return -EUCLEAN;
+  int rc = list_remove(q, idle, index, item);
+  if (rc == 0) rc = item_destroy(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  journal_save(q, &q->control->totals.reaped);
+  q->control->totals.evictions++;
+  return 0;
+}
+
+int lifecycle_create(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item) {
+  int rc = item_create(q, hash, key, len, index, item);
+  if (likely(rc != -ENOSPC)) return rc;
+  rc = evict_oldest_idle(q);
+  return rc < 0 ? rc : item_create(q, hash, key, len, index, item);
+}
+
+static int raise_ready(workq *q, uint32_t index, struct item *item, int priority) {
+  if (priority <= item->priority) return 0;
+  int rc = ready_remove(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->priority = (int8_t)priority;
+  return ready_push(q, index, item);
+}
+
+/* A delayed run is asked for again, now or at another time. */
+static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
+  int rc;
+  journal_save(q, item);
+  item->priority = (int8_t)max_int(priority, item->priority);
+  if (due_ns == DUE_NOW) {
+    rc = delay_remove(q, item);
+    if (unlikely(rc < 0)) return rc;
+    if (item->place == PLACE_DELAYED) rc = enter_ready(q, index, item);
+    item->pending = PENDING_NOW;
+    return rc < 0 ? rc : 1;
+  }
+  if (due_ns >= delay_due_ns(q, item)) return 0;
+  rc = delay_bring_forward(q, item, due_ns);
+  if (rc == 0) rc = wait_lead(q, due_ns);
+  return rc < 0 ? rc : 1;
+}
+
+/* Nothing was pending: the priority is what was asked for. */
+static int mark_fresh(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
+  int rc = 0;
+  journal_save(q, item);
+  item->priority = (int8_t)priority;
+  if (due_ns != DUE_NOW) {
+    rc = schedule(q, index, item, due_ns);
+    if (item->place == PLACE_NOWHERE) item->place = PLACE_DELAYED;
+  } else if (item->place == PLACE_NOWHERE) {
+    rc = enter_ready(q, index, item);
+  } else {
+    item->pending = PENDING_NOW;
+  }
+  return rc < 0 ? rc : 1;
+}
+
+int lifecycle_mark(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
+  int rc;
+  switch (item->place) {
+  case PLACE_READY:
+    return raise_ready(q, index, item, priority);
+  case PLACE_BURIED:
+    return 0;
+  case PLACE_DELAYED:
+    return mark_delayed(q, index, item, due_ns, priority);
+  case PLACE_PROCESSING:
+    if (item->pending == PENDING_AT) return mark_delayed(q, index, item, due_ns, priority);
+    if (item->pending == PENDING_NONE) return mark_fresh(q, index, item, due_ns, priority);
+    journal_save(q, item);
+    item->priority = (int8_t)max_int(priority, item->priority);
+    return 0;
+  case PLACE_IDLE:
+    if (unlikely((rc = list_remove(q, &q->control->cold.idle, index, item)) < 0)) return rc;
+    item->place = PLACE_NOWHERE;
+    return mark_fresh(q, index, item, due_ns, priority);
+  case PLACE_NOWHERE:
+    return mark_fresh(q, index, item, due_ns, priority);
+  default:
+    return -EUCLEAN;
+  }
+}
+
+/* ---- Getting and finishing ---- */
+
+int lifecycle_start(workq *q, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(item->place != PLACE_READY)) return -EUCLEAN;
+  int rc = ready_remove(q, index, item);
+  if (rc == 0) rc = list_append(q, &q->slot->own.processing, index, item);
+  if (unlikely(rc < 0)) return rc;
+  hot->processing++;
+  item->place = PLACE_PROCESSING;
+  item->pending = PENDING_NONE;
+  item->run_priority = item->priority;
+  item->owner = q->slot_id + 1;
+  item->ticket++;
+  q->slot->own.gets++;
+  return 0;
+}
+
+/* Where a key goes that is in nobody's hands any more. */
+static int place_by_pending(workq *q, uint32_t index, struct item *item) {
+  int rc;
+  switch (item->pending) {
+  case PENDING_NOW:
+    rc = enter_ready(q, index, item);
+    return rc < 0 ? rc : 1;
+  case PENDING_AT:
+    item->place = PLACE_DELAYED;
+    return 0;
+  case PENDING_NONE:
+    return enter_idle_or_vanish(q, index, item);
+  default:
+    return -EUCLEAN;
+  }
+}
+
+int lifecycle_finish(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  int rc = leave_hands(q, slot, index, item);
+  return unlikely(rc < 0) ? rc : place_by_pending(q, index, item);
+}
+
+int64_t lifecycle_fail(workq *q, struct item *item, int64_t now_ns) {
+  const workq_limiter *limiter = &q->header.limiter;
+  struct cold_line *cold = &q->control->cold;
+  if (limiter->kinds & WORKQ_LIMIT_BUCKET) journal_save(q, cold);
+  uint64_t random = limiter->jitter > 0 ? random_next(q) : 0;
+  int64_t delay_ns = limiter_when(limiter, item->failures, now_ns, &cold->bucket_ns, random);
+  journal_save(q, item);
+  if (item->failures < UINT32_MAX) item->failures++;
+  return delay_ns > 0 ? clock_add_ns(now_ns, delay_ns) : DUE_NOW;
+}
+
+/* A failed run is to be repeated: a pending run as by an add, at the priority that the run had at least. */
+static int mark_again(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
+  return lifecycle_mark(q, index, item, due_ns, item->run_priority);
+}
+
+int lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
+  int32_t max_retries = q->header.max_retries;
+  if (max_retries > 0 && item->failures >= (uint32_t)max_retries) {
+    int rc = lifecycle_give_up(q, slot, index, item);
+    return rc < 0 ? rc : 0;
+  }
+  int rc = mark_again(q, index, item, lifecycle_fail(q, item, now_ns));
+  if (rc >= 0) rc = lifecycle_finish(q, slot, index, item);
+  return rc < 0 ? rc : 1;
+}
+
+int lifecycle_give_up(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  journal_save(q, item);
+  if (q->header.give_up == WORKQ_DROP) {
+    item->failures = item->crashes = 0;
+    bool again = item->pending != PENDING_NONE;
+    int rc = lifecycle_finish(q, slot, index, item);
+    return rc < 0 ? rc : again;
+  }
+  int rc = cancel_pending(q, item);
+  if (rc == 0) rc = leave_hands(q, slot, index, item);
+  if (rc == 0) rc = enter_buried(q, index, item);
+  return rc;
+}
+
+int lifecycle_release(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  int rc = mark_again(q, index, item, DUE_NOW);
+  if (rc >= 0) rc = lifecycle_finish(q, slot, index, item);
+  return rc < 0 ? rc : 0;
+}
+
+int lifecycle_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
+  struct totals *totals = &q->control->totals;
+  int32_t max_crashes = q->header.max_crashes;
+  int rc;
+  journal_save(q, item);
+  journal_save(q, totals);
+  if (item->crashes < UINT32_MAX) item->crashes++;
+  totals->crashes++;
+  if (max_crashes > 0 && item->crashes >= (uint32_t)max_crashes) {
+    totals->crash_buried++;
+    rc = cancel_pending(q, item);
+    if (rc == 0) rc = leave_hands(q, slot, index, item);
+    if (rc == 0) rc = enter_buried(q, index, item);
+    return rc;
+  }
+  rc = mark_again(q, index, item, lifecycle_fail(q, item, now_ns));
+  if (rc >= 0) rc = lifecycle_finish(q, slot, index, item);
+  return rc < 0 ? rc : 0;
+}
+
+/* ---- By name ---- */
+
+int lifecycle_forget(workq *q, uint32_t index, struct item *item) {
+  if (!item->failures && !item->crashes) return 0;
+  journal_save(q, item);
+  item->failures = item->crashes = 0;
+  if (item->place != PLACE_IDLE) return 1;
+  int rc = list_remove(q, &q->control->cold.idle, index, item);
+  if (rc == 0) rc = enter_idle_or_vanish(q, index, item);
+  return rc < 0 ? rc : 1;
+}
+
+int lifecycle_remove(workq *q, uint32_t index, struct item *item) {
+  int rc;
+  journal_save(q, item);
+  if (item->place == PLACE_PROCESSING) {
+    bool something = item->pending != PENDING_NONE || item->failures || item->crashes;
+    rc = cancel_pending(q, item);
+    item->failures = item->crashes = 0;
+    return rc < 0 ? rc : something;
+  }
+  switch (item->place) {
+  case PLACE_READY:
+    rc = ready_remove(q, index, item);
+    break;
+  case PLACE_DELAYED:
+    rc = delay_remove(q, item);
+    break;
+  case PLACE_BURIED:
+    rc = list_remove(q, &q->control->cold.buried, index, item);
+    break;
+  case PLACE_IDLE:
+    rc = list_remove(q, &q->control->cold.idle, index, item);
+    break;
+  default:
+    rc = -EUCLEAN;
+  }
+  item->failures = item->crashes = 0;
+  if (rc == 0) rc = enter_idle_or_vanish(q, index, item);
+  if (rc == 0) rc = signal_drained(q);
+  return rc < 0 ? rc : 1;
+}
+
+int lifecycle_kick(workq *q, uint32_t index, struct item *item) {
+  if (item->place != PLACE_BURIED) return 0;
+  int rc = list_remove(q, &q->control->cold.buried, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->failures = item->crashes = 0;
+  rc = enter_ready(q, index, item);
+  return rc < 0 ? rc : 1;
+}
+
+/* ---- Time ---- */
+
+static int promote_first(workq *q) {
+  uint32_t index = delay_first(q);
+  struct item *item = item_at(q, index);
+  if (unlikely(!item)) return -EUCLEAN;
+  int rc = delay_remove(q, item);
+  if (unlikely(rc < 0)) return rc;
+  journal_save(q, item);
+  if (item->place == PLACE_DELAYED) return enter_ready(q, index, item);
+  if (unlikely(item->place != PLACE_PROCESSING)) return -EUCLEAN;
+  item->pending = PENDING_NOW;
+  return 0;
+}
+
+int lifecycle_promote(workq *q, int64_t now_ns) {
+  for (uint32_t n = 0; n < PROMOTE_MAX && delay_next_ns(q) <= now_ns; n++) {
+    journal_begin(q);
+    int rc = promote_first(q);
+    if (unlikely(rc < 0)) {
+      journal_abort(q);
+      return rc;
+    }
+    journal_commit(q);
+  }
+  return 0;
+}

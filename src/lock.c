@@ -1,0 +1,306 @@
+/*
+ * lock.c: the queue lock, and the life mutexes of slots.
+ *
+ * The queue lock is a robust process-shared mutex.  Two things robust mutexes do not do:
+ *
+ *  - Wake somebody else when a woken waiter is killed: so no wait is longer than a slice.
+ *  - Come free when the kernel cannot walk the dead owner's list (its memory was reaped before its exit, or the
+ *    thread went away by an execve of another): so the mutex can be abandoned for a spare one.
+ *
+ * Taking the lock, numbered:
+ *   1. e = epoch.  Lock mutex m = e mod LOCK_MUTEXES, in slices; look at the epoch again after each slice.
+ *   2. m.holder = own slot.
+ *   3. If epoch is not e any more: m.holder = 0, unlock, back to 1.
+ *   4. If the owner died, or settled is not e: repair (below).
+ *   5. Inside.
+ * Leaving: m.holder = 0, unlock.
+ *
+ * Abandoning, by a waiter whose slice is over:
+ *   a. h = m.holder.  If h is a living slot (its byte of the file is locked): wait on.
+ *   b. h is dead, or nobody over several looks: compare-and-swap epoch from e to e + 1.
+ * That is always safe: somebody between 1 and 2 finds the new epoch at 3, and somebody past 3 is waited for at c.
+ *
+ * Repair, under the mutex of the new epoch:
+ *   c. If settled is not e: make every running thread's stores visible (membarrier), then wait until no other
+ *      mutex names a living holder, and clear the dead names.
+ *   d. Roll back what the journals hold.
+ *   e. settled = e; make the mutex consistent.
+ * If the repairer dies, its mutex comes free or is abandoned, and the next one starts at c again.
+ *
+ * 2 and 3 need a store before a load.  Where the processor would need a fence for that, c pays for it instead:
+ * membarrier() (or, without it, a pause far longer than any store buffer) on the path that nearly never runs.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#endif
+
+#include "lock.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "journal.h"
+#include "segment.h"
+
+#define SLICE_NS     (50 * NS_PER_MS)
+#define SPIN_TURNS   200
+#define NOBODY_LOOKS 10
+#define LOOK_NS      NS_PER_MS
+
+#if defined(__x86_64__) || defined(__i386__)
+#define light_fence() compiler_fence()
+#define cpu_relax()   __builtin_ia32_pause()
+#else
+#define light_fence() atomic_thread_fence(memory_order_seq_cst)
+#define cpu_relax()   compiler_fence()
+#endif
+
+#define MEMBARRIER_GLOBAL 1
+
+static int mutex_init(pthread_mutex_t *mutex) {
+  pthread_mutexattr_t attr;
+  int rc = pthread_mutexattr_init(&attr);
+  if (rc) return -rc;
+  rc = pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+  if (!rc) rc = pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+  if (!rc) rc = pthread_mutex_init(mutex, &attr);
+  pthread_mutexattr_destroy(&attr);
+  return -rc;
+}
+
+int lock_init_all(workq *q) {
+  int rc = 0;
+  for (uint32_t i = 0; i < LOCK_MUTEXES && rc == 0; i++) rc = mutex_init(&q->mutexes[i].mutex);
+  for (uint32_t i = 0; i < q->geometry.handles && rc == 0; i++) rc = mutex_init(&q->slots[i].life.mutex);
+  return rc;
+}
+
+/* Locks within one slice.  Returns 0, EOWNERDEAD, ETIMEDOUT or another error. */
+static int mutex_lock_slice(pthread_mutex_t *mutex) {
+#ifdef HAVE_PTHREAD_MUTEX_CLOCKLOCK
+  struct timespec end = clock_timespec(clock_add_ns(clock_monotonic_ns(), SLICE_NS));
+  return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end);
+#else
+  /* Without clocklock the end is on the wall clock.  Setting that back while we sleep does no harm: the sleep itself
+   * is relative. */
+  struct timespec end = clock_timespec(clock_add_ns(clock_read(CLOCK_REALTIME), SLICE_NS));
+  return pthread_mutex_timedlock(mutex, &end);
+#endif
+}
+
+static struct lock_mutex *mutex_of(workq *q, uint32_t epoch) {
+  return &q->mutexes[epoch % LOCK_MUTEXES];
+}
+
+static int holder_pid(const workq *q, const struct lock_mutex *m) {
+  const struct slot *slot = slot_at(q, atomic_load_explicit(&m->holder, memory_order_relaxed));
+  return slot ? slot->who.pid : 0;
+}
+
+static void look_again_later(void) {
+  struct timespec pause = clock_timespec(LOOK_NS);
+  nanosleep(&pause, NULL);
+}
+
+/* Is the slot noted at m alive?  (A slot number that is out of range comes from damage, and holds nothing.) */
+static bool holder_is_alive(const workq *q, uint32_t holder) {
+  if (holder == 0 || holder - 1 >= q->geometry.handles) return false;
+  /* The own number at a mutex that this thread does not have: left by the slot's tenant before it. */
+  if (holder - 1 == q->slot_id) return false;
+  return segment_byte_held(q->fd, holder - 1) != 0;
+}
+
+/* Steps a and b. */
+static void abandon_if_lost(workq *q, uint32_t epoch) {
+  struct lock_mutex *m = mutex_of(q, epoch);
+  for (int look = 0; look < NOBODY_LOOKS; look++) {
+    uint32_t holder = atomic_load(&m->holder);
+    if (holder_is_alive(q, holder) || atomic_load(&q->control->lock.epoch) != epoch) return;
+    if (holder != 0) break;
+    look_again_later();
+  }
+  (void)atomic_compare_exchange_strong(&q->control->lock.epoch, &epoch, epoch + 1);
+}
+
+static void heavy_fence(void) {
+  if (syscall(SYS_membarrier, MEMBARRIER_GLOBAL, 0, 0) != 0) {
+    struct timespec pause = clock_timespec(SLICE_NS);
+    nanosleep(&pause, NULL);
+  }
+  atomic_thread_fence(memory_order_seq_cst);
+}
+
+/* Step c.  Returns 0, or -ETIMEDOUT. */
+static int wait_out_others(workq *q, const struct lock_mutex *mine, int64_t deadline_ns) {
+  heavy_fence();
+  for (uint32_t i = 0; i < LOCK_MUTEXES; i++) {
+    struct lock_mutex *m = &q->mutexes[i];
+    if (m == mine) continue;
+    uint32_t holder;
+    while (holder_is_alive(q, holder = atomic_load(&m->holder))) {
+      if (clock_monotonic_ns() >= deadline_ns) {
+        q->lock_owner = holder_pid(q, m);
+        return -ETIMEDOUT;
+      }
+      look_again_later();
+    }
+    if (holder) (void)atomic_compare_exchange_strong(&m->holder, &holder, 0);
+  }
+  return 0;
+}
+
+static void count_repair(workq *q, bool rolled_back, bool lost) {
+  if (!rolled_back && !lost) return;
+  journal_begin(q);
+  journal_save(q, &q->control->totals.reaped);
+  q->control->totals.recoveries += rolled_back;
+  q->control->totals.lock_losses += lost;
+  journal_commit(q);
+}
+
+/* Steps c to e, but for making the mutex consistent. */
+static int repair(workq *q, uint32_t epoch, const struct lock_mutex *m, int64_t deadline_ns) {
+  struct lock_line *lock = &q->control->lock;
+  bool lost = atomic_load(&lock->settled) != epoch;
+  if (lost) {
+    int rc = wait_out_others(q, m, deadline_ns);
+    if (rc < 0) return rc;
+  }
+  int lines = journal_recover(q);
+  if (lines < 0) {
+    atomic_store(&lock->damaged, 1);
+    return lines;
+  }
+  count_repair(q, lines > 0, lost);
+  if (lost) {
+    /* The next spare may have been abandoned LOCK_MUTEXES - 1 epochs ago. */
+    if (epoch + 1 >= LOCK_MUTEXES) (void)mutex_init(&mutex_of(q, epoch + 1)->mutex);
+    atomic_store(&lock->settled, epoch);
+  }
+  return 1;
+}
+
+static void leave(struct lock_mutex *m) {
+  atomic_store_explicit(&m->holder, 0, memory_order_release);
+  pthread_mutex_unlock(&m->mutex);
+}
+
+/* Steps 2 to 4 with m just locked.  Returns 0 or 1 inside, -EAGAIN if the epoch has passed, or another error. */
+static int confirm(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, int64_t deadline_ns) {
+  const struct lock_line *lock = &q->control->lock;
+  int rc = 0;
+  atomic_store(&m->holder, q->slot_id + 1);
+  if (atomic_load(&lock->epoch) != epoch) rc = -EAGAIN;
+  else if (lock_rc == EOWNERDEAD || atomic_load(&lock->settled) != epoch) rc = repair(q, epoch, m, deadline_ns);
+  /* Consistent in any case: unlocking it otherwise would lose it.  What is not repaired stays visible in the journals,
+   * in settled, or in damaged. */
+  if (lock_rc == EOWNERDEAD) pthread_mutex_consistent(&m->mutex);
+  if (rc < 0) {
+    leave(m);
+    return rc;
+  }
+  q->held = m;
+  return rc;
+}
+
+/* Spins for a lock that will soon be free.  Returns what the last trylock said, EBUSY if there was none. */
+static int spin(const workq *q, struct lock_mutex *m) {
+  if (!q->may_spin) return EBUSY;
+  for (int i = 0; i < SPIN_TURNS; i++) {
+    if (atomic_load_explicit(&m->holder, memory_order_relaxed) == 0) {
+      int rc = pthread_mutex_trylock(&m->mutex);
+      if (rc != EBUSY) return rc;
+    }
+    cpu_relax();
+  }
+  return EBUSY;
+}
+
+/* The moment at which a call gives up: the earlier of its own and the handle's limit. */
+static int64_t limit_of(const workq *q, int64_t deadline_ns) {
+  int64_t now_ns = clock_monotonic_ns();
+  int64_t limit_ns = q->lock_timeout_ns == CLOCK_NEVER ? CLOCK_NEVER : clock_add_ns(now_ns, q->lock_timeout_ns);
+  if (deadline_ns < 0) deadline_ns = clock_add_ns(now_ns, -deadline_ns);
+  return deadline_ns < limit_ns ? deadline_ns : limit_ns;
+}
+
+/* Goes on from a trylock of mutex m that did not lead inside: it said lock_rc. */
+static int acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, int64_t deadline_ns) {
+  int64_t limit_ns = limit_of(q, deadline_ns);
+  if (lock_rc == 0 || lock_rc == EOWNERDEAD) {
+    int rc = confirm(q, epoch, m, lock_rc, limit_ns);
+    if (rc != -EAGAIN) return rc;
+  }
+  for (;;) {
+    epoch = atomic_load(&q->control->lock.epoch);
+    m = mutex_of(q, epoch);
+    int rc = spin(q, m);
+    if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
+    if (rc == 0 || rc == EOWNERDEAD) {
+      rc = confirm(q, epoch, m, rc, limit_ns);
+      if (rc != -EAGAIN) return rc;
+    } else if (rc == ETIMEDOUT) {
+      abandon_if_lost(q, epoch);
+      if (clock_monotonic_ns() >= limit_ns) {
+        q->lock_owner = holder_pid(q, m);
+        return -ETIMEDOUT;
+      }
+    } else {
+      return -EUCLEAN; /* a mutex that this library never makes */
+    }
+  }
+}
+
+int lock_acquire(workq *q, int64_t deadline_ns) {
+  struct lock_line *lock = &q->control->lock;
+  uint32_t epoch = atomic_load_explicit(&lock->epoch, memory_order_relaxed);
+  struct lock_mutex *m = mutex_of(q, epoch);
+  int rc = pthread_mutex_trylock(&m->mutex);
+  if (likely(rc == 0)) {
+    atomic_store_explicit(&m->holder, q->slot_id + 1, memory_order_relaxed);
+    light_fence();
+    if (likely(atomic_load_explicit(&lock->epoch, memory_order_relaxed) == epoch &&
+               atomic_load_explicit(&lock->settled, memory_order_relaxed) == epoch)) {
+      q->held = m;
+      if (likely(!atomic_load_explicit(&lock->damaged, memory_order_relaxed))) return 0;
+      lock_release(q);
+      return -EUCLEAN;
+    }
+  }
+  rc = acquire_slowly(q, epoch, m, rc, deadline_ns);
+  if (rc >= 0 && unlikely(atomic_load_explicit(&lock->damaged, memory_order_relaxed))) {
+    lock_release(q);
+    return -EUCLEAN;
+  }
+  return rc;
+}
+
+void lock_release(workq *q) {
+  struct lock_mutex *m = q->held;
+  q->held = NULL;
+  leave(m);
+}
+
+int life_try(workq *q, uint32_t slot) {
+  pthread_mutex_t *mutex = &q->slots[slot].life.mutex;
+  switch (pthread_mutex_trylock(mutex)) {
+  case 0:
+    return 0;
+  case EOWNERDEAD:
+    /* At once: if we die now, the next one is told again, for we still hold it. */
+    pthread_mutex_consistent(mutex);
+    return 1;
+  default:
+    return -EBUSY;
+  }
+}
+
+void life_release(workq *q, uint32_t slot) {
+  pthread_mutex_unlock(&q->slots[slot].life.mutex);
+}
+
+void life_renew(workq *q, uint32_t slot) {
+  (void)mutex_init(&q->slots[slot].life.mutex);
+}

@@ -1,0 +1,177 @@
+/*
+ * open.c: creating, opening, closing and unlinking; the handle itself.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "journal.h"
+#include "lock.h"
+#include "segment.h"
+#include "slot.h"
+
+#define OPEN_TRIES 100
+
+#ifndef MADV_WIPEONFORK
+#define MADV_WIPEONFORK 18
+#endif
+
+/* A page that the kernel empties in a forked child: so a child is found out without a system call. */
+static int fork_page_make(workq *q) {
+  struct fork_page *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (page == MAP_FAILED) return -errno;
+  q->fork_page = page;
+  if (madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK) != 0) return -errno;
+  page->alive = 1;
+  return 0;
+}
+
+static void handle_free(workq *q) {
+  if (!q) return;
+  segment_unmap(q);
+  if (q->fork_page) munmap((void *)(uintptr_t)q->fork_page, sizeof *q->fork_page);
+  if (q->fd >= 0) close(q->fd);
+  journal_check_free(q);
+  free(q->wakes);
+  free(q->key_buffer);
+  free(q);
+}
+
+static bool handle_options_valid(const workq_options *o) {
+  const uint32_t known = WORKQ_ANY_OWNER | WORKQ_RAW | WORKQ_NO_SPIN;
+  return !o || (!(o->flags & ~known) && !(o->mode & ~0777u) && o->lock_timeout_ns >= 0);
+}
+
+static workq *handle_make(const char *name, const workq_options *options) {
+  workq *q = calloc(1, sizeof *q);
+  if (!q) return NULL;
+  q->fd = -1;
+  memcpy(q->name, name, strlen(name) + 1);
+  q->lock_timeout_ns = CLOCK_NEVER;
+  if (options) {
+    q->flags = options->flags;
+    q->clock = options->clock;
+    q->clock_arg = options->clock_arg;
+    if (options->lock_timeout_ns) q->lock_timeout_ns = options->lock_timeout_ns;
+  }
+  q->may_spin = !(q->flags & WORKQ_NO_SPIN) && sysconf(_SC_NPROCESSORS_ONLN) > 1;
+  q->gap_ns = NS_PER_S;
+  if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random = (uint64_t)(uintptr_t)q;
+  return q;
+}
+
+/* Maps the segment and makes room for what a handle needs.  Owns fd from now on. */
+static int handle_map(workq *q, int fd) {
+  q->fd = fd;
+  int rc = segment_map(q, fd, !(q->flags & WORKQ_RAW));
+  if (rc == 0) rc = fork_page_make(q);
+  if (rc < 0) return rc;
+  q->wakes = calloc(2 * (size_t)q->geometry.handles, sizeof *q->wakes);
+  q->key_buffer = malloc(q->geometry.key_max);
+  return q->wakes && q->key_buffer ? 0 : -ENOMEM;
+}
+
+/* Fills what is not zero in a segment that nobody else can see. */
+static int segment_fill(workq *q) {
+  struct control *control = q->control;
+  control->hot.buckets = BUCKETS_MIN;
+  control->cold.buckets_committed = BUCKETS_MIN;
+  int rc = segment_commit(q->fd, q->geometry.table_off, BUCKETS_MIN * sizeof(struct bucket));
+  return rc < 0 ? rc : lock_init_all(q);
+}
+
+int workq_create(const char *name, const workq_options *options, workq **out) {
+  int rc = segment_check_name(name);
+  if (rc < 0) return rc;
+  if (!handle_options_valid(options) || (options && options->flags & WORKQ_RAW)) return -EINVAL;
+  workq *q = handle_make(name, options);
+  if (!q) return -ENOMEM;
+  char temporary[64];
+  int fd = -1;
+  rc = segment_describe(options, &q->header);
+  if (rc == 0) rc = segment_build(&q->header, &fd, temporary);
+  if (rc < 0) {
+    handle_free(q);
+    return rc;
+  }
+  rc = handle_map(q, fd);
+  if (rc == 0) rc = segment_fill(q);
+  if (rc == 0) rc = slot_attach(q);
+  bool attached = rc == 0;
+  if (rc == 0) rc = segment_publish(name, fd, temporary, q->header.mode);
+  else segment_discard(temporary);
+  if (rc < 0) {
+    if (attached) slot_detach(q);
+    handle_free(q);
+    return rc;
+  }
+  *out = q;
+  return 0;
+}
+
+int workq_open(const char *name, const workq_options *options, workq **out) {
+  int rc = segment_check_name(name);
+  if (rc < 0) return rc;
+  if (!handle_options_valid(options)) return -EINVAL;
+  workq *q = handle_make(name, options);
+  if (!q) return -ENOMEM;
+  int fd;
+  rc = segment_open(name, options, &q->header, &fd, NULL, 0);
+  if (rc == 0) rc = handle_map(q, fd);
+  if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = slot_attach(q);
+  if (rc < 0) {
+    handle_free(q);
+    return rc;
+  }
+  *out = q;
+  return 0;
+}
+
+int workq_open_or_create(const char *name, const workq_options *options, workq **out) {
+  for (int tries = 0; tries < OPEN_TRIES; tries++) {
+    int rc = workq_open(name, options, out);
+    if (rc != -ENOENT) return rc;
+    rc = workq_create(name, options, out);
+    if (rc != -EEXIST) return rc < 0 ? rc : 1;
+  }
+  return -EAGAIN;
+}
+
+static bool thread_is_gone(const workq *q) {
+  return syscall(SYS_tgkill, getpid(), q->tid, 0) != 0 && errno == ESRCH;
+}
+
+int workq_close(workq *q) {
+  if (!q) return 0;
+  if (!(q->flags & WORKQ_RAW) && q->fork_page->alive) {
+    if (q->tid == handle_thread()) {
+      /* A slot that was taken from a living thread (its descriptor was closed behind its back) leaves this thread's
+       * list of robust mutexes in that memory: it must stay mapped. */
+      if (slot_detach(q) == -ESTALE) q->base = NULL;
+    } else if (!thread_is_gone(q)) {
+      return -ESTALE;
+    }
+  }
+  handle_free(q);
+  return 0;
+}
+
+int workq_unlink(const char *name) {
+  int rc = segment_check_name(name);
+  return rc < 0 ? rc : segment_unlink(name);
+}
+
+int workq_describe_mismatch(const char *name, char *buffer, size_t size) {
+  static const workq_options trusting = {.mode = 0777, .flags = WORKQ_ANY_OWNER | WORKQ_RAW};
+  struct header header;
+  int fd;
+  if (size) buffer[0] = '\0';
+  int rc = segment_open(name, &trusting, &header, &fd, buffer, size);
+  if (rc == 0) close(fd);
+  return rc == -EPROTONOSUPPORT ? 1 : rc;
+}

@@ -1,0 +1,410 @@
+/*
+ * queue.c: adding, getting, finishing: the operations that a worker's loop is made of.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "queue.h"
+
+#include <limits.h>
+
+#include "ready.h"
+#include "table.h"
+
+/* Keys under one hold of the lock in a batch: bounds how long others wait. */
+#define BATCH_CHUNK 64u
+
+/* ---- Adding ---- */
+
+/* An add, made ready for the lock. */
+struct request {
+  const void *key;
+  size_t len;
+  uint32_t hash;
+  int priority;
+  bool keep_priority; /* of the run that is being processed */
+  bool rate_limited;
+  int64_t after_ns;
+};
+
+static int request_check(const workq *q, const struct request *r) {
+  if (unlikely(r->priority < INT8_MIN || r->priority > INT8_MAX)) return -EINVAL;
+  return queue_check_key(q, r->key, r->len);
+}
+
+/* When the key is to run; counts the failure of a rate-limited add. */
+static int64_t request_due_ns(workq *q, const struct request *r, struct item *item) {
+  if (likely(!r->rate_limited && r->after_ns <= 0)) return DUE_NOW;
+  int64_t now_ns = handle_now_ns(q);
+  int64_t due_ns = r->rate_limited && item->place != PLACE_BURIED ? lifecycle_fail(q, item, now_ns) : DUE_NOW;
+  if (r->after_ns <= 0) return due_ns;
+  int64_t after_ns = r->after_ns < WORKQ_DURATION_MAX ? r->after_ns : WORKQ_DURATION_MAX;
+  int64_t then_ns = clock_add_ns(now_ns, after_ns);
+  return then_ns > due_ns ? then_ns : due_ns;
+}
+
+static void count_add(workq *q, const struct request *r, const struct item *item, int marked) {
+  journal_save(q, &q->slot->own);
+  if (marked) q->slot->own.adds++;
+  else q->slot->own.coalesced++;
+  if (r->rate_limited && item->place != PLACE_BURIED) q->slot->own.retries++;
+}
+
+/* In a transaction. */
+static int add_locked(workq *q, const struct request *r) {
+  uint32_t index;
+  struct item *item;
+  int rc = queue_find(q, r->hash, r->key, r->len, &index, &item);
+  if (unlikely(rc < 0)) return rc;
+  if (!item && (rc = lifecycle_create(q, r->hash, r->key, r->len, &index, &item)) < 0) return rc;
+  int priority = r->keep_priority && item->place == PLACE_PROCESSING ? item->run_priority : r->priority;
+  rc = lifecycle_mark(q, index, item, request_due_ns(q, r, item), priority);
+  if (likely(rc >= 0)) count_add(q, r, item, rc);
+  return rc;
+}
+
+/* Under the lock: one add as a transaction. */
+static int add_transaction(workq *q, const struct request *r) {
+  if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
+  int rc;
+  if (unlikely(table_is_crowded(q)) && (rc = table_grow(q)) < 0) return rc;
+  journal_begin(q);
+  rc = add_locked(q, r);
+  if (unlikely(rc < 0)) {
+    journal_abort(q);
+    return rc;
+  }
+  journal_commit(q);
+  return rc;
+}
+
+static int add_now(workq *q, struct request *r) {
+  int rc = request_check(q, r);
+  if (unlikely(rc < 0)) return rc;
+  r->hash = table_hash(q, r->key, r->len);
+  table_prefetch(q, r->hash);
+  rc = queue_enter(q, CLOCK_NEVER);
+  if (unlikely(rc < 0)) return rc;
+  rc = add_transaction(q, r);
+  queue_leave(q);
+  return rc;
+}
+
+/* Is the queue full, rather than /dev/shm? */
+static bool is_full(const workq *q) {
+  return q->control->hot.used >= q->geometry.capacity;
+}
+
+static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
+  int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
+  int woken_by = 0;
+  int rc = request_check(q, r);
+  if (rc < 0) return rc;
+  r->hash = table_hash(q, r->key, r->len);
+  for (;;) {
+    rc = queue_enter(q, deadline_ns);
+    if (rc < 0) return rc;
+    rc = slot_reap_if_due(q, handle_now_ns(q));
+    if (rc >= 0) rc = add_transaction(q, r);
+    if (rc != -ENOSPC || !is_full(q)) break;
+    rc = queue_waiting_over(q, timeout_ns, &deadline_ns, woken_by);
+    if (rc < 0) break;
+    woken_by = queue_sleep(q, WAIT_ROOM, deadline_ns);
+    if (woken_by < 0) return woken_by;
+  }
+  /* More than one room may have come: whoever leaves the line tells the next. */
+  return queue_stop_waiting(q, WAIT_ROOM, rc);
+}
+
+int workq_add(workq *q, const void *key, size_t len) {
+  struct request r = {.key = key, .len = len};
+  return add_now(q, &r);
+}
+
+int workq_add_after(workq *q, const void *key, size_t len, int64_t delay_ns) {
+  struct request r = {.key = key, .len = len, .after_ns = delay_ns};
+  return add_now(q, &r);
+}
+
+int workq_add_rate_limited(workq *q, const void *key, size_t len) {
+  struct request r = {.key = key, .len = len, .rate_limited = true, .keep_priority = true};
+  return add_now(q, &r);
+}
+
+int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns) {
+  struct request r = {.key = key, .len = len};
+  return add_waiting(q, &r, timeout_ns);
+}
+
+static struct request request_of(const workq_add_options *options) {
+  if (!options) return (struct request){0};
+  return (struct request){
+      .priority = options->priority, .rate_limited = options->rate_limited != 0, .after_ns = options->after_ns};
+}
+
+int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options) {
+  struct request r = request_of(options);
+  r.key = key;
+  r.len = len;
+  return options && options->wait_ns ? add_waiting(q, &r, options->wait_ns) : add_now(q, &r);
+}
+
+/* Adds keys under one hold of the lock.  Returns how many were taken; *rc is why it ended early. */
+static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct request *r, size_t *marked, int *rc) {
+  uint32_t hashes[BATCH_CHUNK];
+  size_t checked = 0, done = 0;
+  for (*rc = 0; checked < n && checked < BATCH_CHUNK; checked++) {
+    r->key = keys[checked].data;
+    r->len = keys[checked].len;
+    if ((*rc = request_check(q, r)) < 0) break;
+    hashes[checked] = table_hash(q, r->key, r->len);
+    table_prefetch(q, hashes[checked]);
+  }
+  if (checked == 0) return 0;
+  int entered = queue_enter(q, CLOCK_NEVER);
+  if (entered < 0) {
+    *rc = entered;
+    return 0;
+  }
+  for (; done < checked; done++) {
+    r->key = keys[done].data;
+    r->len = keys[done].len;
+    r->hash = hashes[done];
+    int added = add_transaction(q, r);
+    if (added < 0) {
+      *rc = added;
+      break;
+    }
+    *marked += (size_t)added;
+  }
+  queue_leave(q);
+  return done;
+}
+
+int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options, size_t *marked) {
+  struct request r = request_of(options);
+  size_t done = 0, newly = 0;
+  int rc = 0;
+  if (marked) *marked = 0;
+  if (!keys || n == 0 || n > INT_MAX) return -EINVAL;
+  while (done < n && rc == 0) done += add_chunk(q, keys + done, n - done, &r, &newly, &rc);
+  if (marked) *marked = newly;
+  return done ? (int)done : rc;
+}
+
+/* ---- Getting ---- */
+
+static void item_describe(struct item *from, uint32_t index, workq_item *to) {
+  to->key = item_key(from);
+  to->key_len = from->key_len;
+  to->ticket = (uint64_t)index << 32 | from->ticket;
+  to->priority = from->run_priority;
+  to->failures = from->failures;
+  to->crashes = from->crashes;
+  to->reserved = 0;
+}
+
+/* Takes up to n ready keys, each as a transaction.  Returns how many, or -EUCLEAN if there is none because of damage. */
+static int take_ready(workq *q, workq_item *items, size_t n) {
+  size_t taken = 0;
+  while (taken < n && q->control->hot.ready) {
+    uint32_t index;
+    journal_begin(q);
+    int rc = ready_first(q, &index);
+    struct item *item = item_at(q, index);
+    if (rc == 0) rc = item ? lifecycle_start(q, index, item) : -EUCLEAN;
+    if (rc == 0 && taken == 0) rc = queue_leave_line(q);
+    if (unlikely(rc < 0)) {
+      journal_abort(q);
+      return taken ? (int)taken : rc;
+    }
+    journal_commit(q);
+    item_describe(item, index, &items[taken++]);
+  }
+  return (int)taken;
+}
+
+/* Looks for the dead where that may bring keys: when others have some in hand, or nothing is ready. */
+static int reap_for_get(workq *q, bool waited) {
+  const struct hot_line *hot = &q->control->hot;
+  if (likely(!waited && hot->processing <= q->slot->own.processing.count)) return 0;
+  int64_t now_ns = q->clock ? q->clock(q->clock_arg) : clock_read(CLOCK_MONOTONIC_COARSE);
+  int rc = slot_reap_if_due(q, now_ns);
+  return rc < 0 ? rc : 0;
+}
+
+/* Under the lock.  Returns how many keys were taken, 0 to wait, or -ESHUTDOWN, -EUCLEAN. */
+static int try_get(workq *q, workq_item *items, size_t n, bool waited) {
+  const struct hot_line *hot = &q->control->hot;
+  int rc = reap_for_get(q, waited);
+  if (unlikely(rc < 0)) return rc;
+  if (hot->ready == 0) return hot->flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : 0;
+  return hot->flags & QUEUE_PAUSED ? 0 : take_ready(q, items, n);
+}
+
+static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
+  int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
+  int woken_by = 0;
+  for (bool waited = false;; waited = true) {
+    q->serves_itself = true;
+    int rc = queue_enter(q, deadline_ns);
+    if (likely(rc >= 0)) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
+    q->serves_itself = false;
+    if (likely(rc > 0)) {
+      queue_leave(q);
+      return rc;
+    }
+    if (rc < 0 && !q->held) return rc;
+    if (rc == 0) rc = queue_waiting_over(q, timeout_ns, &deadline_ns, 0);
+    if (rc < 0) return queue_stop_waiting(q, WAIT_GET, rc);
+    woken_by = queue_sleep(q, WAIT_GET, deadline_ns);
+    if (unlikely(woken_by < 0)) return woken_by;
+  }
+}
+
+int workq_get(workq *q, workq_item *item, int64_t timeout_ns) {
+  int rc = get_some(q, item, 1, timeout_ns);
+  return rc < 0 ? rc : 0;
+}
+
+int workq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
+  if (!items || n == 0 || n > INT_MAX) return -EINVAL;
+  int got = get_some(q, items, n < BATCH_CHUNK ? n : BATCH_CHUNK, timeout_ns);
+  while (got > 0 && (size_t)got < n) {
+    size_t want = n - (size_t)got < BATCH_CHUNK ? n - (size_t)got : BATCH_CHUNK;
+    int more = get_some(q, items + got, want, 0);
+    if (more <= 0) break;
+    got += more;
+  }
+  return got;
+}
+
+/* ---- Finishing ---- */
+
+typedef int finish(workq *q, uint32_t index, struct item *item);
+
+/* The item of that ticket, null if it is not in this handle's hands. */
+static struct item *item_in_hand(workq *q, const workq_item *handed) {
+  struct item *item = item_at(q, (uint32_t)(handed->ticket >> 32));
+  if (unlikely(!item || (uint32_t)(handed->ticket >> 32) > q->control->hot.fresh)) return NULL;
+  if (item->place != PLACE_PROCESSING || item->owner != q->slot_id + 1) return NULL;
+  return item->ticket == (uint32_t)handed->ticket ? item : NULL;
+}
+
+/* In a transaction. */
+static int finish_locked(workq *q, uint32_t index, struct item *item, finish *how) {
+  int rc = how(q, index, item);
+  if (likely(rc >= 0)) {
+    journal_save(q, &q->slot->own);
+    q->slot->own.dones++;
+  }
+  return rc;
+}
+
+static int finish_item(workq *q, const workq_item *handed, finish *how) {
+  int rc = queue_enter(q, CLOCK_NEVER);
+  if (unlikely(rc < 0)) return rc;
+  struct item *item = item_in_hand(q, handed);
+  if (unlikely(!item)) return queue_fail(q, -ESTALE);
+  journal_begin(q);
+  return queue_finish(q, finish_locked(q, (uint32_t)(handed->ticket >> 32), item, how));
+}
+
+static int finish_done(workq *q, uint32_t index, struct item *item) {
+  return lifecycle_finish(q, q->slot, index, item);
+}
+
+static int finish_complete(workq *q, uint32_t index, struct item *item) {
+  if (item->failures || item->crashes) {
+    journal_save(q, item);
+    item->failures = item->crashes = 0;
+  }
+  return lifecycle_finish(q, q->slot, index, item);
+}
+
+static int finish_retry(workq *q, uint32_t index, struct item *item) {
+  int rc = lifecycle_retry(q, q->slot, index, item, handle_now_ns(q));
+  if (rc < 0) return rc;
+  journal_save(q, &q->slot->own);
+  if (rc) q->slot->own.retries++;
+  else q->slot->own.gave_up++;
+  return rc;
+}
+
+static int finish_give_up(workq *q, uint32_t index, struct item *item) {
+  int rc = lifecycle_give_up(q, q->slot, index, item);
+  if (rc < 0) return rc;
+  journal_save(q, &q->slot->own);
+  q->slot->own.gave_up++;
+  return rc;
+}
+
+static int finish_release(workq *q, uint32_t index, struct item *item) {
+  return lifecycle_release(q, q->slot, index, item);
+}
+
+int workq_done(workq *q, const workq_item *item) {
+  return finish_item(q, item, finish_done);
+}
+int workq_complete(workq *q, const workq_item *item) {
+  return finish_item(q, item, finish_complete);
+}
+int workq_retry(workq *q, const workq_item *item) {
+  return finish_item(q, item, finish_retry);
+}
+int workq_give_up(workq *q, const workq_item *item) {
+  return finish_item(q, item, finish_give_up);
+}
+int workq_release(workq *q, const workq_item *item) {
+  return finish_item(q, item, finish_release);
+}
+
+int workq_done_key(workq *q, const void *key, size_t len) {
+  int rc = queue_check_key(q, key, len);
+  if (rc < 0) return rc;
+  uint32_t index, hash = table_hash(q, key, len);
+  struct item *item;
+  rc = queue_enter(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  rc = queue_find(q, hash, key, len, &index, &item);
+  if (rc < 0) return queue_fail(q, rc);
+  if (!item || item->place != PLACE_PROCESSING) return queue_fail(q, -ENOENT);
+  if (item->owner != q->slot_id + 1) return queue_fail(q, -ESTALE);
+  journal_begin(q);
+  return queue_finish(q, finish_locked(q, index, item, finish_done));
+}
+
+/* Finishes items under one hold of the lock.  Returns how many, or why the first was not. */
+static int done_chunk(workq *q, const workq_item *items, size_t n) {
+  int rc = queue_enter(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  size_t done = 0;
+  for (; done < n && rc >= 0; done++) {
+    struct item *item = item_in_hand(q, &items[done]);
+    if (!item) {
+      rc = -ESTALE;
+      break;
+    }
+    journal_begin(q);
+    rc = finish_locked(q, (uint32_t)(items[done].ticket >> 32), item, finish_done);
+    if (rc < 0) {
+      journal_abort(q);
+      break;
+    }
+    journal_commit(q);
+  }
+  queue_leave(q);
+  return done ? (int)done : rc;
+}
+
+int workq_done_batch(workq *q, const workq_item *items, size_t n) {
+  if (!items || n == 0 || n > INT_MAX) return -EINVAL;
+  size_t done = 0;
+  while (done < n) {
+    size_t chunk = n - done < BATCH_CHUNK ? n - done : BATCH_CHUNK;
+    int rc = done_chunk(q, items + done, chunk);
+    if (rc < 0) return done ? (int)done : rc;
+    done += (size_t)rc;
+    if ((size_t)rc < chunk) break;
+  }
+  return (int)done;
+}

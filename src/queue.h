@@ -1,0 +1,92 @@
+/*
+ * queue.h: how every public operation enters and leaves the queue.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_QUEUE_H
+#define WORKQ_QUEUE_H
+
+#include "handle.h"
+#include "journal.h"
+#include "lifecycle.h"
+#include "lock.h"
+#include "slot.h"
+#include "wait.h"
+
+/* What queue_enter() does where the handle is not simply ready for use. */
+int queue_prepare(workq *q);
+
+/* After a repair: passes on what may have been lost with the dead. */
+int queue_after_repair(workq *q);
+
+/* Leaves the queue: tells and wakes those for whom there is something. */
+static inline void queue_leave(workq *q) {
+  if (unlikely(q->wakes_count)) wait_publish(q);
+  lock_release(q);
+  if (unlikely(q->wakes_count)) wait_wake(q);
+}
+
+static inline int queue_fail(workq *q, int rc) {
+  queue_leave(q);
+  return rc;
+}
+
+/*
+ * Checks the handle, takes the lock, makes ready what is due.  Afterwards the caller runs transactions and then
+ * calls queue_leave().  Returns 0 or -errno, and then the lock is not held.
+ */
+static inline int queue_enter(workq *q, int64_t deadline_ns) {
+  int rc;
+  if (unlikely(!q->fork_page->alive || q->tid != handle_thread()))
+    if ((rc = queue_prepare(q)) < 0) return rc;
+  rc = lock_acquire(q, deadline_ns);
+  if (unlikely(rc < 0)) return rc;
+  if (unlikely(!slot_is_own(q))) return queue_fail(q, -ESTALE);
+  if (unlikely(rc > 0) && (rc = queue_after_repair(q)) < 0) return queue_fail(q, rc);
+  const struct hot_line *hot = &q->control->hot;
+  if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN))
+    if (unlikely((rc = lifecycle_promote(q, handle_now_ns(q))) < 0)) return queue_fail(q, rc);
+  return 0;
+}
+
+/* Ends a transaction: commits it if rc is a success, else undoes it; then leaves.  Returns rc. */
+static inline int queue_finish(workq *q, int rc) {
+  if (likely(rc >= 0)) journal_commit(q);
+  else journal_abort(q);
+  queue_leave(q);
+  return rc;
+}
+
+/* Looks a key up: *item is null if it is unknown.  Returns 0, -EINVAL or -EMSGSIZE, -EUCLEAN. */
+int queue_find(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item);
+
+/* May this be a key of the queue?  0, -EINVAL or -EMSGSIZE. */
+static inline int queue_check_key(const workq *q, const void *key, size_t len) {
+  if (unlikely(!key || len == 0)) return -EINVAL;
+  return unlikely(len > q->geometry.key_max) ? -EMSGSIZE : 0;
+}
+
+/*
+ * Waiting in line.  A call that may wait enters with queue_first_deadline_ns(), which is relative, so that a call which
+ * need not wait reads no clock; then, each time its condition does not hold: queue_waiting_over() says whether
+ * to end, by queue_stop_waiting(), or to go on, by queue_sleep() and entering again with the deadline.
+ */
+static inline int64_t queue_first_deadline_ns(int64_t timeout_ns) {
+  return timeout_ns < 0 ? CLOCK_NEVER : timeout_ns == 0 ? -1 : -timeout_ns;
+}
+
+/* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that is what the last sleep said.  Makes the deadline absolute. */
+int queue_waiting_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by);
+
+/* Under the lock: stands in line and sleeps, the lock given up.  Returns 0, ETIMEDOUT, EINTR or -EUCLEAN. */
+int queue_sleep(workq *q, uint32_t kind, int64_t deadline_ns);
+
+/* Under the lock: ends waiting with a result, passes on what it may have been told of, and leaves the queue. */
+int queue_stop_waiting(workq *q, uint32_t kind, int result);
+
+/*
+ * In a transaction: this handle does not wait any longer.  If it was the leader, the next oldest must wake in time.
+ */
+int queue_leave_line(workq *q);
+
+#endif

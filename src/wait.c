@@ -1,0 +1,187 @@
+/*
+ * wait.c: sleeping and waking: the project's own robust condition variable.  wait.h tells how it works.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "wait.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "journal.h"
+
+/* What a futex word says. */
+enum { TOLD = 0, ASLEEP = 1, SPINNING = 2 };
+
+#define SPIN_MAX_NS (30 * INT64_C(1000))
+#define SPIN_MIN_NS (2 * INT64_C(1000))
+#define PROBE_EVERY 16u
+#define PAUSES      16
+
+#if defined(__x86_64__) || defined(__i386__)
+#define cpu_relax() __builtin_ia32_pause()
+#else
+#define cpu_relax() compiler_fence()
+#endif
+
+/* ---- The lists ---- */
+
+int wait_enter(workq *q, uint32_t kind, int64_t wake_ns) {
+  struct slot *me = q->slot;
+  struct list *list = &q->control->wait.list[kind];
+  journal_save(q, &me->wait);
+  me->wait.wake_ns = wake_ns;
+  if (me->wait.kind == kind) return 0;
+  int rc = wait_leave(q, me);
+  if (rc < 0) return rc;
+  journal_save(q, &q->control->wait);
+  uint32_t old = list->head;
+  if (old) {
+    struct slot *newest = slot_at(q, old);
+    if (!newest) return -EUCLEAN;
+    journal_save(q, &newest->wait);
+    newest->wait.prev = q->slot_id + 1;
+  } else {
+    list->tail = q->slot_id + 1;
+  }
+  me->wait.kind = kind;
+  me->wait.next = old;
+  me->wait.prev = 0;
+  list->head = q->slot_id + 1;
+  list->count++;
+  return 0;
+}
+
+int wait_leave(workq *q, struct slot *slot) {
+  uint32_t kind = slot->wait.kind;
+  if (kind == WAIT_NONE) return 0;
+  if (kind >= WAIT_KINDS) return -EUCLEAN;
+  struct list *list = &q->control->wait.list[kind];
+  uint32_t next = slot->wait.next, prev = slot->wait.prev;
+  struct slot *after = slot_at(q, next), *before = slot_at(q, prev);
+  if ((next && !after) || (prev && !before)) return -EUCLEAN;
+  journal_save(q, &q->control->wait);
+  journal_save(q, &slot->wait);
+  if (before) {
+    journal_save(q, &before->wait);
+    before->wait.next = next;
+  } else {
+    list->head = next;
+  }
+  if (after) {
+    journal_save(q, &after->wait);
+    after->wait.prev = prev;
+  } else {
+    list->tail = prev;
+  }
+  list->count--;
+  slot->wait.kind = WAIT_NONE;
+  slot->wait.next = slot->wait.prev = 0;
+  return 0;
+}
+
+static void remember_wake(workq *q, const struct slot *slot) {
+  if (q->wakes_count < 2 * q->geometry.handles) q->wakes[q->wakes_count++] = (uint32_t)(slot - q->slots);
+}
+
+int wait_signal(workq *q, uint32_t kind) {
+  uint32_t newest = q->control->wait.list[kind].head;
+  if (newest == 0) return 0;
+  struct slot *slot = slot_at(q, newest);
+  if (!slot || slot->wait.kind != kind) return -EUCLEAN;
+  int rc = wait_leave(q, slot);
+  if (rc < 0) return rc;
+  remember_wake(q, slot);
+  return 1;
+}
+
+bool wait_is_leader(const workq *q) {
+  return q->control->wait.list[WAIT_GET].tail == q->slot_id + 1;
+}
+
+int wait_lead(workq *q, int64_t wake_ns) {
+  uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
+  if (oldest == 0) return 0;
+  struct slot *slot = slot_at(q, oldest);
+  if (!slot) return -EUCLEAN;
+  if (slot->wait.wake_ns <= wake_ns) return 0;
+  journal_save(q, &slot->wait);
+  slot->wait.wake_ns = wake_ns;
+  if (slot != q->slot) remember_wake(q, slot);
+  return 0;
+}
+
+/* ---- Waking ---- */
+
+void wait_publish(workq *q) {
+  uint32_t asleep = 0;
+  for (uint32_t i = 0; i < q->wakes_count; i++) {
+    struct slot *slot = &q->slots[q->wakes[i]];
+    if (atomic_exchange(&slot->futex.word, TOLD) == ASLEEP) q->wakes[asleep++] = q->wakes[i];
+  }
+  q->wakes_count = asleep;
+}
+
+void wait_wake(workq *q) {
+  for (uint32_t i = 0; i < q->wakes_count; i++)
+    syscall(SYS_futex, &q->slots[q->wakes[i]].futex.word, FUTEX_WAKE, 1, NULL, NULL, 0);
+  q->wakes_count = 0;
+}
+
+/* ---- Sleeping ---- */
+
+void wait_arm(workq *q) {
+  atomic_store(&q->slot->futex.word, SPINNING);
+}
+
+/*
+ * How long to spin: twice the recent gap between starting to wait and being told, if that is short; otherwise not, but
+ * for a try now and then to see whether times have changed.
+ */
+static int64_t spin_budget_ns(workq *q) {
+  if (!q->may_spin) return 0;
+  if (q->gap_ns <= SPIN_MAX_NS / 2) return q->gap_ns * 2 > SPIN_MIN_NS ? q->gap_ns * 2 : SPIN_MIN_NS;
+  return ++q->probe % PROBE_EVERY == 0 ? SPIN_MAX_NS : 0;
+}
+
+/* Returns true when told. */
+static bool spin_until_told(workq *q, int64_t start_ns, int64_t end_ns) {
+  const _Atomic uint32_t *word = &q->slot->futex.word;
+  int64_t now_ns;
+  do {
+    for (int i = 0; i < PAUSES; i++) {
+      if (atomic_load_explicit(word, memory_order_acquire) == TOLD) {
+        q->gap_ns = (3 * q->gap_ns + (clock_monotonic_ns() - start_ns)) / 4;
+        return true;
+      }
+      cpu_relax();
+    }
+    now_ns = clock_monotonic_ns();
+  } while (now_ns < end_ns);
+  return false;
+}
+
+static int sleep_until_told(workq *q, int64_t end_ns) {
+  _Atomic uint32_t *word = &q->slot->futex.word;
+  uint32_t spinning = SPINNING;
+  if (!atomic_compare_exchange_strong(word, &spinning, ASLEEP)) return 0;
+  while (atomic_load(word) == ASLEEP) {
+    int64_t now_ns = clock_monotonic_ns();
+    if (now_ns >= end_ns) return ETIMEDOUT;
+    struct timespec left = clock_timespec(end_ns - now_ns);
+    if (syscall(SYS_futex, word, FUTEX_WAIT, ASLEEP, &left, NULL, 0) != 0 && errno == EINTR) return EINTR;
+  }
+  return 0;
+}
+
+int wait_sleep(workq *q, int64_t duration_ns) {
+  if (duration_ns <= 0) return ETIMEDOUT;
+  int64_t start_ns = clock_monotonic_ns();
+  int64_t end_ns = clock_add_ns(start_ns, duration_ns);
+  int64_t budget_ns = spin_budget_ns(q);
+  if (budget_ns > 0 && spin_until_told(q, start_ns, start_ns + (budget_ns < duration_ns ? budget_ns : duration_ns)))
+    return 0;
+  if (budget_ns > 0) q->gap_ns = SPIN_MAX_NS; /* the spin did not pay */
+  return sleep_until_told(q, end_ns);
+}

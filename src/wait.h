@@ -1,0 +1,50 @@
+/*
+ * wait.h: sleeping and waking: the project's own robust condition variable.  wait.c is the only file that sleeps for a
+ * key, for room or for a drain.
+ *
+ * A slot that waits stands in a list (journaled, newest at the head) and sleeps on a futex word of its own.  Whoever
+ * has something for it takes it out of the list inside the transaction, sets its word after the commit and
+ * still under the lock, and wakes it after the unlock if it is asleep.  So a wake-up never costs a second adder
+ * anything, and a sleeper that was killed costs one adder one futile system call, once.
+ *
+ * The oldest sleeper in WAIT_GET is the leader: it wakes at the reap interval and when the earliest delayed key is due.
+ * The others sleep longer.  No sleep is unbounded, so a wake-up that got lost with a dead process is made good by
+ * the next of these ticks.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_WAIT_H
+#define WORKQ_WAIT_H
+
+#include "handle.h"
+
+/* Enters this handle into a list, or changes the time at which it will wake by itself.  In a transaction. */
+int wait_enter(workq *q, uint32_t kind, int64_t wake_ns);
+
+/* Takes a slot out of the list that it is in, if any.  In a transaction. */
+int wait_leave(workq *q, struct slot *slot);
+
+/* Takes the newest sleeper out of a list, to be woken.  In a transaction.  Returns 1, 0 if there is none. */
+int wait_signal(workq *q, uint32_t kind);
+
+/* Is this handle the leader of WAIT_GET? */
+bool wait_is_leader(const workq *q);
+
+/* Sees to it that the leader wakes not later than wake_ns.  In a transaction. */
+int wait_lead(workq *q, int64_t wake_ns);
+
+/* Under the lock, after the commit: tells those who are to be woken. */
+void wait_publish(workq *q);
+/* After the unlock: wakes those of them who sleep. */
+void wait_wake(workq *q);
+
+/* Under the lock, after wait_enter() was committed: from now on this handle can be told. */
+void wait_arm(workq *q);
+/* After the unlock: sleeps until told, at most duration_ns.  Returns 0, ETIMEDOUT or EINTR. */
+int wait_sleep(workq *q, int64_t duration_ns);
+
+static inline bool wait_anyone(const workq *q, uint32_t kind) {
+  return q->control->wait.list[kind].head != 0;
+}
+
+#endif
