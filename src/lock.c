@@ -32,10 +32,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#ifdef HAVE_CONFIG_H
-#include "config.h"
-#endif
-
 #include "lock.h"
 
 #include <sys/syscall.h>
