@@ -1,1 +1,19 @@
 # The examples.
+
+# The one that README.md and workq(3) show.
+noinst_PROGRAMS += examples/hello
+examples_hello_LDADD = libworkq.la
+
+# The main job on real input.  It shares the informer with `workq watch`.
+noinst_PROGRAMS += examples/controller
+examples_controller_SOURCES = \
+	examples/controller.c \
+	utils/informer.c \
+	utils/informer.h \
+	utils/spec.c \
+	utils/spec.h
+examples_controller_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
+examples_controller_LDADD = libworkq.la
+
+# Shows the controller at work: examples/demo BUILD_DIR
+EXTRA_DIST += examples/demo
