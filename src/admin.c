@@ -25,6 +25,7 @@ static int on_key(workq *q, const void *key, size_t len, by_name *step) {
   rc = queue_find(q, hash, key, len, &index, &item);
   if (rc < 0 || !item) return queue_fail(q, rc);
   journal_begin(q);
+  journal_save(q, item);
   return queue_finish(q, step(q, index, item));
 }
 
@@ -52,6 +53,7 @@ static int kick_some(workq *q) {
     struct item *item = item_at(q, index);
     if (!item) return -EUCLEAN;
     journal_begin(q);
+    journal_save(q, item);
     int rc = lifecycle_kick(q, index, item);
     if (rc <= 0) {
       journal_abort(q);
@@ -102,7 +104,6 @@ static uint32_t change_flags(workq *q, uint32_t set, uint32_t clear, bool new_ro
   struct hot_line *hot = &q->control->hot;
   uint32_t before = hot->flags;
   journal_begin(q);
-  journal_save(q, hot);
   hot->flags = (before | set) & ~clear;
   if (new_round) {
     journal_save(q, &q->control->cold);
@@ -165,7 +166,7 @@ int workq_reap(workq *q) {
 }
 
 int workq_lock_owner(const workq *q) {
-  return q->lock_owner;
+  return q->flags & WORKQ_RAW ? lock_owner_now(q) : q->lock_owner;
 }
 
 /* ---- Drain ---- */

@@ -251,7 +251,8 @@ static void check_all(struct check *c) {
   const struct cold_line *cold = &c->q->control->cold;
   if (c->fresh > cold->items_committed)
     fault(c, "%u records were used, %u have memory", c->fresh, cold->items_committed);
-  if (atomic_load(&c->q->control->lock.damaged)) fault(c, "a roll-back was not possible: the segment is given up");
+  if (atomic_load(&c->q->control->lock.settled) == LOCK_DAMAGED)
+    fault(c, "a roll-back was not possible: the segment is given up");
   check_table(c);
   check_free(c);
   check_ready(c);

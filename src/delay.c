@@ -69,7 +69,6 @@ int delay_push(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   int rc = grow_to(q, &region, end + 1);
   if (unlikely(rc < 0)) return rc;
   struct heap_entry entry = new_entry(q, index, due_ns);
-  journal_save(q, &q->control->hot);
   q->control->hot.delayed++;
   return sift_up(q, end, entry);
 }
@@ -92,9 +91,7 @@ int delay_remove(workq *q, struct item *item) {
   if (unlikely(!place)) return -EUCLEAN;
   uint32_t last = heap_end(q) - 1;
   struct heap_entry moved = q->heap[last];
-  journal_save(q, item);
   item->heap_place = 0;
-  journal_save(q, &q->control->hot);
   q->control->hot.delayed--;
   if (place == last) return 0;
   if (place > HEAP_FIRST && delay_before(&moved, &q->heap[delay_parent(place)])) return sift_up(q, place, moved);

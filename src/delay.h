@@ -1,7 +1,8 @@
 /*
  * delay.h: the delayed keys: a 4-ary heap by time, and among equal times by order of coming.
  *
- * The four children of an entry share a cache line.  An item knows its place.  In a transaction, under the lock.
+ * The four children of an entry share a cache line.  An item knows its place.  In a transaction, under the lock, the line
+ * of the item given being saved.
  * Results: 0, or -EUCLEAN where the segment is damaged.
  *
  * SPDX-License-Identifier: Apache-2.0

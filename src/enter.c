@@ -12,12 +12,7 @@
 
 int queue_prepare(workq *q) {
   if (q->flags & WORKQ_RAW) return -EBADF;
-  if (!q->fork_page->alive) {
-    int rc = slot_reattach(q);
-    if (rc < 0) return rc;
-    ((struct fork_page *)(uintptr_t)q->fork_page)->alive = 1;
-  }
-  return q->tid == handle_thread() ? 0 : -ESTALE;
+  return q->fork_page->tid ? -ESTALE : slot_reattach(q);
 }
 
 /* One of the sleepers may have been about to be told. */

@@ -20,6 +20,15 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
+/* Kept out of the functions that call it: what nearly never runs must not make room for itself there. */
+#define COLD __attribute__((noinline, cold))
+
+#if defined(__x86_64__) || defined(__i386__)
+#define cpu_relax() __builtin_ia32_pause()
+#else
+#define cpu_relax() atomic_signal_fence(memory_order_seq_cst)
+#endif
+
 /* Orders this thread's stores for whoever takes over after its death, and for itself; no instruction. */
 #define compiler_fence() atomic_signal_fence(memory_order_seq_cst)
 
@@ -27,7 +36,7 @@
 
 /* The one page that a forked child finds zeroed. */
 struct fork_page {
-  uint32_t alive;
+  pid_t tid; /* the thread that the handle belongs to */
 };
 
 struct workq {
@@ -37,8 +46,7 @@ struct workq {
   struct slot *slot;
   struct journal *journal;
   struct lock_mutex *held; /* the mutex in hand, null outside the lock */
-  const struct fork_page *fork_page;
-  pid_t tid;
+  struct fork_page *fork_page;
   uint32_t slot_id; /* index of slot */
   uint32_t generation;
   uint32_t saved_lines; /* in the running transaction */

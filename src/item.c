@@ -14,7 +14,6 @@ static int take_free(workq *q, uint32_t *index, struct item **item) {
   *index = hot->free_head;
   *item = item_at(q, *index);
   if (unlikely(!*item || (*item)->place != PLACE_FREE)) return -EUCLEAN;
-  journal_save(q, hot);
   journal_save(q, *item);
   hot->free_head = (*item)->next;
   return 0;
@@ -29,7 +28,6 @@ static int take_fresh(workq *q, uint32_t *index, struct item **item) {
   if (unlikely(rc < 0)) return rc;
   *index = hot->fresh + 1;
   *item = item_at(q, *index);
-  journal_save(q, hot);
   journal_save(q, *item);
   hot->fresh++;
   return 0;
@@ -58,8 +56,6 @@ int item_destroy(workq *q, uint32_t index, struct item *item) {
   struct hot_line *hot = &q->control->hot;
   int rc = table_remove(q, index, item);
   if (unlikely(rc < 0)) return rc;
-  journal_save(q, item);
-  journal_save(q, hot);
   item->place = PLACE_FREE;
   item->pending = PENDING_NONE;
   item->prev = 0;

@@ -15,7 +15,7 @@
  */
 int item_create(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item);
 
-/* The record is in no list and not in the heap.  Returns 0 or -EUCLEAN. */
+/* The record is in no list and not in the heap, and its line is saved.  Returns 0 or -EUCLEAN. */
 int item_destroy(workq *q, uint32_t index, struct item *item);
 
 #endif

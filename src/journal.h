@@ -2,6 +2,7 @@
  * journal.h: the undo journal that makes each operation a transaction.
  *
  *   1. journal_save() copies a line into this handle's journal, then raises the count: before the line's first change.
+ *      journal_begin() has saved the two lines that nearly every operation changes.
  *   2. The operation changes plain fields.
  *   3. journal_commit() sets the count to 0.
  *
@@ -15,24 +16,37 @@
 
 #include "handle.h"
 
+static inline uint32_t journal_line(const workq *q, const void *place) {
+  return (uint32_t)((size_t)((const unsigned char *)place - q->base) / LINE_SIZE);
+}
+
+/* Copies a line to place n of the journal, where it does not count yet. */
+static inline void journal_copy(workq *q, uint32_t n, uint32_t line) {
+  q->journal->line[n] = line;
+  memcpy(q->journal->bytes[n], q->base + (size_t)line * LINE_SIZE, LINE_SIZE);
+  q->marks[line % MARKS] = (uint64_t)q->transaction << 32 | line;
+}
+
+/* From now on the first n lines of the journal count. */
+static inline void journal_count(workq *q, uint32_t n) {
+  compiler_fence();
+  atomic_store_explicit(&q->slot->journal.count, n, memory_order_relaxed);
+  compiler_fence();
+  q->saved_lines = n;
+}
+
 /* Saves the line that holds place, once a transaction. */
 static inline void journal_save(workq *q, const void *place) {
-  uint32_t line = (uint32_t)((size_t)((const unsigned char *)place - q->base) / LINE_SIZE);
-  uint64_t mark = (uint64_t)q->transaction << 32 | line;
-  if (q->marks[line % MARKS] == mark) return;
+  uint32_t line = journal_line(q, place);
+  if (q->marks[line % MARKS] == ((uint64_t)q->transaction << 32 | line)) return;
   uint32_t n = q->saved_lines;
   if (unlikely(n == JOURNAL_LINES)) {
     /* Cannot be: every operation's lines are bounded, by the heap's height above all. */
-    atomic_store(&q->control->lock.damaged, 1);
+    atomic_store(&q->control->lock.settled, LOCK_DAMAGED);
     return;
   }
-  q->journal->line[n] = line;
-  memcpy(q->journal->bytes[n], q->base + (size_t)line * LINE_SIZE, LINE_SIZE);
-  compiler_fence();
-  atomic_store_explicit(&q->slot->journal.count, n + 1, memory_order_relaxed);
-  compiler_fence();
-  q->saved_lines = n + 1;
-  q->marks[line % MARKS] = mark;
+  journal_copy(q, n, line);
+  journal_count(q, n + 1);
 }
 
 #ifdef WORKQ_JOURNAL_CHECK
@@ -53,24 +67,23 @@ static inline void journal_check_free(workq *q) {
 }
 #endif
 
-/* Starts a transaction; the queue lock is held. */
+/* Starts a transaction; the queue lock is held.  The hot line and the slot's own are saved: nearly all change them. */
 static inline void journal_begin(workq *q) {
-  q->saved_lines = 0;
   q->wakes_before = q->wakes_count;
   if (unlikely(++q->transaction == 0)) {
     memset(q->marks, 0, sizeof q->marks);
     q->transaction = 1;
   }
   journal_check_begin(q);
+  journal_copy(q, 0, journal_line(q, &q->control->hot));
+  journal_copy(q, 1, journal_line(q, &q->slot->own));
+  journal_count(q, 2);
 }
 
 /* Makes what was done since journal_begin() permanent. */
 static inline void journal_commit(workq *q) {
   journal_check_end(q);
-  compiler_fence();
-  atomic_store_explicit(&q->slot->journal.count, 0, memory_order_relaxed);
-  compiler_fence();
-  q->saved_lines = 0;
+  journal_count(q, 0);
 }
 
 /* Undoes what was done since journal_begin(). */

@@ -27,6 +27,7 @@
 #define REGION_ALIGN 4096u
 #define SEGMENT_MAX  (UINT64_C(1) << 38) /* a line's number must fit 32 bits */
 
+#define LOCK_DAMAGED   UINT32_MAX
 #define LOCK_MUTEXES   64u  /* one in force, the others spare */
 #define JOURNAL_LINES  60u  /* lines that one transaction may change */
 #define BANDS          256u /* priorities */
@@ -78,8 +79,7 @@ struct header {
  */
 struct lock_line {
   LINE_ALIGNED _Atomic uint32_t epoch;
-  _Atomic uint32_t settled;
-  _Atomic uint32_t damaged; /* 1: a roll-back was not possible */
+  _Atomic uint32_t settled; /* the epoch; LOCK_DAMAGED: a roll-back was not possible, nobody gets in any more */
 };
 
 /* One queue mutex, and the slot (number + 1) of whoever is inside, 0 for nobody.  Written by its holder; not journaled. */

@@ -58,7 +58,6 @@ static int signal_drained(workq *q) {
 /* Nothing is pending or processed: the record is kept for its counts, or not at all. */
 static int enter_idle_or_vanish(workq *q, uint32_t index, struct item *item) {
   int rc;
-  journal_save(q, item);
   item->pending = PENDING_NONE;
   if (item->failures || item->crashes) {
     rc = list_append(q, &q->control->cold.idle, index, item);
@@ -83,7 +82,6 @@ static int leave_hands(workq *q, struct slot *slot, uint32_t index, struct item 
   if (unlikely(item->place != PLACE_PROCESSING || hot->processing == 0)) return -EUCLEAN;
   int rc = list_remove(q, &slot->own.processing, index, item);
   if (unlikely(rc < 0)) return rc;
-  journal_save(q, hot);
   hot->processing--;
   item->owner = 0;
   return signal_drained(q);
@@ -92,7 +90,6 @@ static int leave_hands(workq *q, struct slot *slot, uint32_t index, struct item 
 /* Gives up the pending run of a processed key. */
 static int cancel_pending(workq *q, struct item *item) {
   int rc = item->pending == PENDING_AT ? delay_remove(q, item) : 0;
-  journal_save(q, item);
   item->pending = PENDING_NONE;
   return rc;
 }
@@ -100,7 +97,6 @@ static int cancel_pending(workq *q, struct item *item) {
 static int schedule(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   int rc = delay_push(q, index, item, due_ns);
   if (unlikely(rc < 0)) return rc;
-  journal_save(q, item);
   item->pending = PENDING_AT;
   return wait_lead(q, due_ns);
 }
@@ -113,6 +109,7 @@ static int evict_oldest_idle(workq *q) {
   if (index == 0) return -ENOSPC;
   struct item *item = item_at(q, index);
   if (unlikely(!item || item->place != PLACE_IDLE)) return -EUCLEAN;
+  journal_save(q, item);
   int rc = list_remove(q, idle, index, item);
   if (rc == 0) rc = item_destroy(q, index, item);
   if (unlikely(rc < 0)) return rc;
@@ -139,7 +136,6 @@ static int raise_ready(workq *q, uint32_t index, struct item *item, int priority
 /* A delayed run is asked for again, now or at another time. */
 static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   int rc;
-  journal_save(q, item);
   item->priority = (int8_t)max_int(priority, item->priority);
   if (due_ns == DUE_NOW) {
     rc = delay_remove(q, item);
@@ -157,7 +153,6 @@ static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due
 /* Nothing was pending: the priority is what was asked for. */
 static int mark_fresh(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   int rc = 0;
-  journal_save(q, item);
   item->priority = (int8_t)priority;
   if (due_ns != DUE_NOW) {
     rc = schedule(q, index, item, due_ns);
@@ -182,7 +177,6 @@ int lifecycle_mark(workq *q, uint32_t index, struct item *item, int64_t due_ns, 
   case PLACE_PROCESSING:
     if (item->pending == PENDING_AT) return mark_delayed(q, index, item, due_ns, priority);
     if (item->pending == PENDING_NONE) return mark_fresh(q, index, item, due_ns, priority);
-    journal_save(q, item);
     item->priority = (int8_t)max_int(priority, item->priority);
     return 0;
   case PLACE_IDLE:
@@ -242,7 +236,6 @@ int64_t lifecycle_fail(workq *q, struct item *item, int64_t now_ns) {
   if (limiter->kinds & WORKQ_LIMIT_BUCKET) journal_save(q, cold);
   uint64_t random = limiter->jitter > 0 ? random_next(q) : 0;
   int64_t delay_ns = limiter_when(limiter, item->failures, now_ns, &cold->bucket_ns, random);
-  journal_save(q, item);
   if (item->failures < UINT32_MAX) item->failures++;
   return delay_ns > 0 ? clock_add_ns(now_ns, delay_ns) : DUE_NOW;
 }
@@ -264,7 +257,6 @@ int lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *it
 }
 
 int lifecycle_give_up(workq *q, struct slot *slot, uint32_t index, struct item *item) {
-  journal_save(q, item);
   if (q->header.give_up == WORKQ_DROP) {
     item->failures = item->crashes = 0;
     bool again = item->pending != PENDING_NONE;
@@ -287,7 +279,6 @@ int lifecycle_crash(workq *q, struct slot *slot, uint32_t index, struct item *it
   struct totals *totals = &q->control->totals;
   int32_t max_crashes = q->header.max_crashes;
   int rc;
-  journal_save(q, item);
   journal_save(q, totals);
   if (item->crashes < UINT32_MAX) item->crashes++;
   totals->crashes++;
@@ -307,7 +298,6 @@ int lifecycle_crash(workq *q, struct slot *slot, uint32_t index, struct item *it
 
 int lifecycle_forget(workq *q, uint32_t index, struct item *item) {
   if (!item->failures && !item->crashes) return 0;
-  journal_save(q, item);
   item->failures = item->crashes = 0;
   if (item->place != PLACE_IDLE) return 1;
   int rc = list_remove(q, &q->control->cold.idle, index, item);
@@ -317,7 +307,6 @@ int lifecycle_forget(workq *q, uint32_t index, struct item *item) {
 
 int lifecycle_remove(workq *q, uint32_t index, struct item *item) {
   int rc;
-  journal_save(q, item);
   if (item->place == PLACE_PROCESSING) {
     bool something = item->pending != PENDING_NONE || item->failures || item->crashes;
     rc = cancel_pending(q, item);
@@ -361,9 +350,9 @@ static int promote_first(workq *q) {
   uint32_t index = delay_first(q);
   struct item *item = item_at(q, index);
   if (unlikely(!item)) return -EUCLEAN;
+  journal_save(q, item);
   int rc = delay_remove(q, item);
   if (unlikely(rc < 0)) return rc;
-  journal_save(q, item);
   if (item->place == PLACE_DELAYED) return enter_ready(q, index, item);
   if (unlikely(item->place != PLACE_PROCESSING)) return -EUCLEAN;
   item->pending = PENDING_NOW;

@@ -2,17 +2,55 @@
  * list.h: lists of items: a band of ready keys, the keys in a slot's hands, the idle, the buried.
  *
  * First in, first out, doubly linked by item.next and item.prev; an item is in one list at most.  The head's prev
- * is left as it was, so that taking the head does not touch the item behind it.  In a transaction, under the lock.
- * Results: 0, or -EUCLEAN where the segment is damaged.
+ * is left as it was, so that taking the head does not touch the item behind it.  In a transaction, under the lock, the
+ * line of the item itself being saved.  Results: 0, or -EUCLEAN where the segment is damaged.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #ifndef WORKQ_LIST_H
 #define WORKQ_LIST_H
 
-#include "handle.h"
+#include "journal.h"
 
-int list_append(workq *q, struct list *list, uint32_t index, struct item *item);
-int list_remove(workq *q, struct list *list, uint32_t index, struct item *item);
+/* Links what is before item (not the head) to what is behind it. */
+int list_bypass(workq *q, struct list *list, uint32_t index, const struct item *item);
+
+/* Links the last of a list that is not empty to a new last. */
+static inline int list_extend(workq *q, struct list *list, uint32_t index, const struct item *item) {
+  struct item *last = item_at(q, list->tail);
+  if (unlikely(!last || last == item)) return -EUCLEAN;
+  journal_save(q, last);
+  last->next = index;
+  return 0;
+}
+
+static inline int list_append(workq *q, struct list *list, uint32_t index, struct item *item) {
+  journal_save(q, list);
+  if (!list->tail) {
+    list->head = index;
+  } else if (unlikely(list_extend(q, list, index, item) < 0)) {
+    return -EUCLEAN;
+  }
+  item->prev = list->tail;
+  item->next = 0;
+  list->tail = index;
+  list->count++;
+  return 0;
+}
+
+static inline int list_remove(workq *q, struct list *list, uint32_t index, struct item *item) {
+  if (unlikely(list->count == 0)) return -EUCLEAN;
+  journal_save(q, list);
+  if (likely(list->head == index)) {
+    list->head = item->next;
+    if (!item->next) list->tail = 0;
+  } else {
+    int rc = list_bypass(q, list, index, item);
+    if (unlikely(rc < 0)) return rc;
+  }
+  list->count--;
+  item->next = item->prev = 0;
+  return 0;
+}
 
 #endif

@@ -45,14 +45,6 @@
 #define NOBODY_LOOKS 10
 #define LOOK_NS      NS_PER_MS
 
-#if defined(__x86_64__) || defined(__i386__)
-#define light_fence() compiler_fence()
-#define cpu_relax()   __builtin_ia32_pause()
-#else
-#define light_fence() atomic_thread_fence(memory_order_seq_cst)
-#define cpu_relax()   compiler_fence()
-#endif
-
 #define MEMBARRIER_GLOBAL 1
 
 static int mutex_init(pthread_mutex_t *mutex) {
@@ -86,13 +78,13 @@ static int mutex_lock_slice(pthread_mutex_t *mutex) {
 #endif
 }
 
-static struct lock_mutex *mutex_of(workq *q, uint32_t epoch) {
-  return &q->mutexes[epoch % LOCK_MUTEXES];
-}
-
 static int holder_pid(const workq *q, const struct lock_mutex *m) {
   const struct slot *slot = slot_at(q, atomic_load_explicit(&m->holder, memory_order_relaxed));
   return slot ? slot->who.pid : 0;
+}
+
+int lock_owner_now(const workq *q) {
+  return holder_pid(q, lock_mutex_of(q, atomic_load(&q->control->lock.epoch)));
 }
 
 static void look_again_later(void) {
@@ -110,7 +102,7 @@ static bool holder_is_alive(const workq *q, uint32_t holder) {
 
 /* Steps a and b. */
 static void abandon_if_lost(workq *q, uint32_t epoch) {
-  struct lock_mutex *m = mutex_of(q, epoch);
+  struct lock_mutex *m = lock_mutex_of(q, epoch);
   for (int look = 0; look < NOBODY_LOOKS; look++) {
     uint32_t holder = atomic_load(&m->holder);
     if (holder_is_alive(q, holder) || atomic_load(&q->control->lock.epoch) != epoch) return;
@@ -159,20 +151,22 @@ static void count_repair(workq *q, bool rolled_back, bool lost) {
 /* Steps c to e, but for making the mutex consistent. */
 static int repair(workq *q, uint32_t epoch, const struct lock_mutex *m, int64_t deadline_ns) {
   struct lock_line *lock = &q->control->lock;
-  bool lost = atomic_load(&lock->settled) != epoch;
+  uint32_t settled = atomic_load(&lock->settled);
+  if (settled == LOCK_DAMAGED) return -EUCLEAN;
+  bool lost = settled != epoch;
   if (lost) {
     int rc = wait_out_others(q, m, deadline_ns);
     if (rc < 0) return rc;
   }
   int lines = journal_recover(q);
   if (lines < 0) {
-    atomic_store(&lock->damaged, 1);
+    atomic_store(&lock->settled, LOCK_DAMAGED);
     return lines;
   }
   count_repair(q, lines > 0, lost);
   if (lost) {
     /* The next spare may have been abandoned LOCK_MUTEXES - 1 epochs ago. */
-    if (epoch + 1 >= LOCK_MUTEXES) (void)mutex_init(&mutex_of(q, epoch + 1)->mutex);
+    if (epoch + 1 >= LOCK_MUTEXES) (void)mutex_init(&lock_mutex_of(q, epoch + 1)->mutex);
     atomic_store(&lock->settled, epoch);
   }
   return 1;
@@ -190,8 +184,8 @@ static int confirm(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, 
   atomic_store(&m->holder, q->slot_id + 1);
   if (atomic_load(&lock->epoch) != epoch) rc = -EAGAIN;
   else if (lock_rc == EOWNERDEAD || atomic_load(&lock->settled) != epoch) rc = repair(q, epoch, m, deadline_ns);
-  /* Consistent in any case: unlocking it otherwise would lose it.  What is not repaired stays visible in the journals,
-   * in settled, or in damaged. */
+  /* Consistent in any case: unlocking it otherwise would lose it.  What is not repaired stays visible in the journals
+   * or in settled. */
   if (lock_rc == EOWNERDEAD) pthread_mutex_consistent(&m->mutex);
   if (rc < 0) {
     leave(m);
@@ -222,8 +216,7 @@ static int64_t limit_of(const workq *q, int64_t deadline_ns) {
   return deadline_ns < limit_ns ? deadline_ns : limit_ns;
 }
 
-/* Goes on from a trylock of mutex m that did not lead inside: it said lock_rc. */
-static int acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, int64_t deadline_ns) {
+int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, int64_t deadline_ns) {
   int64_t limit_ns = limit_of(q, deadline_ns);
   if (lock_rc == 0 || lock_rc == EOWNERDEAD) {
     int rc = confirm(q, epoch, m, lock_rc, limit_ns);
@@ -231,7 +224,7 @@ static int acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lo
   }
   for (;;) {
     epoch = atomic_load(&q->control->lock.epoch);
-    m = mutex_of(q, epoch);
+    m = lock_mutex_of(q, epoch);
     int rc = spin(q, m);
     if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
     if (rc == 0 || rc == EOWNERDEAD) {
@@ -247,36 +240,6 @@ static int acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lo
       return -EUCLEAN; /* a mutex that this library never makes */
     }
   }
-}
-
-int lock_acquire(workq *q, int64_t deadline_ns) {
-  struct lock_line *lock = &q->control->lock;
-  uint32_t epoch = atomic_load_explicit(&lock->epoch, memory_order_relaxed);
-  struct lock_mutex *m = mutex_of(q, epoch);
-  int rc = pthread_mutex_trylock(&m->mutex);
-  if (likely(rc == 0)) {
-    atomic_store_explicit(&m->holder, q->slot_id + 1, memory_order_relaxed);
-    light_fence();
-    if (likely(atomic_load_explicit(&lock->epoch, memory_order_relaxed) == epoch &&
-               atomic_load_explicit(&lock->settled, memory_order_relaxed) == epoch)) {
-      q->held = m;
-      if (likely(!atomic_load_explicit(&lock->damaged, memory_order_relaxed))) return 0;
-      lock_release(q);
-      return -EUCLEAN;
-    }
-  }
-  rc = acquire_slowly(q, epoch, m, rc, deadline_ns);
-  if (rc >= 0 && unlikely(atomic_load_explicit(&lock->damaged, memory_order_relaxed))) {
-    lock_release(q);
-    return -EUCLEAN;
-  }
-  return rc;
-}
-
-void lock_release(workq *q) {
-  struct lock_mutex *m = q->held;
-  q->held = NULL;
-  leave(m);
 }
 
 int life_try(workq *q, uint32_t slot) {

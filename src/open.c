@@ -27,14 +27,13 @@ static int fork_page_make(workq *q) {
   if (page == MAP_FAILED) return -errno;
   q->fork_page = page;
   if (madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK) != 0) return -errno;
-  page->alive = 1;
   return 0;
 }
 
 static void handle_free(workq *q) {
   if (!q) return;
   segment_unmap(q);
-  if (q->fork_page) munmap((void *)(uintptr_t)q->fork_page, sizeof *q->fork_page);
+  if (q->fork_page) munmap(q->fork_page, sizeof *q->fork_page);
   if (q->fd >= 0) close(q->fd);
   journal_check_free(q);
   free(q->wakes);
@@ -143,13 +142,14 @@ int workq_open_or_create(const char *name, const workq_options *options, workq *
 }
 
 static bool thread_is_gone(const workq *q) {
-  return syscall(SYS_tgkill, getpid(), q->tid, 0) != 0 && errno == ESRCH;
+  return syscall(SYS_tgkill, getpid(), q->fork_page->tid, 0) != 0 && errno == ESRCH;
 }
 
 int workq_close(workq *q) {
   if (!q) return 0;
-  if (!(q->flags & WORKQ_RAW) && q->fork_page->alive) {
-    if (q->tid == handle_thread()) {
+  /* A raw handle, and the copy in a forked child that never used it, have no slot: tid is 0. */
+  if (q->fork_page->tid) {
+    if (q->fork_page->tid == handle_thread()) {
       /* A slot that was taken from a living thread (its descriptor was closed behind its back) leaves this thread's
        * list of robust mutexes in that memory: it must stay mapped. */
       if (slot_detach(q) == -ESTALE) q->base = NULL;

@@ -43,7 +43,6 @@ static int64_t request_due_ns(workq *q, const struct request *r, struct item *it
 }
 
 static void count_add(workq *q, const struct request *r, const struct item *item, int marked) {
-  journal_save(q, &q->slot->own);
   if (marked) q->slot->own.adds++;
   else q->slot->own.coalesced++;
   if (r->rate_limited && item->place != PLACE_BURIED) q->slot->own.retries++;
@@ -55,7 +54,8 @@ static int add_locked(workq *q, const struct request *r) {
   struct item *item;
   int rc = queue_find(q, r->hash, r->key, r->len, &index, &item);
   if (unlikely(rc < 0)) return rc;
-  if (!item && (rc = lifecycle_create(q, r->hash, r->key, r->len, &index, &item)) < 0) return rc;
+  if (item) journal_save(q, item);
+  else if ((rc = lifecycle_create(q, r->hash, r->key, r->len, &index, &item)) < 0) return rc;
   int priority = r->keep_priority && item->place == PLACE_PROCESSING ? item->run_priority : r->priority;
   rc = lifecycle_mark(q, index, item, request_due_ns(q, r, item), priority);
   if (likely(rc >= 0)) count_add(q, r, item, rc);
@@ -211,7 +211,11 @@ static int take_ready(workq *q, workq_item *items, size_t n) {
     journal_begin(q);
     int rc = ready_first(q, &index);
     struct item *item = item_at(q, index);
-    if (rc == 0) rc = item ? lifecycle_start(q, index, item) : -EUCLEAN;
+    if (rc == 0 && !item) rc = -EUCLEAN;
+    if (rc == 0) {
+      journal_save(q, item);
+      rc = lifecycle_start(q, index, item);
+    }
     if (rc == 0 && taken == 0) rc = queue_leave_line(q);
     if (unlikely(rc < 0)) {
       journal_abort(q);
@@ -292,9 +296,9 @@ static struct item *item_in_hand(workq *q, const workq_item *handed) {
 
 /* In a transaction. */
 static int finish_locked(workq *q, uint32_t index, struct item *item, finish *how) {
+  journal_save(q, item);
   int rc = how(q, index, item);
   if (likely(rc >= 0)) {
-    journal_save(q, &q->slot->own);
     q->slot->own.dones++;
   }
   return rc;
@@ -324,7 +328,6 @@ static int finish_complete(workq *q, uint32_t index, struct item *item) {
 static int finish_retry(workq *q, uint32_t index, struct item *item) {
   int rc = lifecycle_retry(q, q->slot, index, item, handle_now_ns(q));
   if (rc < 0) return rc;
-  journal_save(q, &q->slot->own);
   if (rc) q->slot->own.retries++;
   else q->slot->own.gave_up++;
   return rc;
@@ -333,7 +336,6 @@ static int finish_retry(workq *q, uint32_t index, struct item *item) {
 static int finish_give_up(workq *q, uint32_t index, struct item *item) {
   int rc = lifecycle_give_up(q, q->slot, index, item);
   if (rc < 0) return rc;
-  journal_save(q, &q->slot->own);
   q->slot->own.gave_up++;
   return rc;
 }

@@ -14,10 +14,10 @@
 #include "wait.h"
 
 /* What queue_enter() does where the handle is not simply ready for use. */
-int queue_prepare(workq *q);
+COLD int queue_prepare(workq *q);
 
 /* After a repair: passes on what may have been lost with the dead. */
-int queue_after_repair(workq *q);
+COLD int queue_after_repair(workq *q);
 
 /* Leaves the queue: tells and wakes those for whom there is something. */
 static inline void queue_leave(workq *q) {
@@ -37,7 +37,7 @@ static inline int queue_fail(workq *q, int rc) {
  */
 static inline int queue_enter(workq *q, int64_t deadline_ns) {
   int rc;
-  if (unlikely(!q->fork_page->alive || q->tid != handle_thread()))
+  if (unlikely(q->fork_page->tid != handle_thread()))
     if ((rc = queue_prepare(q)) < 0) return rc;
   rc = lock_acquire(q, deadline_ns);
   if (unlikely(rc < 0)) return rc;

@@ -18,7 +18,6 @@ int ready_push(workq *q, uint32_t index, struct item *item) {
   int rc = list_append(q, &band->keys, index, item);
   if (unlikely(rc < 0)) return rc;
   uint32_t number = band_number(q, band);
-  journal_save(q, hot);
   hot->bitmap[number / 64] |= UINT64_C(1) << number % 64;
   hot->ready++;
   return 0;
@@ -29,7 +28,6 @@ int ready_remove(workq *q, uint32_t index, struct item *item) {
   struct band *band = band_of(q, item->priority);
   int rc = list_remove(q, &band->keys, index, item);
   if (unlikely(rc < 0)) return rc;
-  journal_save(q, hot);
   if (band->keys.head == 0) {
     uint32_t number = band_number(q, band);
     hot->bitmap[number / 64] &= ~(UINT64_C(1) << number % 64);

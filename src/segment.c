@@ -255,8 +255,9 @@ static int open_object(const char *name, bool raw) {
   if (fd >= 0) return fd;
   switch (errno) {
   case ELOOP:  /* a symbolic link */
-  case EISDIR: /* a directory */
-  case ENXIO:  /* a socket, or a FIFO or device nobody serves */
+  case EISDIR: /* a directory; glibc's shm_open says EINVAL for it, and the name was checked before */
+  case EINVAL:
+  case ENXIO: /* a socket, or a FIFO or device nobody serves */
   case ENODEV:
     return -EUCLEAN;
   default:

@@ -50,6 +50,7 @@ static int put_keys_back(workq *q, struct slot *slot, put_back *put, int64_t now
     struct item *item = item_at(q, index);
     if (!item || n > q->geometry.capacity) return -EUCLEAN;
     journal_begin(q);
+    journal_save(q, item);
     int rc = put(q, slot, index, item, now_ns);
     if (rc < 0) {
       journal_abort(q);
@@ -195,7 +196,7 @@ static void give_tokens_back(workq *q, bool stuck) {
 }
 
 /* Under the lock: enters this thread as the tenant. */
-static int move_in(workq *q, bool stuck) {
+static int move_in(workq *q, pid_t tid, bool stuck) {
   struct slot *slot = q->slot;
   int64_t now_ns = handle_now_ns(q);
   if (slot->who.state == SLOT_ATTACHED) {
@@ -214,7 +215,7 @@ static int move_in(workq *q, bool stuck) {
   slot->who.state = SLOT_ATTACHED;
   q->generation = ++slot->who.generation;
   slot->who.pid = getpid();
-  slot->who.tid = q->tid;
+  slot->who.tid = tid;
   slot->who.since_ns = now_ns;
   memcpy(slot->who.command, command, sizeof slot->who.command);
   journal_commit(q);
@@ -224,7 +225,7 @@ static int move_in(workq *q, bool stuck) {
 int slot_attach(workq *q) {
   uint32_t id;
   bool stuck;
-  q->tid = handle_read_thread_id();
+  pid_t tid = handle_read_thread_id();
   int rc = claim_any(q, &id, &stuck);
   if (rc < 0) return rc;
   q->slot_id = id;
@@ -237,13 +238,14 @@ int slot_attach(workq *q) {
   rc = segment_commit(q->fd, journal_off, sizeof(struct journal));
   if (rc == 0) rc = lock_acquire(q, CLOCK_NEVER);
   if (rc >= 0) {
-    rc = move_in(q, stuck);
+    rc = move_in(q, tid, stuck);
     wait_publish(q);
     lock_release(q);
     wait_wake(q);
     if (stuck) stuck = rc < 0;
   }
   if (rc < 0) give_tokens_back(q, stuck);
+  else q->fork_page->tid = tid;
   return rc;
 }
 

@@ -23,7 +23,7 @@ int slot_reattach(workq *q);
 
 /* Under the lock, not in a transaction: is the slot still this handle's? */
 static inline bool slot_is_own(const workq *q) {
-  return q->slot->who.generation == q->generation && q->slot->who.state == SLOT_ATTACHED;
+  return q->slot->who.generation == q->generation; /* changed whenever it is vacated */
 }
 
 /*

@@ -90,7 +90,6 @@ int table_insert(workq *q, uint32_t index, struct item *item) {
   struct bucket *bucket = bucket_of(q, item->hash);
   if (unlikely(!bucket)) return -EUCLEAN;
   journal_save(q, bucket);
-  journal_save(q, item);
   item->chain = 0;
   bucket_put(bucket, index, item, item->hash);
   return 0;
@@ -122,7 +121,6 @@ static int chain_remove(workq *q, struct bucket *bucket, uint32_t index, struct 
   uint32_t steps = 0;
   for (uint32_t at = bucket->chain; at;) {
     if (at == index) {
-      journal_save(q, item);
       if (before) {
         journal_save(q, before);
         before->chain = item->chain;
@@ -193,7 +191,6 @@ int table_grow(workq *q) {
     journal_abort(q);
     return rc == -EUCLEAN ? rc : 0;
   }
-  journal_save(q, hot);
   hot->buckets = to + 1;
   journal_commit(q);
   return 0;

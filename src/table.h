@@ -20,7 +20,7 @@ void table_prefetch(const workq *q, uint32_t hash);
 /* Sets *index to the key's item, 0 if there is none.  Returns 0 or -EUCLEAN. */
 int table_find(const workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index);
 
-/* item->hash is set; the key is not in the table. */
+/* The item's line is saved.  For table_insert(), item->hash is set and the key is not in the table. */
 int table_insert(workq *q, uint32_t index, struct item *item);
 int table_remove(workq *q, uint32_t index, struct item *item);
 
@@ -31,6 +31,6 @@ bool table_is_crowded(const workq *q);
  * Adds a bucket, as a transaction of its own.  It is no fault if that cannot be done now (no memory, or a chain that is
  * too long for the journal): lookups are only slower.  Returns 0 or -EUCLEAN.
  */
-int table_grow(workq *q);
+COLD int table_grow(workq *q);
 
 #endif

@@ -19,12 +19,6 @@ enum { TOLD = 0, ASLEEP = 1, SPINNING = 2 };
 #define PROBE_EVERY 16u
 #define PAUSES      16
 
-#if defined(__x86_64__) || defined(__i386__)
-#define cpu_relax() __builtin_ia32_pause()
-#else
-#define cpu_relax() compiler_fence()
-#endif
-
 /* ---- The lists ---- */
 
 int wait_enter(workq *q, uint32_t kind, int64_t wake_ns) {

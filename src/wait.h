@@ -34,9 +34,9 @@ bool wait_is_leader(const workq *q);
 int wait_lead(workq *q, int64_t wake_ns);
 
 /* Under the lock, after the commit: tells those who are to be woken. */
-void wait_publish(workq *q);
+COLD void wait_publish(workq *q);
 /* After the unlock: wakes those of them who sleep. */
-void wait_wake(workq *q);
+COLD void wait_wake(workq *q);
 
 /* Under the lock, after wait_enter() was committed: from now on this handle can be told. */
 void wait_arm(workq *q);
