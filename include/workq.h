@@ -139,7 +139,8 @@ enum {
   WORKQ_ANY_OWNER = 1, /* open a segment that belongs to any user */
   WORKQ_RAW = 2,       /* open for reading only, without a slot and without ever taking the lock: for a damaged or
                           stuck segment.  Only workq_stats, workq_len, workq_iterate, workq_iterate_workers, workq_dump,
-                          workq_check, workq_get_limiter and workq_close work on such a handle; what they tell may be torn. */
+                          workq_check, workq_get_limiter, workq_lock_owner and workq_close work on such a handle; what
+                          they tell may be torn. */
   WORKQ_NO_SPIN = 4    /* sleep at once where there is nothing to do, never spin */
 };
 
@@ -583,7 +584,8 @@ WORKQ_API int workq_reap(workq *q);
 
 /*
  * The pid of the process that held the queue's lock when the last call on this handle gave -ETIMEDOUT while it waited
- * for that lock; 0 if it did not, or if the holder is not known.  Does not block, takes no lock.
+ * for that lock; 0 if it did not, or if the holder is not known.  On a WORKQ_RAW handle: of the process that holds it
+ * at this moment, 0 for none; that tells why workq_open() gave -ETIMEDOUT.  Does not block, takes no lock.
  */
 WORKQ_API int workq_lock_owner(const workq *q);
 

@@ -33,6 +33,14 @@ tests_check_errors_LDADD = $(check_ldadd)
 check_programs += tests/check_limiter
 tests_check_limiter_LDADD = $(check_ldadd)
 
+check_programs += tests/check_pool
+tests_check_pool_LDADD = $(check_ldadd)
+
+check_programs += tests/check_informer
+tests_check_informer_SOURCES = tests/check_informer.c utils/informer.c utils/informer.h
+tests_check_informer_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
+tests_check_informer_LDADD = $(CHECK_LIBS)
+
 # --- plain programs
 
 # --- scripts
@@ -40,7 +48,23 @@ test_scripts += tests/headers.sh tests/includes.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
 tests_strace_cycles_LDADD = $(plain_ldadd)
 
-# --- scripts that need the command
+# --- scripts that need the command, and their helpers
+command_scripts += \
+	tests/cli/add.sh \
+	tests/cli/bad_segments.sh \
+	tests/cli/create.sh \
+	tests/cli/manual.sh \
+	tests/cli/output.sh \
+	tests/cli/readme.sh \
+	tests/cli/run.sh \
+	tests/cli/run_ends.sh \
+	tests/cli/show.sh \
+	tests/cli/state.sh \
+	tests/cli/usage.sh
+EXTRA_DIST += tests/cli/lib.sh
+command_programs = tests/cli/hold_lock tests/cli/json_lines
+tests_cli_json_lines_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+tests_cli_json_lines_LDADD = $(JANSSON_LIBS)
 
 # Last, whatever -j says: it looks for what all the others left behind.
 test_scripts += tests/leftovers.sh
@@ -54,6 +78,7 @@ check_PROGRAMS += $(check_programs)
 TESTS += $(check_programs)
 endif
 if COMMAND
+check_PROGRAMS += $(command_programs)
 TESTS += $(command_scripts)
 endif
 

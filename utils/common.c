@@ -122,8 +122,18 @@ static int mismatch(const char *name) {
               name);
 }
 
+/* Where the queue could not even be opened: the process that holds its lock now, 0 if none does. */
+static int present_owner(const char *name) {
+  workq_options options = {.flags = WORKQ_RAW | WORKQ_ANY_OWNER, .mode = 0666};
+  workq *q;
+  if (workq_open(name, &options, &q) < 0) return 0;
+  int pid = workq_lock_owner(q);
+  workq_close(q);
+  return pid;
+}
+
 static int lock_held(const char *name, const workq *q) {
-  int pid = q == NULL ? 0 : workq_lock_owner(q);
+  int pid = q == NULL ? present_owner(name) : workq_lock_owner(q);
   if (pid == 0)
     return fail("queue '%s': its lock is held by a process that does not let go of it; is one of its users stopped?  "
                 "Look with: workq dump --raw '%s'",
