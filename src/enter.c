@@ -8,7 +8,7 @@
 #include "table.h"
 
 /* Sleepers that are not the leader wake by themselves after this many reap intervals. */
-#define FOLLOWER_INTERVALS 8
+#define FOLLOWER_INTERVALS 4
 
 int queue_prepare(workq *q) {
   if (q->flags & WORKQ_RAW) return -EBADF;

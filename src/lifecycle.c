@@ -87,11 +87,21 @@ static int leave_hands(workq *q, struct slot *slot, uint32_t index, struct item 
   return signal_drained(q);
 }
 
-/* Gives up the pending run of a processed key. */
+/* Gives up the pending run of a processed key: its priority is that of the run it has. */
 static int cancel_pending(workq *q, struct item *item) {
   int rc = item->pending == PENDING_AT ? delay_remove(q, item) : 0;
   item->pending = PENDING_NONE;
+  item->priority = item->run_priority;
   return rc;
+}
+
+/* Sets a processed key aside.  What was asked for meanwhile is swallowed, but for its priority. */
+static int bury(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  int priority = item->pending == PENDING_NONE ? item->run_priority : max_int(item->priority, item->run_priority);
+  int rc = cancel_pending(q, item);
+  item->priority = (int8_t)priority;
+  if (rc == 0) rc = leave_hands(q, slot, index, item);
+  return rc == 0 ? enter_buried(q, index, item) : rc;
 }
 
 static int schedule(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
@@ -263,10 +273,7 @@ int lifecycle_give_up(workq *q, struct slot *slot, uint32_t index, struct item *
     int rc = lifecycle_finish(q, slot, index, item);
     return rc < 0 ? rc : again;
   }
-  int rc = cancel_pending(q, item);
-  if (rc == 0) rc = leave_hands(q, slot, index, item);
-  if (rc == 0) rc = enter_buried(q, index, item);
-  return rc;
+  return bury(q, slot, index, item);
 }
 
 int lifecycle_release(workq *q, struct slot *slot, uint32_t index, struct item *item) {
@@ -278,18 +285,14 @@ int lifecycle_release(workq *q, struct slot *slot, uint32_t index, struct item *
 int lifecycle_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
   struct totals *totals = &q->control->totals;
   int32_t max_crashes = q->header.max_crashes;
-  int rc;
   journal_save(q, totals);
   if (item->crashes < UINT32_MAX) item->crashes++;
   totals->crashes++;
   if (max_crashes > 0 && item->crashes >= (uint32_t)max_crashes) {
     totals->crash_buried++;
-    rc = cancel_pending(q, item);
-    if (rc == 0) rc = leave_hands(q, slot, index, item);
-    if (rc == 0) rc = enter_buried(q, index, item);
-    return rc;
+    return bury(q, slot, index, item);
   }
-  rc = mark_again(q, index, item, lifecycle_fail(q, item, now_ns));
+  int rc = mark_again(q, index, item, lifecycle_fail(q, item, now_ns));
   if (rc >= 0) rc = lifecycle_finish(q, slot, index, item);
   return rc < 0 ? rc : 0;
 }

@@ -141,7 +141,13 @@ int workq_open_or_create(const char *name, const workq_options *options, workq *
   return -EAGAIN;
 }
 
-static bool thread_is_gone(const workq *q) {
+/* A joined thread's id may still be known to the kernel for a moment; its life mutex says so at once. */
+static bool thread_is_gone(workq *q) {
+  if (!slot_is_own(q)) return true; /* reaped already */
+  if (life_try(q, q->slot_id) >= 0) {
+    life_release(q, q->slot_id);
+    return true;
+  }
   return syscall(SYS_tgkill, getpid(), q->fork_page->tid, 0) != 0 && errno == ESRCH;
 }
 

@@ -132,7 +132,7 @@ int workq_add_rate_limited(workq *q, const void *key, size_t len) {
 
 int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns) {
   struct request r = {.key = key, .len = len};
-  return add_waiting(q, &r, timeout_ns);
+  return timeout_ns ? add_waiting(q, &r, timeout_ns) : add_now(q, &r);
 }
 
 static struct request request_of(const workq_add_options *options) {

@@ -256,9 +256,12 @@ int slot_detach(workq *q) {
     return rc;
   }
   if (slot_is_own(q)) {
-    rc = put_keys_back(q, q->slot, put_released, 0);
+    int64_t now_ns = handle_now_ns(q);
+    /* What was due before goes before. */
+    rc = q->control->hot.flags & QUEUE_SHUT_DOWN ? 0 : lifecycle_promote(q, now_ns);
+    if (rc == 0) rc = put_keys_back(q, q->slot, put_released, now_ns);
     if (rc == 0) rc = vacate(q, q->slot, false);
-    if (rc == 0) rc = pass_on(q, handle_now_ns(q));
+    if (rc == 0) rc = pass_on(q, now_ns);
   } else {
     rc = -ESTALE;
   }
