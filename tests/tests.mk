@@ -60,7 +60,9 @@ command_scripts += \
 	tests/cli/run_ends.sh \
 	tests/cli/show.sh \
 	tests/cli/state.sh \
-	tests/cli/usage.sh
+	tests/cli/usage.sh \
+	tests/cli/watch.sh \
+	tests/demo.sh
 EXTRA_DIST += tests/cli/lib.sh
 command_programs = tests/cli/hold_lock tests/cli/json_lines
 tests_cli_json_lines_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)

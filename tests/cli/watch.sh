@@ -1,0 +1,134 @@
+#!/bin/sh
+# watch: the keys that it adds, and what it says when it cannot.
+#
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2015
+. "$(dirname "$0")/lib.sh"
+
+tree=$scratch/tree
+mkdir -p "$tree/web"
+echo 1 >"$tree/top"
+echo 1 >"$tree/web/site"
+
+expect_error 1 'no queue' workq watch "$queue" "$tree"
+workq create "$queue" --key-max 32 --capacity 64
+expect_error 1 "no directory '.*/missing'" workq watch "$queue" "$tree/missing"
+expect_error 1 "/top' is not a directory" workq watch "$queue" "$tree/top"
+expect_error 2 'resync takes a duration' workq watch "$queue" "$tree" --resync soon
+expect_error 2 '' workq watch "$queue"
+expect_error 2 '' workq watch "$queue" "$tree" more
+ok "bad arguments"
+
+# start_watch OPTION...: in the background, as $watcher; all that is there is listed before it reacts to changes.
+start_watch() {
+  workq watch "$queue" "$tree" "$@" 2>"$scratch/said" &
+  watcher=$!
+  later $watcher
+}
+
+# takes KEY...: just these become ready, perhaps one after the other.
+takes() {
+  printf '%s\n' "$@" | sort >"$scratch/wanted"
+  : >"$scratch/taken"
+  eventually all_taken
+}
+all_taken() {
+  drain >>"$scratch/taken"
+  sort -u "$scratch/taken" | cmp -s - "$scratch/wanted"
+}
+is_taken() {
+  drain >>"$scratch/taken"
+  grep -qx "$1" "$scratch/taken"
+}
+
+# end_watch SIGNAL
+end_watch() {
+  kill "-$1" $watcher
+  ended $watcher
+  [ "$status" = 0 ] && [ ! -s "$scratch/said" ] || fail "watch: status $status, said: $(cat "$scratch/said")"
+}
+
+start_watch --resync 0
+takes top web/site
+echo 2 >"$tree/web/site"
+takes web/site
+mkdir "$tree/db"
+echo 1 >"$tree/db/main"
+takes db/main
+rm "$tree/web/site"
+takes web/site
+mv "$tree/db" "$tree/sql"
+takes db/main sql/main
+end_watch INT
+ok "changes"
+
+start_watch --resync=50ms
+takes top sql/main
+takes top sql/main
+rm -r "$tree/sql"
+takes top sql/main
+end_watch TERM
+ok "resync"
+
+long=a-name-of-more-than-thirty-two-bytes
+start_watch --resync 50ms
+takes top
+echo 1 >"$tree/$long"
+echo 1 >"$tree/short"
+takes short top
+takes short top
+kill -TERM $watcher
+ended $watcher
+[ "$status" = 0 ] || fail "watch: status $status"
+[ "$(grep -c "^workq: file '$long' is left out: .* the 32 bytes " "$scratch/said")" = 1 ] ||
+  fail "of the long name: $(cat "$scratch/said")"
+rm "$tree/$long"
+ok "a name that is too long"
+
+seq 1 64 | workq add "$queue"
+start_watch --resync 0
+eventually grep -q 'is full; waiting for room' "$scratch/said"
+workq run "$queue" --until-empty -- true
+takes_room() { [ "$(figure adds)" -ge "$((before + 2))" ]; }
+before=$(figure adds)
+rm "$tree/short"
+echo 3 >"$tree/top"
+eventually takes_room
+kill -TERM $watcher
+ended $watcher
+[ "$status" = 0 ] && [ "$(wc -l <"$scratch/said")" = 1 ] || fail "a full queue: $status, $(cat "$scratch/said")"
+drain >/dev/null
+ok "a full queue"
+
+start_watch --resync 50ms
+takes top
+mv "$tree" "$tree.away"
+eventually grep -q "tree' has gone" "$scratch/said"
+mkdir "$tree"
+echo 1 >"$tree/back"
+eventually is_taken back
+kill -TERM $watcher
+ended $watcher
+[ "$status" = 0 ] || fail "watch: status $status"
+ok "a directory that goes and comes back"
+
+workq shutdown "$queue"
+expect_error 1 'is shut down; open it again with: workq resume' workq watch "$queue" "$tree"
+workq resume "$queue"
+start_watch --resync 50ms
+takes back
+workq shutdown "$queue"
+ended $watcher
+[ "$status" = 1 ] && grep -q '^workq: .*is shut down' "$scratch/said" || fail "shutdown: $status $(cat "$scratch/said")"
+workq resume "$queue"
+drain >/dev/null
+ok "a queue that is shut down"
+
+# In a user namespace of its own a process can have a limit of its own.
+limited() { unshare --user --map-root-user sh -c 'echo 0 >/proc/sys/user/max_inotify_watches && exec "$@"' sh "$@"; }
+if limited true 2>/dev/null; then
+  expect_error 1 'raise fs.inotify.max_user_watches' limited "$WORKQ" watch "$queue" "$tree"
+  ok "no watches left"
+else
+  echo "skipped: no watches left (no user namespaces here)"
+fi
