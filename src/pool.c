@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -63,6 +64,7 @@ struct pool {
   int error;      /* what ended it, or 0 */
   unsigned stops; /* stop signals seen */
   int signal_fd;
+  int gate[2]; /* a pipe that opens the first workers' way when its end is closed; -1 afterwards */
   pid_t supervisor;
   sigset_t old_mask;
   struct sigaction old_child_action;
@@ -135,6 +137,15 @@ static void worker_signals(const struct pool *pool) {
   pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
+/* None of the first workers runs before all are there: where a fork fails, nothing has happened. */
+static void wait_at_gate(const struct pool *pool) {
+  char byte;
+  if (pool->gate[0] < 0) return;
+  close(pool->gate[1]);
+  while (read(pool->gate[0], &byte, 1) < 0 && errno == EINTR) continue;
+  close(pool->gate[0]);
+}
+
 static int worker_outcome(const struct pool *pool, const struct worker *worker) {
   int attached = workq_len(pool->q);
   if (attached < 0) return attached;
@@ -147,6 +158,7 @@ static int worker_outcome(const struct pool *pool, const struct worker *worker) 
 /* Neither the caller's atexit functions nor its buffers are the worker's to run and write; see start_worker(). */
 static _Noreturn void worker_main(const struct pool *pool, const struct worker *worker) {
   close(pool->signal_fd);
+  wait_at_gate(pool);
   worker_signals(pool);
   int outcome = worker_outcome(pool, worker);
   fflush(stdout);
@@ -328,16 +340,23 @@ static void supervise(struct pool *pool) {
   }
 }
 
+static void open_gate(struct pool *pool) {
+  for (int i = 0; i < 2; i++) {
+    if (pool->gate[i] >= 0) close(pool->gate[i]);
+    pool->gate[i] = -1;
+  }
+}
+
 static void start_pool(struct pool *pool) {
+  int result = pipe2(pool->gate, O_CLOEXEC) < 0 ? -errno : 0;
   for (unsigned i = 0; i < pool->options.workers; i++)
     pool->workers[i] = (struct worker){.number = i, .start_at_ns = CLOCK_NEVER, .report = &pool->reports[i]};
-  for (unsigned i = 0; i < pool->options.workers; i++) {
-    int result = start_worker(pool, &pool->workers[i]);
-    if (result == 0) continue;
+  for (unsigned i = 0; i < pool->options.workers && result == 0; i++) result = start_worker(pool, &pool->workers[i]);
+  if (result < 0) {
     fail(pool, result);
     enter_phase(pool, PHASE_KILL);
-    break;
   }
+  open_gate(pool);
 }
 
 /* ---- Around it ----------------------------------------------------------------------------------------------- */
@@ -395,7 +414,7 @@ static int check_queue(const struct pool *pool) {
 }
 
 int workq_run(workq *q, const workq_pool *options, workq_handler handler) {
-  struct pool pool = {.q = q, .handler = handler, .supervisor = getpid()};
+  struct pool pool = {.q = q, .handler = handler, .supervisor = getpid(), .gate = {-1, -1}};
   if (options) pool.options = *options;
   fill_defaults(&pool.options);
 
