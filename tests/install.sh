@@ -5,7 +5,8 @@
 # SPDX-License-Identifier: Apache-2.0
 set -eu
 
-: "${WORKQ_SRCDIR:?}" "${WORKQ_CC:?}" "${INSTALLED_PKGCONFIG:?}" "${INSTALLED_LIB:?}" "${INSTALLED_MAN:?}"
+: "${WORKQ_SRCDIR:?}" "${WORKQ_CC:?}" "${INSTALLED_PKGCONFIG:?}" "${INSTALLED_LIB:?}" "${INSTALLED_MAN:?}" \
+  "${MANUAL_PAGES:?}"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 export PKG_CONFIG_PATH="$INSTALLED_PKGCONFIG"
@@ -27,9 +28,9 @@ if [ -e "$INSTALLED_LIB/libworkq.a" ]; then
   ./static >/dev/null
   echo "ok: a program with the static library"
 fi
-for page in man1/workq.1 man3/workq.3; do
-  [ -s "$INSTALLED_MAN/$page" ] || {
-    echo "FAIL: $INSTALLED_MAN/$page is missing"
+for page in $MANUAL_PAGES; do
+  [ -s "$INSTALLED_MAN/man${page##*.}/${page##*/}" ] || {
+    echo "FAIL: $page is not in $INSTALLED_MAN"
     exit 1
   }
 done
