@@ -26,8 +26,10 @@ clean_up() {
   status=$?
   trap - EXIT
   for child in $children; do
+    # Two signals, because `workq run` ends its workers' commands only at the second.
     kill -CONT "$child" 2>/dev/null || :
-    kill -KILL "$child" 2>/dev/null || :
+    kill -TERM "$child" 2>/dev/null || :
+    kill -INT "$child" 2>/dev/null || :
     wait "$child" 2>/dev/null || :
   done
   rm -rf "/dev/shm/workq.$queue" "/dev/shm/workq.$queue"-* "$scratch"

@@ -85,6 +85,7 @@ ended $watcher
 rm "$tree/$long"
 ok "a name that is too long"
 
+drain >/dev/null # what the watcher has added again before it ended
 seq 1 64 | workq add "$queue"
 start_watch --resync 0
 eventually grep -q 'is full; waiting for room' "$scratch/said"
