@@ -41,7 +41,58 @@ tests_check_informer_SOURCES = tests/check_informer.c utils/informer.c utils/inf
 tests_check_informer_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_check_informer_LDADD = $(CHECK_LIBS)
 
+# The inner modules.
+inner_sources = tests/inner.c tests/inner.h
+inner_ldadd = tests/libplain.la $(check_ldadd)
+
+check_programs += tests/check_clock
+tests_check_clock_SOURCES = tests/check_clock.c $(inner_sources)
+tests_check_clock_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_fingerprint
+tests_check_fingerprint_SOURCES = tests/check_fingerprint.c $(inner_sources)
+tests_check_fingerprint_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_list
+tests_check_list_SOURCES = tests/check_list.c $(inner_sources)
+tests_check_list_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_ready
+tests_check_ready_SOURCES = tests/check_ready.c $(inner_sources)
+tests_check_ready_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_delay
+tests_check_delay_SOURCES = tests/check_delay.c $(inner_sources)
+tests_check_delay_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_table
+tests_check_table_SOURCES = tests/check_table.c $(inner_sources)
+tests_check_table_LDADD = $(inner_ldadd)
+
 # --- plain programs
+plain_programs += tests/model/check_model
+tests_model_check_model_SOURCES = \
+	tests/model/check_model.c \
+	tests/model/compare.c \
+	tests/model/crash.c \
+	tests/model/model.c \
+	tests/model/model.h \
+	tests/model/model_inside.h \
+	tests/model/model_limiter.c \
+	tests/model/model_work.c \
+	tests/model/operations.c \
+	tests/model/trial.h
+tests_model_check_model_LDADD = $(plain_ldadd)
+test_scripts += tests/model/mutants.sh
+
+plain_programs += tests/process/many_processes
+tests_process_many_processes_LDADD = $(plain_ldadd)
+
+plain_programs += tests/process/death
+tests_process_death_LDADD = $(plain_ldadd)
+
+plain_programs += tests/process/cond_wedge
+tests_process_cond_wedge_LDADD = $(plain_ldadd)
 
 # --- scripts
 test_scripts += tests/headers.sh tests/includes.sh tests/strace.sh

@@ -1,0 +1,199 @@
+/*
+ * What the tests of the inner modules share; see inner.h.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "inner.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "item.h"
+#include "journal.h"
+#include "queue.h"
+#include "table.h"
+
+#define TEST_SECONDS 240
+
+static uint64_t seed, state;
+
+int64_t inner_now_ns;
+
+static void reset(void) {
+  state = seed;
+  inner_now_ns = NS_PER_S;
+}
+
+TCase *inner_case(Suite *suite, const char *name) {
+  TCase *tests = tcase_create(name);
+  tcase_set_timeout(tests, TEST_SECONDS);
+  tcase_add_checked_fixture(tests, reset, NULL);
+  suite_add_tcase(suite, tests);
+  return tests;
+}
+
+int inner_main(int argc, char **argv, Suite *suite) {
+  seed = plain_begin(&argc, argv);
+  SRunner *runner = srunner_create(suite);
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  return failed == 0 ? 0 : 1;
+}
+
+uint32_t inner_below(uint32_t n) {
+  return (uint32_t)plain_below(&state, n);
+}
+
+bool inner_chance(unsigned percent) {
+  return plain_chance(&state, percent);
+}
+
+uint32_t inner_wild(const workq *q) {
+  const uint32_t capacity = q->geometry.capacity;
+  const uint32_t values[] = {0,         1, capacity, capacity + 1, capacity + HEAP_FIRST, INT32_MAX, INT32_MAX + 1u,
+                             UINT32_MAX};
+  const uint32_t n = sizeof values / sizeof *values;
+  uint32_t choice = inner_below(n + 2);
+  if (choice < n) return values[choice];
+  return choice == n ? 1 + inner_below(capacity) : (uint32_t)plain_random(&state);
+}
+
+/* ---- Segments ---- */
+
+static int64_t read_clock(void *arg) {
+  (void)arg;
+  return inner_now_ns;
+}
+
+void inner_open(const workq_options *options, workq **handles, unsigned n) {
+  static unsigned number;
+  char name[64];
+  workq_options with_clock = *options;
+  if (!with_clock.clock) with_clock.clock = read_clock;
+  snprintf(name, sizeof name, "inner-%d-%u", (int)getpid(), number++);
+  ck_assert_int_eq(workq_create(name, &with_clock, &handles[0]), 0);
+  int rc = 0;
+  for (unsigned i = 1; i < n && rc == 0; i++) rc = workq_open(name, &with_clock, &handles[i]);
+  ck_assert_int_eq(workq_unlink(name), 0);
+  ck_assert_int_eq(rc, 0);
+}
+
+workq *inner_create(uint32_t capacity) {
+  workq *q;
+  inner_open(&(workq_options){.capacity = capacity, .key_max = 40, .handles = 2}, &q, 1);
+  return q;
+}
+
+void inner_begin(workq *q) {
+  ck_assert_int_eq(lock_acquire(q, CLOCK_NEVER), 0);
+  journal_begin(q);
+}
+
+int inner_end(workq *q, int rc) {
+  return queue_finish(q, rc);
+}
+
+size_t inner_key(uint32_t number, char *text) {
+  return (size_t)snprintf(text, 32, "key-%u", number);
+}
+
+uint32_t inner_record(workq *q, uint32_t number) {
+  char key[32];
+  size_t len = inner_key(number, key);
+  uint32_t index;
+  struct item *item;
+  int rc = item_create(q, table_hash(q, key, len), key, len, &index, &item);
+  if (rc == -ENOSPC) return 0;
+  ck_assert_int_eq(rc, 0);
+  ck_assert_ptr_eq(item, item_at(q, index));
+  return index;
+}
+
+static void print_problem(void *arg, const char *line) {
+  (void)arg;
+  printf("workq_check: %s\n", line);
+}
+
+void inner_assert_sound(workq *q) {
+  ck_assert_int_eq(workq_check(q, print_problem, NULL), 0);
+}
+
+/* ---- Pictures ---- */
+
+struct picture {
+  size_t size;
+  unsigned char bytes[];
+};
+
+struct picture *inner_take(const workq *q) {
+  struct picture *picture = malloc(sizeof *picture + q->size);
+  ck_assert_ptr_nonnull(picture);
+  picture->size = q->size;
+  memcpy(picture->bytes, q->base, q->size);
+  return picture;
+}
+
+static size_t offset_of(const workq *q, const void *place) {
+  return (size_t)((const unsigned char *)place - q->base);
+}
+
+static void put_range(workq *q, const struct picture *picture, const void *from, const void *end) {
+  size_t at = offset_of(q, from);
+  memcpy(q->base + at, picture->bytes + at, offset_of(q, end) - at);
+}
+
+void inner_put(workq *q, const struct picture *picture) {
+  ck_assert_uint_eq(picture->size, q->size);
+  put_range(q, picture, q->control, q->control + 1);
+  for (uint32_t i = 0; i < q->geometry.handles; i++) put_range(q, picture, &q->slots[i].who, &q->slots[i] + 1);
+  put_range(q, picture, q->journals, q->base + q->size);
+}
+
+static const char *difference(const workq *q, const struct picture *picture, const void *from, const void *end,
+                              const char *what) {
+  static char text[128];
+  size_t first = offset_of(q, from), last = offset_of(q, end);
+  if (memcmp(q->base + first, picture->bytes + first, last - first) == 0) return NULL;
+  size_t at = first;
+  while (q->base[at] == picture->bytes[at]) at++;
+  snprintf(text, sizeof text, "%s: byte %zu from its start is %u, was %u", what, at - first, q->base[at],
+           picture->bytes[at]);
+  return text;
+}
+
+/* A record's line, and its key unless the record was free: then the key is nobody's. */
+static const char *record_difference(const workq *q, const struct picture *picture, uint32_t index) {
+  static char name[32];
+  const struct item *item = item_at(q, index);
+  const struct item *old = (const void *)(picture->bytes + offset_of(q, item));
+  size_t size = old->place == PLACE_FREE ? LINE_SIZE : q->geometry.item_size;
+  snprintf(name, sizeof name, "record %u", index);
+  return difference(q, picture, item, (const unsigned char *)item + size, name);
+}
+
+static const char *any_difference(const workq *q, const struct picture *picture) {
+  const struct control *c = q->control;
+  const char *text = difference(q, picture, &c->hot, &c->cold, "the hot line");
+  if (!text) text = difference(q, picture, &c->cold, &c->wait, "the cold line");
+  if (!text) text = difference(q, picture, &c->wait, &c->totals, "the wait line");
+  if (!text) text = difference(q, picture, &c->totals, &c->reap, "the totals");
+  if (!text) text = difference(q, picture, c->bands, c->bands + BANDS, "the bands");
+  for (uint32_t i = 0; i < q->geometry.handles && !text; i++)
+    text = difference(q, picture, &q->slots[i].who, &q->slots[i].futex, "a slot from who on");
+  if (!text) text = difference(q, picture, q->table, q->table + q->geometry.buckets_max, "the table");
+  if (!text) text = difference(q, picture, q->heap, q->heap + q->geometry.heap_max, "the heap");
+  for (uint32_t i = 1; i <= q->geometry.capacity && !text; i++) text = record_difference(q, picture, i);
+  return text;
+}
+
+void inner_assert_same(const workq *q, const struct picture *picture) {
+  const char *text = any_difference(q, picture);
+  if (text) ck_abort_msg("%s", text);
+}
+
+bool inner_is_same(const workq *q, const struct picture *picture) {
+  return any_difference(q, picture) == NULL;
+}
