@@ -97,24 +97,30 @@ typedef struct walk {
   trial *t;
   size_t count;
   size_t seen;
+  const char *wrong;
 } walk;
 
+/* Under the queue's lock: what is wrong is told afterwards. */
 static int visit_ready(void *arg, const void *key, size_t len, int priority) {
   walk *w = arg;
-  if (w->seen == w->count) trial_mismatch(w->t, "more ready keys than the model's %zu", w->count);
-  const model_key *k = w->t->order[w->seen];
-  if (len != k->len || memcmp(key, k->bytes, len) != 0)
-    trial_mismatch(w->t, "ready key %zu of %zu is another", w->seen, w->count);
-  if (priority != k->priority)
-    trial_mismatch(w->t, "ready key %zu: priority %d, model %d", w->seen, priority, k->priority);
-  w->seen++;
-  return 0;
+  const model_key *k = w->seen < w->count ? w->t->order[w->seen] : NULL;
+  if (k == NULL) {
+    w->wrong = "there are more than the model's";
+  } else if (len != k->len || memcmp(key, k->bytes, len) != 0) {
+    w->wrong = "it is another key";
+  } else if (priority != k->priority) {
+    w->wrong = "it has another priority";
+  } else {
+    w->seen++;
+  }
+  return w->wrong != NULL;
 }
 
 static void compare_order(trial *t, workq *q) {
   walk w = {.t = t, .count = model_ready_order(&t->model, t->order, t->options.capacity)};
   int result = inspect_ready_order(q, visit_ready, &w);
   if (result < 0) trial_mismatch(t, "inspect_ready_order: %s", workq_strerror(result));
+  if (w.wrong != NULL) trial_mismatch(t, "ready key %zu (from 0) of %zu: %s", w.seen, w.count, w.wrong);
   equal(t, "ready keys visited", w.seen, w.count);
 }
 

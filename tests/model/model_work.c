@@ -112,10 +112,11 @@ int model_complete(model *m, int handle, uint64_t ticket) {
   return done(m, handle, k);
 }
 
+/* The pending run is swallowed, but not its priority: a kick must not put the key lower than a retry would have. */
 static void bury(model *m, model_key *k) {
+  if (k->pending == MODEL_NOTHING || k->priority < k->run_priority) k->priority = k->run_priority;
   k->holder = MODEL_NOBODY;
   k->pending = MODEL_NOTHING;
-  k->priority = k->run_priority;
   k->buried = true;
   k->order = ++m->order;
 }

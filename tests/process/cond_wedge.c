@@ -140,7 +140,8 @@ static void add_then_kill_some(workq *q, const int *ends, unsigned key, uint64_t
 }
 
 static void try_queue(uint64_t random) {
-  workq_options options = {.limiter = {.kinds = WORKQ_LIMIT_NONE}, .max_crashes = WORKQ_NEVER};
+  workq_options options = {
+      .limiter = {.kinds = WORKQ_LIMIT_NONE}, .max_crashes = WORKQ_NEVER, .reap_interval_ns = 5000000};
   workq *q;
   plain_ok(workq_create(name, &options, &q), "workq_create");
   int ends[2];
