@@ -68,6 +68,21 @@ expect_figure keys 1
 workq rm "$queue"
 ok "a file of another size"
 
+# A key's bytes are changed behind the queue's back: it lies in the wrong place of the table now.
+workq create "$queue" --capacity 1000
+workq add "$queue" before needle after
+offset=$(grep -abo needle "$SHM$queue" | cut -d : -f 1)
+printf 'N' | dd of="$SHM$queue" bs=1 seek="$offset" conv=notrunc 2>/dev/null
+run_it workq check "$queue"
+[ "$status" = 1 ] || fail "check finds a damaged queue sound"
+[ -s "$scratch/out" ] || fail "check does not say what is wrong"
+grep -q "^workq: queue '$queue' has [0-9]* faults\?; .*dump --raw --json" "$scratch/err" || fail "what to do about it"
+[ "$(wc -l <"$scratch/err")" = 1 ] || fail "not one line on standard error"
+expect 0 workq dump --raw "$queue"
+[ "$(grep -c '^ready .* key ' "$scratch/out")" = 3 ] || fail "dump --raw of a damaged queue"
+workq rm "$queue"
+ok "check says what is damaged"
+
 workq create "$queue"
 chmod 0666 "$SHM$queue"
 each_command 1 'belongs to another user, or others may write to it; use --shared'
