@@ -172,7 +172,8 @@ static void check_table_record(struct check *c, uint32_t index, uint32_t hash) {
     return;
   }
   if (table_hash(c->q, item_key(item), item->key_len) != item->hash) fault(c, "table: record %u: wrong hash", index);
-  if (table_find(c->q, item->hash, item_key(item), item->key_len, &found) < 0 || found != index)
+  const struct bucket *bucket = table_bucket(c->q, item->hash);
+  if (table_find(c->q, bucket, item->hash, item_key(item), item->key_len, &found) < 0 || found != index)
     fault(c, "table: record %u is not found by its key", index);
 }
 

@@ -5,8 +5,6 @@
  */
 #include "queue.h"
 
-#include "table.h"
-
 /* Sleepers that are not the leader wake by themselves after this many reap intervals. */
 #define FOLLOWER_INTERVALS 4
 
@@ -28,12 +26,6 @@ int queue_after_repair(workq *q) {
   int rc = signal_ready(q);
   if (rc >= 0) journal_commit(q);
   else journal_abort(q);
-  return rc;
-}
-
-int queue_find(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item) {
-  int rc = table_find(q, hash, key, len, index);
-  *item = *index ? item_at(q, *index) : NULL;
   return rc;
 }
 

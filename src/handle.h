@@ -23,6 +23,10 @@
 /* Kept out of the functions that call it: what nearly never runs must not make room for itself there. */
 #define COLD __attribute__((noinline, cold))
 
+/* All that can be is made part of this function: on the path of add, get and done each call costs more in stores, which the
+ * unlock has to wait for, than in instructions. */
+#define FLAT __attribute__((flatten))
+
 #if defined(__x86_64__) || defined(__i386__)
 #define cpu_relax() __builtin_ia32_pause()
 #else
@@ -49,8 +53,8 @@ struct workq {
   struct fork_page *fork_page;
   uint32_t slot_id; /* index of slot */
   uint32_t generation;
-  uint32_t saved_lines; /* in the running transaction */
   uint32_t transaction;
+  uint32_t own_line;  /* number of the line slot->own */
   uint32_t flags;     /* WORKQ_ANY_OWNER, ... */
   bool serves_itself; /* the next key made ready is for this handle: a get promotes or reaps */
   uint32_t wakes_count;

@@ -8,14 +8,50 @@
 #ifndef WORKQ_ITEM_H
 #define WORKQ_ITEM_H
 
-#include "handle.h"
+#include "table.h"
+
+/* A record that was never used: 0 with its line saved, -ENOSPC where /dev/shm is full, -EUCLEAN. */
+COLD int item_take_fresh(workq *q, uint32_t *index, struct item **item);
+
+static inline int item_take_free(workq *q, uint32_t *index, struct item **item) {
+  struct hot_line *hot = &q->control->hot;
+  *index = hot->free_head;
+  *item = item_at(q, *index);
+  if (unlikely(!*item || (*item)->place != PLACE_FREE)) return -EUCLEAN;
+  journal_save(q, *item);
+  hot->free_head = (*item)->next;
+  return 0;
+}
 
 /*
- * A record for a key that the table does not have: entered there, in PLACE_NOWHERE, all counts zero.  Returns 0; -ENOSPC if capacity is reached or /dev/shm is full, -EUCLEAN.
+ * A record for a key that the table does not have: entered in the bucket for its hash, in PLACE_NOWHERE, all counts
+ * zero.  Returns 0; -ENOSPC if capacity is reached or /dev/shm is full, -EUCLEAN.
  */
-int item_create(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item);
+static inline int item_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
+                              uint32_t *index, struct item **item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(hot->used >= q->geometry.capacity)) return -ENOSPC;
+  int rc = likely(hot->free_head) ? item_take_free(q, index, item) : item_take_fresh(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  struct item *it = *item;
+  memcpy(item_key(it), key, len); /* of a free record: nobody's, and not journaled */
+  *it = (struct item){.hash = hash, .key_len = (uint16_t)len, .place = PLACE_NOWHERE, .ticket = it->ticket};
+  hot->used++;
+  table_insert(q, bucket, *index, it);
+  return 0;
+}
 
 /* The record is in no list and not in the heap, and its line is saved.  Returns 0 or -EUCLEAN. */
-int item_destroy(workq *q, uint32_t index, struct item *item);
+static inline int item_destroy(workq *q, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  int rc = table_remove(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->place = PLACE_FREE;
+  item->pending = PENDING_NONE;
+  item->next = hot->free_head;
+  hot->free_head = index;
+  hot->used--;
+  return 0;
+}
 
 #endif

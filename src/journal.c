@@ -26,7 +26,6 @@ static int journal_roll_back(workq *q, struct slot *slot, const struct journal *
 void journal_abort(workq *q) {
   /* The own journal is in order: it was written by this process in this transaction. */
   (void)journal_roll_back(q, q->slot, q->journal);
-  q->saved_lines = 0;
   q->wakes_count = q->wakes_before;
 }
 
@@ -74,7 +73,7 @@ void journal_check_begin(workq *q) {
 }
 
 static bool journal_was_saved(const workq *q, size_t offset) {
-  for (uint32_t i = 0; i < q->saved_lines; i++)
+  for (uint32_t i = 0; i < journal_lines(q); i++)
     if (q->journal->line[i] == offset / LINE_SIZE) return true;
   return false;
 }

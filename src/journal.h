@@ -17,14 +17,12 @@
 #include "handle.h"
 
 static inline uint32_t journal_line(const workq *q, const void *place) {
-  return (uint32_t)((size_t)((const unsigned char *)place - q->base) / LINE_SIZE);
+  return (uint32_t)(((uintptr_t)place - (uintptr_t)q->base) / LINE_SIZE);
 }
 
-/* Copies a line to place n of the journal, where it does not count yet. */
-static inline void journal_copy(workq *q, uint32_t n, uint32_t line) {
-  q->journal->line[n] = line;
-  memcpy(q->journal->bytes[n], q->base + (size_t)line * LINE_SIZE, LINE_SIZE);
-  q->marks[line % MARKS] = (uint64_t)q->transaction << 32 | line;
+/* Copies the line that holds place to place n of the journal, where it does not count yet. */
+static inline void journal_copy(struct journal *journal, uint32_t n, const void *place) {
+  memcpy(journal->bytes[n], (const void *)((uintptr_t)place & ~(uintptr_t)(LINE_SIZE - 1)), LINE_SIZE);
 }
 
 /* From now on the first n lines of the journal count. */
@@ -32,21 +30,43 @@ static inline void journal_count(workq *q, uint32_t n) {
   compiler_fence();
   atomic_store_explicit(&q->slot->journal.count, n, memory_order_relaxed);
   compiler_fence();
-  q->saved_lines = n;
+}
+
+/* How many do. */
+static inline uint32_t journal_lines(const workq *q) {
+  return atomic_load_explicit(&q->slot->journal.count, memory_order_relaxed);
+}
+
+/* Saves the line that holds place, also if it is saved already: for one that seldom is. */
+static inline void journal_add(workq *q, const void *place) {
+  uint32_t n = journal_lines(q);
+  if (unlikely(n >= JOURNAL_LINES)) {
+    /* Cannot be: every operation's lines are bounded, by the heap's height above all. */
+    atomic_store(&q->control->lock.settled, LOCK_DAMAGED);
+    return;
+  }
+  struct journal *journal = q->journal;
+  journal->line[n] = journal_line(q, place);
+  journal_copy(journal, n, place);
+  journal_count(q, n + 1);
 }
 
 /* Saves the line that holds place, once a transaction. */
 static inline void journal_save(workq *q, const void *place) {
   uint32_t line = journal_line(q, place);
-  if (q->marks[line % MARKS] == ((uint64_t)q->transaction << 32 | line)) return;
-  uint32_t n = q->saved_lines;
-  if (unlikely(n == JOURNAL_LINES)) {
-    /* Cannot be: every operation's lines are bounded, by the heap's height above all. */
-    atomic_store(&q->control->lock.settled, LOCK_DAMAGED);
-    return;
-  }
-  journal_copy(q, n, line);
-  journal_count(q, n + 1);
+  uint64_t mark = (uint64_t)q->transaction << 32 | line;
+  uint64_t *seen = &q->marks[line % MARKS];
+  if (*seen == mark || line == q->own_line) return;
+  *seen = mark;
+  journal_add(q, place);
+}
+
+/* Once for each slot that the handle gets, before its first lock: enters the lines that journal_begin() saves.  What a dead
+ * tenant left in the slot's journal starts with the same two. */
+static inline void journal_attach(workq *q) {
+  q->own_line = journal_line(q, &q->slot->own);
+  q->journal->line[0] = journal_line(q, &q->control->hot);
+  q->journal->line[1] = q->own_line;
 }
 
 #ifdef WORKQ_JOURNAL_CHECK
@@ -67,17 +87,32 @@ static inline void journal_check_free(workq *q) {
 }
 #endif
 
-/* Starts a transaction; the queue lock is held.  The hot line and the slot's own are saved: nearly all change them. */
-static inline void journal_begin(workq *q) {
+/* What starting a transaction is but for counting lines. */
+static inline void journal_open(workq *q) {
   q->wakes_before = q->wakes_count;
   if (unlikely(++q->transaction == 0)) {
     memset(q->marks, 0, sizeof q->marks);
     q->transaction = 1;
   }
   journal_check_begin(q);
-  journal_copy(q, 0, journal_line(q, &q->control->hot));
-  journal_copy(q, 1, journal_line(q, &q->slot->own));
+  journal_copy(q->journal, 0, &q->control->hot);
+  journal_copy(q->journal, 1, &q->slot->own);
+}
+
+/* Starts a transaction; the queue lock is held.  The hot line and the slot's own are saved: nearly all change them. */
+static inline void journal_begin(workq *q) {
+  journal_open(q);
   journal_count(q, 2);
+}
+
+/* Starts a transaction on an item, whose line is saved, too. */
+static inline void journal_begin_item(workq *q, const struct item *item) {
+  journal_open(q);
+  uint32_t line = journal_line(q, item);
+  q->journal->line[2] = line;
+  journal_copy(q->journal, 2, item);
+  q->marks[line % MARKS] = (uint64_t)q->transaction << 32 | line;
+  journal_count(q, 3);
 }
 
 /* Makes what was done since journal_begin() permanent. */

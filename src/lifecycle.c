@@ -6,12 +6,7 @@
 #include "lifecycle.h"
 
 #include "delay.h"
-#include "item.h"
-#include "journal.h"
 #include "limiter.h"
-#include "list.h"
-#include "ready.h"
-#include "wait.h"
 
 static int max_int(int a, int b) {
   return a > b ? a : b;
@@ -27,45 +22,14 @@ static uint64_t random_next(workq *q) {
 
 /* ---- Single steps ---- */
 
-/* The item is in no list. */
-static int enter_ready(workq *q, uint32_t index, struct item *item) {
-  int rc = ready_push(q, index, item);
-  if (unlikely(rc < 0)) return rc;
-  item->place = PLACE_READY;
-  item->pending = PENDING_NOW;
+int lifecycle_signal_ready(workq *q) {
   if (q->control->hot.flags & QUEUE_PAUSED) return 0;
   if (q->serves_itself) {
     q->serves_itself = false;
     return 0;
   }
-  rc = wait_signal(q, WAIT_GET);
+  int rc = wait_signal(q, WAIT_GET);
   return rc < 0 ? rc : 0;
-}
-
-static int signal_room(workq *q) {
-  if (likely(!wait_anyone(q, WAIT_ROOM))) return 0;
-  int rc = wait_signal(q, WAIT_ROOM);
-  return rc < 0 ? rc : 0;
-}
-
-static int signal_drained(workq *q) {
-  const struct hot_line *hot = &q->control->hot;
-  if (likely(!wait_anyone(q, WAIT_DRAIN)) || hot->processing || hot->ready) return 0;
-  int rc = wait_signal(q, WAIT_DRAIN);
-  return rc < 0 ? rc : 0;
-}
-
-/* Nothing is pending or processed: the record is kept for its counts, or not at all. */
-static int enter_idle_or_vanish(workq *q, uint32_t index, struct item *item) {
-  int rc;
-  item->pending = PENDING_NONE;
-  if (item->failures || item->crashes) {
-    rc = list_append(q, &q->control->cold.idle, index, item);
-    item->place = PLACE_IDLE;
-  } else {
-    rc = item_destroy(q, index, item);
-  }
-  return rc < 0 ? rc : signal_room(q);
 }
 
 static int enter_buried(workq *q, uint32_t index, struct item *item) {
@@ -74,17 +38,6 @@ static int enter_buried(workq *q, uint32_t index, struct item *item) {
   item->place = PLACE_BURIED;
   item->pending = PENDING_NONE;
   return 0;
-}
-
-/* Out of the slot's hands; the caller says where it goes. */
-static int leave_hands(workq *q, struct slot *slot, uint32_t index, struct item *item) {
-  struct hot_line *hot = &q->control->hot;
-  if (unlikely(item->place != PLACE_PROCESSING || hot->processing == 0)) return -EUCLEAN;
-  int rc = list_remove(q, &slot->own.processing, index, item);
-  if (unlikely(rc < 0)) return rc;
-  hot->processing--;
-  item->owner = 0;
-  return signal_drained(q);
 }
 
 /* Gives up the pending run of a processed key: its priority is that of the run it has. */
@@ -100,7 +53,7 @@ static int bury(workq *q, struct slot *slot, uint32_t index, struct item *item) 
   int priority = item->pending == PENDING_NONE ? item->run_priority : max_int(item->priority, item->run_priority);
   int rc = cancel_pending(q, item);
   item->priority = (int8_t)priority;
-  if (rc == 0) rc = leave_hands(q, slot, index, item);
+  if (rc == 0) rc = lifecycle_leave_hands(q, slot, index, item);
   return rc == 0 ? enter_buried(q, index, item) : rc;
 }
 
@@ -113,7 +66,7 @@ static int schedule(workq *q, uint32_t index, struct item *item, int64_t due_ns)
 
 /* ---- Adding ---- */
 
-static int evict_oldest_idle(workq *q) {
+int lifecycle_evict(workq *q) {
   struct list *idle = &q->control->cold.idle;
   uint32_t index = idle->head;
   if (index == 0) return -ENOSPC;
@@ -126,13 +79,6 @@ static int evict_oldest_idle(workq *q) {
   journal_save(q, &q->control->totals.reaped);
   q->control->totals.evictions++;
   return 0;
-}
-
-int lifecycle_create(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item) {
-  int rc = item_create(q, hash, key, len, index, item);
-  if (likely(rc != -ENOSPC)) return rc;
-  rc = evict_oldest_idle(q);
-  return rc < 0 ? rc : item_create(q, hash, key, len, index, item);
 }
 
 static int raise_ready(workq *q, uint32_t index, struct item *item, int priority) {
@@ -150,7 +96,7 @@ static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due
   if (due_ns == DUE_NOW) {
     rc = delay_remove(q, item);
     if (unlikely(rc < 0)) return rc;
-    if (item->place == PLACE_DELAYED) rc = enter_ready(q, index, item);
+    if (item->place == PLACE_DELAYED) rc = lifecycle_enter_ready(q, index, item);
     item->pending = PENDING_NOW;
     return rc < 0 ? rc : 1;
   }
@@ -168,14 +114,14 @@ static int mark_fresh(workq *q, uint32_t index, struct item *item, int64_t due_n
     rc = schedule(q, index, item, due_ns);
     if (item->place == PLACE_NOWHERE) item->place = PLACE_DELAYED;
   } else if (item->place == PLACE_NOWHERE) {
-    rc = enter_ready(q, index, item);
+    rc = lifecycle_enter_ready(q, index, item);
   } else {
     item->pending = PENDING_NOW;
   }
   return rc < 0 ? rc : 1;
 }
 
-int lifecycle_mark(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
+int lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   int rc;
   switch (item->place) {
   case PLACE_READY:
@@ -201,44 +147,6 @@ int lifecycle_mark(workq *q, uint32_t index, struct item *item, int64_t due_ns, 
 }
 
 /* ---- Getting and finishing ---- */
-
-int lifecycle_start(workq *q, uint32_t index, struct item *item) {
-  struct hot_line *hot = &q->control->hot;
-  if (unlikely(item->place != PLACE_READY)) return -EUCLEAN;
-  int rc = ready_remove(q, index, item);
-  if (rc == 0) rc = list_append(q, &q->slot->own.processing, index, item);
-  if (unlikely(rc < 0)) return rc;
-  hot->processing++;
-  item->place = PLACE_PROCESSING;
-  item->pending = PENDING_NONE;
-  item->run_priority = item->priority;
-  item->owner = q->slot_id + 1;
-  item->ticket++;
-  q->slot->own.gets++;
-  return 0;
-}
-
-/* Where a key goes that is in nobody's hands any more. */
-static int place_by_pending(workq *q, uint32_t index, struct item *item) {
-  int rc;
-  switch (item->pending) {
-  case PENDING_NOW:
-    rc = enter_ready(q, index, item);
-    return rc < 0 ? rc : 1;
-  case PENDING_AT:
-    item->place = PLACE_DELAYED;
-    return 0;
-  case PENDING_NONE:
-    return enter_idle_or_vanish(q, index, item);
-  default:
-    return -EUCLEAN;
-  }
-}
-
-int lifecycle_finish(workq *q, struct slot *slot, uint32_t index, struct item *item) {
-  int rc = leave_hands(q, slot, index, item);
-  return unlikely(rc < 0) ? rc : place_by_pending(q, index, item);
-}
 
 int64_t lifecycle_fail(workq *q, struct item *item, int64_t now_ns) {
   const workq_limiter *limiter = &q->header.limiter;
@@ -304,7 +212,7 @@ int lifecycle_forget(workq *q, uint32_t index, struct item *item) {
   item->failures = item->crashes = 0;
   if (item->place != PLACE_IDLE) return 1;
   int rc = list_remove(q, &q->control->cold.idle, index, item);
-  if (rc == 0) rc = enter_idle_or_vanish(q, index, item);
+  if (rc == 0) rc = lifecycle_enter_idle_or_vanish(q, index, item);
   return rc < 0 ? rc : 1;
 }
 
@@ -333,8 +241,8 @@ int lifecycle_remove(workq *q, uint32_t index, struct item *item) {
     rc = -EUCLEAN;
   }
   item->failures = item->crashes = 0;
-  if (rc == 0) rc = enter_idle_or_vanish(q, index, item);
-  if (rc == 0) rc = signal_drained(q);
+  if (rc == 0) rc = lifecycle_enter_idle_or_vanish(q, index, item);
+  if (rc == 0) rc = lifecycle_signal_drained(q);
   return rc < 0 ? rc : 1;
 }
 
@@ -343,7 +251,7 @@ int lifecycle_kick(workq *q, uint32_t index, struct item *item) {
   int rc = list_remove(q, &q->control->cold.buried, index, item);
   if (unlikely(rc < 0)) return rc;
   item->failures = item->crashes = 0;
-  rc = enter_ready(q, index, item);
+  rc = lifecycle_enter_ready(q, index, item);
   return rc < 0 ? rc : 1;
 }
 
@@ -356,7 +264,7 @@ static int promote_first(workq *q) {
   journal_save(q, item);
   int rc = delay_remove(q, item);
   if (unlikely(rc < 0)) return rc;
-  if (item->place == PLACE_DELAYED) return enter_ready(q, index, item);
+  if (item->place == PLACE_DELAYED) return lifecycle_enter_ready(q, index, item);
   if (unlikely(item->place != PLACE_PROCESSING)) return -EUCLEAN;
   item->pending = PENDING_NOW;
   return 0;

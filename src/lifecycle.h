@@ -9,7 +9,9 @@
 #ifndef WORKQ_LIFECYCLE_H
 #define WORKQ_LIFECYCLE_H
 
-#include "handle.h"
+#include "item.h"
+#include "ready.h"
+#include "wait.h"
 
 /* A due time that means "at once". */
 #define DUE_NOW INT64_MIN
@@ -17,26 +19,128 @@
 /* Keys made ready in one hold of the lock, at most, when many are due. */
 #define PROMOTE_MAX 256u
 
+/* Drops the oldest idle record.  Returns 0; -ENOSPC if there is none. */
+COLD int lifecycle_evict(workq *q);
+
 /*
  * A record for a new key, after dropping the oldest idle one if the queue is full.  It must be marked in the same
  * transaction.  Returns 0; -ENOSPC.
  */
-int lifecycle_create(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item);
+static inline int lifecycle_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
+                                   uint32_t *index, struct item **item) {
+  int rc = item_create(q, bucket, hash, key, len, index, item);
+  if (likely(rc != -ENOSPC)) return rc;
+  rc = lifecycle_evict(q);
+  return rc < 0 ? rc : item_create(q, bucket, hash, key, len, index, item);
+}
+
+/* One key became ready: tells a sleeper, unless the queue is paused or this handle is about to take it. */
+COLD int lifecycle_signal_ready(workq *q);
+
+/* The item is in no list. */
+static inline int lifecycle_enter_ready(workq *q, uint32_t index, struct item *item) {
+  int rc = ready_push(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->place = PLACE_READY;
+  item->pending = PENDING_NOW;
+  return likely(!wait_anyone(q, WAIT_GET)) ? 0 : lifecycle_signal_ready(q);
+}
+
+/* There is room for a key again. */
+static inline int lifecycle_signal_room(workq *q) {
+  if (likely(!wait_anyone(q, WAIT_ROOM))) return 0;
+  int rc = wait_signal(q, WAIT_ROOM);
+  return rc < 0 ? rc : 0;
+}
+
+/* If nothing is left, whoever drains the queue may go on. */
+static inline int lifecycle_signal_drained(workq *q) {
+  const struct hot_line *hot = &q->control->hot;
+  if (likely(!wait_anyone(q, WAIT_DRAIN)) || hot->processing || hot->ready) return 0;
+  int rc = wait_signal(q, WAIT_DRAIN);
+  return rc < 0 ? rc : 0;
+}
+
+/* Nothing is pending or processed: the record is kept for its counts, or not at all. */
+static inline int lifecycle_enter_idle_or_vanish(workq *q, uint32_t index, struct item *item) {
+  int rc;
+  item->pending = PENDING_NONE;
+  if (item->failures || item->crashes) {
+    rc = list_append(q, &q->control->cold.idle, index, item);
+    item->place = PLACE_IDLE;
+  } else {
+    rc = item_destroy(q, index, item);
+  }
+  return rc < 0 ? rc : lifecycle_signal_room(q);
+}
+
+/* lifecycle_mark() of a key that is known, or for a later time. */
+int lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
 
 /*
  * An add: gives the key a pending run at due_ns (or DUE_NOW), or brings it forward, or raises its priority.
  * Returns 1 if it was newly marked or brought forward, 0 if coalesced; -ENOSPC where the heap gets no memory.
  */
-int lifecycle_mark(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
+static inline int lifecycle_mark(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
+  if (item->place != PLACE_NOWHERE || due_ns != DUE_NOW) return lifecycle_mark_known(q, index, item, due_ns, priority);
+  item->priority = (int8_t)priority;
+  int rc = lifecycle_enter_ready(q, index, item);
+  return unlikely(rc < 0) ? rc : 1;
+}
+
+/* Out of the hands of the slot, whose own line is saved; the caller says where it goes. */
+static inline int lifecycle_leave_hands(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(item->place != PLACE_PROCESSING || hot->processing == 0)) return -EUCLEAN;
+  int rc = list_unlink(q, &slot->own.processing, index, item);
+  if (unlikely(rc < 0)) return rc;
+  hot->processing--;
+  item->owner = 0;
+  return lifecycle_signal_drained(q);
+}
 
 /* A get: the ready key goes into this handle's hands. */
-int lifecycle_start(workq *q, uint32_t index, struct item *item);
+static inline int lifecycle_start(workq *q, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(item->place != PLACE_READY)) return -EUCLEAN;
+  int rc = ready_remove(q, index, item);
+  if (rc == 0) rc = list_link(q, &q->slot->own.processing, index, item);
+  if (unlikely(rc < 0)) return rc;
+  hot->processing++;
+  item->place = PLACE_PROCESSING;
+  item->pending = PENDING_NONE;
+  item->run_priority = item->priority;
+  item->owner = q->slot_id + 1;
+  item->ticket++;
+  q->slot->own.gets++;
+  return 0;
+}
+
+/* Where a key goes that is in nobody's hands any more. */
+static inline int lifecycle_place_by_pending(workq *q, uint32_t index, struct item *item) {
+  int rc;
+  switch (item->pending) {
+  case PENDING_NOW:
+    rc = lifecycle_enter_ready(q, index, item);
+    return rc < 0 ? rc : 1;
+  case PENDING_AT:
+    item->place = PLACE_DELAYED;
+    return 0;
+  case PENDING_NONE:
+    return lifecycle_enter_idle_or_vanish(q, index, item);
+  default:
+    return -EUCLEAN;
+  }
+}
 
 /*
  * A done: takes the key out of slot's hands; it becomes ready, delayed, idle or is gone, as its pending run and counts
  * say.  Returns 1 if it became ready.
  */
-int lifecycle_finish(workq *q, struct slot *slot, uint32_t index, struct item *item);
+static inline int lifecycle_finish(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  int rc = lifecycle_leave_hands(q, slot, index, item);
+  return unlikely(rc < 0) ? rc : lifecycle_place_by_pending(q, index, item);
+}
 
 /* The limiter's delay for a failure of the item, which is counted.  Returns the due time, DUE_NOW for none. */
 int64_t lifecycle_fail(workq *q, struct item *item, int64_t now_ns);

@@ -3,7 +3,7 @@
  *
  * First in, first out, doubly linked by item.next and item.prev; an item is in one list at most.  The head's prev
  * is left as it was, so that taking the head does not touch the item behind it.  In a transaction, under the lock, the
- * line of the item itself being saved.  Results: 0, or -EUCLEAN where the segment is damaged.
+ * lines of the list and of the item itself being saved.  Results: 0, or -EUCLEAN where the segment is damaged.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,8 +24,8 @@ static inline int list_extend(workq *q, struct list *list, uint32_t index, const
   return 0;
 }
 
-static inline int list_append(workq *q, struct list *list, uint32_t index, struct item *item) {
-  journal_save(q, list);
+/* list_append() where the list's line is saved. */
+static inline int list_link(workq *q, struct list *list, uint32_t index, struct item *item) {
   if (!list->tail) {
     list->head = index;
   } else if (unlikely(list_extend(q, list, index, item) < 0)) {
@@ -38,9 +38,9 @@ static inline int list_append(workq *q, struct list *list, uint32_t index, struc
   return 0;
 }
 
-static inline int list_remove(workq *q, struct list *list, uint32_t index, struct item *item) {
+/* list_remove() where the list's line is saved. */
+static inline int list_unlink(workq *q, struct list *list, uint32_t index, struct item *item) {
   if (unlikely(list->count == 0)) return -EUCLEAN;
-  journal_save(q, list);
   if (likely(list->head == index)) {
     list->head = item->next;
     if (!item->next) list->tail = 0;
@@ -49,8 +49,17 @@ static inline int list_remove(workq *q, struct list *list, uint32_t index, struc
     if (unlikely(rc < 0)) return rc;
   }
   list->count--;
-  item->next = item->prev = 0;
   return 0;
+}
+
+static inline int list_append(workq *q, struct list *list, uint32_t index, struct item *item) {
+  journal_save(q, list);
+  return list_link(q, list, index, item);
+}
+
+static inline int list_remove(workq *q, struct list *list, uint32_t index, struct item *item) {
+  journal_save(q, list);
+  return list_unlink(q, list, index, item);
 }
 
 #endif

@@ -48,14 +48,10 @@ static void count_add(workq *q, const struct request *r, const struct item *item
   if (r->rate_limited && item->place != PLACE_BURIED) q->slot->own.retries++;
 }
 
-/* In a transaction. */
-static int add_locked(workq *q, const struct request *r) {
-  uint32_t index;
-  struct item *item;
-  int rc = queue_find(q, r->hash, r->key, r->len, &index, &item);
+/* In a transaction, which has saved the item's line; index 0 is for a key that is new. */
+static int add_locked(workq *q, const struct request *r, struct bucket *bucket, uint32_t index, struct item *item) {
+  int rc = index ? 0 : lifecycle_create(q, bucket, r->hash, r->key, r->len, &index, &item);
   if (unlikely(rc < 0)) return rc;
-  if (item) journal_save(q, item);
-  else if ((rc = lifecycle_create(q, r->hash, r->key, r->len, &index, &item)) < 0) return rc;
   int priority = r->keep_priority && item->place == PLACE_PROCESSING ? item->run_priority : r->priority;
   rc = lifecycle_mark(q, index, item, request_due_ns(q, r, item), priority);
   if (likely(rc >= 0)) count_add(q, r, item, rc);
@@ -64,20 +60,26 @@ static int add_locked(workq *q, const struct request *r) {
 
 /* Under the lock: one add as a transaction. */
 static int add_transaction(workq *q, const struct request *r) {
-  if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
+  uint32_t index;
+  struct item *item;
   int rc;
+  if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
   if (unlikely(table_is_crowded(q)) && (rc = table_grow(q)) < 0) return rc;
-  journal_begin(q);
-  rc = add_locked(q, r);
-  if (unlikely(rc < 0)) {
-    journal_abort(q);
-    return rc;
-  }
-  journal_commit(q);
+  struct bucket *bucket = table_bucket(q, r->hash);
+  if (unlikely(!bucket)) return -EUCLEAN;
+  rc = table_find(q, bucket, r->hash, r->key, r->len, &index);
+  if (unlikely(rc < 0)) return rc;
+  /* A new key takes the first free record, if there is one. */
+  item = item_at(q, index ? index : q->control->hot.free_head);
+  if (likely(item)) journal_begin_item(q, item);
+  else journal_begin(q);
+  rc = add_locked(q, r, bucket, index, item);
+  if (likely(rc >= 0)) journal_commit(q);
+  else journal_abort(q);
   return rc;
 }
 
-static int add_now(workq *q, struct request *r) {
+FLAT static int add_now(workq *q, struct request *r) {
   int rc = request_check(q, r);
   if (unlikely(rc < 0)) return rc;
   r->hash = table_hash(q, r->key, r->len);
@@ -208,14 +210,11 @@ static int take_ready(workq *q, workq_item *items, size_t n) {
   size_t taken = 0;
   while (taken < n && q->control->hot.ready) {
     uint32_t index;
-    journal_begin(q);
     int rc = ready_first(q, &index);
     struct item *item = item_at(q, index);
-    if (rc == 0 && !item) rc = -EUCLEAN;
-    if (rc == 0) {
-      journal_save(q, item);
-      rc = lifecycle_start(q, index, item);
-    }
+    if (unlikely(rc < 0 || !item)) return taken ? (int)taken : -EUCLEAN;
+    journal_begin_item(q, item);
+    rc = lifecycle_start(q, index, item);
     if (rc == 0 && taken == 0) rc = queue_leave_line(q);
     if (unlikely(rc < 0)) {
       journal_abort(q);
@@ -232,7 +231,9 @@ static int reap_for_get(workq *q, bool waited) {
   const struct hot_line *hot = &q->control->hot;
   if (likely(!waited && hot->processing <= q->slot->own.processing.count)) return 0;
   int64_t now_ns = q->clock ? q->clock(q->clock_arg) : clock_read(CLOCK_MONOTONIC_COARSE);
+  q->serves_itself = q->control->hot.ready == 0;
   int rc = slot_reap_if_due(q, now_ns);
+  q->serves_itself = false;
   return rc < 0 ? rc : 0;
 }
 
@@ -245,14 +246,12 @@ static int try_get(workq *q, workq_item *items, size_t n, bool waited) {
   return hot->flags & QUEUE_PAUSED ? 0 : take_ready(q, items, n);
 }
 
-static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
+FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
   int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
   int woken_by = 0;
   for (bool waited = false;; waited = true) {
-    q->serves_itself = true;
-    int rc = queue_enter(q, deadline_ns);
+    int rc = queue_enter_for(q, deadline_ns, true);
     if (likely(rc >= 0)) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
-    q->serves_itself = false;
     if (likely(rc > 0)) {
       queue_leave(q);
       return rc;
@@ -296,7 +295,6 @@ static struct item *item_in_hand(workq *q, const workq_item *handed) {
 
 /* In a transaction. */
 static int finish_locked(workq *q, uint32_t index, struct item *item, finish *how) {
-  journal_save(q, item);
   int rc = how(q, index, item);
   if (likely(rc >= 0)) {
     q->slot->own.dones++;
@@ -309,7 +307,7 @@ static int finish_item(workq *q, const workq_item *handed, finish *how) {
   if (unlikely(rc < 0)) return rc;
   struct item *item = item_in_hand(q, handed);
   if (unlikely(!item)) return queue_fail(q, -ESTALE);
-  journal_begin(q);
+  journal_begin_item(q, item);
   return queue_finish(q, finish_locked(q, (uint32_t)(handed->ticket >> 32), item, how));
 }
 
@@ -344,10 +342,10 @@ static int finish_release(workq *q, uint32_t index, struct item *item) {
   return lifecycle_release(q, q->slot, index, item);
 }
 
-int workq_done(workq *q, const workq_item *item) {
+FLAT int workq_done(workq *q, const workq_item *item) {
   return finish_item(q, item, finish_done);
 }
-int workq_complete(workq *q, const workq_item *item) {
+FLAT int workq_complete(workq *q, const workq_item *item) {
   return finish_item(q, item, finish_complete);
 }
 int workq_retry(workq *q, const workq_item *item) {
@@ -371,7 +369,7 @@ int workq_done_key(workq *q, const void *key, size_t len) {
   if (rc < 0) return queue_fail(q, rc);
   if (!item || item->place != PLACE_PROCESSING) return queue_fail(q, -ENOENT);
   if (item->owner != q->slot_id + 1) return queue_fail(q, -ESTALE);
-  journal_begin(q);
+  journal_begin_item(q, item);
   return queue_finish(q, finish_locked(q, index, item, finish_done));
 }
 
@@ -386,7 +384,7 @@ static int done_chunk(workq *q, const workq_item *items, size_t n) {
       rc = -ESTALE;
       break;
     }
-    journal_begin(q);
+    journal_begin_item(q, item);
     rc = finish_locked(q, (uint32_t)(items[done].ticket >> 32), item, finish_done);
     if (rc < 0) {
       journal_abort(q);

@@ -33,9 +33,10 @@ static inline int queue_fail(workq *q, int rc) {
 
 /*
  * Checks the handle, takes the lock, makes ready what is due.  Afterwards the caller runs transactions and then
- * calls queue_leave().  Returns 0 or -errno, and then the lock is not held.
+ * calls queue_leave().  getting: the first key that this makes ready is for this handle, no other needs to be told.
+ * Returns 0 or -errno, and then the lock is not held.
  */
-static inline int queue_enter(workq *q, int64_t deadline_ns) {
+static inline int queue_enter_for(workq *q, int64_t deadline_ns, bool getting) {
   int rc;
   if (unlikely(q->fork_page->tid != handle_thread()))
     if ((rc = queue_prepare(q)) < 0) return rc;
@@ -44,9 +45,17 @@ static inline int queue_enter(workq *q, int64_t deadline_ns) {
   if (unlikely(!slot_is_own(q))) return queue_fail(q, -ESTALE);
   if (unlikely(rc > 0) && (rc = queue_after_repair(q)) < 0) return queue_fail(q, rc);
   const struct hot_line *hot = &q->control->hot;
-  if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN))
-    if (unlikely((rc = lifecycle_promote(q, handle_now_ns(q))) < 0)) return queue_fail(q, rc);
+  if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN)) {
+    q->serves_itself = getting;
+    rc = lifecycle_promote(q, handle_now_ns(q));
+    q->serves_itself = false;
+    if (unlikely(rc < 0)) return queue_fail(q, rc);
+  }
   return 0;
+}
+
+static inline int queue_enter(workq *q, int64_t deadline_ns) {
+  return queue_enter_for(q, deadline_ns, false);
 }
 
 /* Ends a transaction: commits it if rc is a success, else undoes it; then leaves.  Returns rc. */
@@ -57,8 +66,14 @@ static inline int queue_finish(workq *q, int rc) {
   return rc;
 }
 
-/* Looks a key up: *item is null if it is unknown.  Returns 0, -EINVAL or -EMSGSIZE, -EUCLEAN. */
-int queue_find(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item);
+/* Looks a key up: *item is null if it is unknown.  Returns 0 or -EUCLEAN. */
+static inline int queue_find(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index,
+                             struct item **item) {
+  const struct bucket *bucket = table_bucket(q, hash);
+  int rc = likely(bucket) ? table_find(q, bucket, hash, key, len, index) : -EUCLEAN;
+  *item = rc == 0 && *index ? item_at(q, *index) : NULL;
+  return rc;
+}
 
 /* May this be a key of the queue?  0, -EINVAL or -EMSGSIZE. */
 static inline int queue_check_key(const workq *q, const void *key, size_t len) {

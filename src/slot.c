@@ -51,6 +51,7 @@ static int put_keys_back(workq *q, struct slot *slot, put_back *put, int64_t now
     if (!item || n > q->geometry.capacity) return -EUCLEAN;
     journal_begin(q);
     journal_save(q, item);
+    journal_save(q, &slot->own);
     int rc = put(q, slot, index, item, now_ns);
     if (rc < 0) {
       journal_abort(q);
@@ -236,7 +237,10 @@ int slot_attach(workq *q) {
   q->held = NULL;
   uint64_t journal_off = q->geometry.journals_off + (uint64_t)id * sizeof(struct journal);
   rc = segment_commit(q->fd, journal_off, sizeof(struct journal));
-  if (rc == 0) rc = lock_acquire(q, CLOCK_NEVER);
+  if (rc == 0) {
+    journal_attach(q);
+    rc = lock_acquire(q, CLOCK_NEVER);
+  }
   if (rc >= 0) {
     rc = move_in(q, tid, stuck);
     wait_publish(q);

@@ -37,7 +37,6 @@ libworkq_core_la_SOURCES = \
 	src/pool.c \
 	src/queue.c \
 	src/queue.h \
-	src/ready.c \
 	src/ready.h \
 	src/segment.c \
 	src/segment.h \
