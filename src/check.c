@@ -271,8 +271,8 @@ int workq_check(workq *q, void (*problem)(void *arg, const char *line), void *ar
   int rc = look_begin(q);
   if (rc < 0) return rc;
   c.fresh = q->control->hot.fresh;
-  if (c.fresh > q->geometry.capacity) {
-    fault(&c, "%u records were used, of a capacity of %u", c.fresh, q->geometry.capacity);
+  if (c.fresh > q->geometry.records) {
+    fault(&c, "%u records were used, of %u", c.fresh, q->geometry.records);
     c.fresh = 0;
   }
   c.marks = calloc((size_t)c.fresh + 1, 1);

@@ -104,7 +104,7 @@ static inline int64_t handle_now_ns(workq *q) {
 
 /* The item of that index, or null where the segment gave a wild one. */
 static inline struct item *item_at(const workq *q, uint32_t index) {
-  if (unlikely(index - 1u >= q->geometry.capacity)) return NULL;
+  if (unlikely(index - 1u >= q->geometry.records)) return NULL;
   return (struct item *)(void *)(q->items + (size_t)(index - 1u) * q->geometry.item_size);
 }
 

@@ -146,7 +146,7 @@ static void page_free(struct page *page) {
 static int page_fill(workq *q, struct page *page, uint32_t *next) {
   int64_t now_ns = handle_now_ns(q);
   uint32_t fresh = q->control->hot.fresh;
-  if (fresh > q->geometry.capacity) fresh = q->geometry.capacity;
+  if (fresh > q->geometry.records) fresh = q->geometry.records;
   page->count = 0;
   for (uint32_t seen = 0; *next <= fresh && seen < ITERATE_RECORDS && page->count < page->places; seen++) {
     unsigned char *copy = page->keys + (size_t)page->count * q->geometry.key_max;

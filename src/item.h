@@ -24,13 +24,12 @@ static inline int item_take_free(workq *q, uint32_t *index, struct item **item) 
 }
 
 /*
- * A record for a key that the table does not have: entered in the bucket for its hash, in PLACE_NOWHERE, all counts
- * zero.  Returns 0; -ENOSPC if capacity is reached or /dev/shm is full, -EUCLEAN.
+ * A record for a key that the table does not have: entered in the bucket for its hash, in PLACE_NOWHERE, all counts zero;
+ * the caller has looked at the capacity.  Returns 0; -ENOSPC if /dev/shm is full, -EUCLEAN.
  */
 static inline int item_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
                               uint32_t *index, struct item **item) {
   struct hot_line *hot = &q->control->hot;
-  if (unlikely(hot->used >= q->geometry.capacity)) return -ENOSPC;
   int rc = likely(hot->free_head) ? item_take_free(q, index, item) : item_take_fresh(q, index, item);
   if (unlikely(rc < 0)) return rc;
   struct item *it = *item;

@@ -44,8 +44,7 @@ int journal_recover(workq *q) {
 
 struct shadow {
   size_t size;
-  uint32_t fresh; /* records in use or free at the start */
-  unsigned char bytes[];
+  LINE_ALIGNED unsigned char bytes[];
 };
 
 /* The end of what can have been used: the shadow covers the segment up to there. */
@@ -58,7 +57,7 @@ void journal_check_begin(workq *q) {
   struct shadow *shadow = q->shadow;
   if (!shadow || shadow->size != size) {
     free(shadow);
-    q->shadow = shadow = malloc(sizeof *shadow + size);
+    q->shadow = shadow = aligned_alloc(LINE_SIZE, sizeof *shadow + (size + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE);
     if (!shadow) abort();
     shadow->size = size;
   }

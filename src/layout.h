@@ -267,6 +267,7 @@ static inline unsigned char *item_key(struct item *item) {
 /* Offsets and sizes in bytes; computed from capacity, key_max and handles, kept in private memory. */
 struct geometry {
   uint32_t capacity;
+  uint32_t records; /* one more than capacity: the new key's, while an idle one gives way to it */
   uint32_t key_max;
   uint32_t handles;
   uint32_t buckets_max;

@@ -28,10 +28,12 @@ COLD int lifecycle_evict(workq *q);
  */
 static inline int lifecycle_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
                                    uint32_t *index, struct item **item) {
+  const struct control *control = q->control;
+  if (likely(control->hot.used < q->geometry.capacity)) return item_create(q, bucket, hash, key, len, index, item);
+  if (control->cold.idle.count == 0) return -ENOSPC;
+  /* The new key first: into a record that was free before, since the evicted one's key must outlive a roll-back. */
   int rc = item_create(q, bucket, hash, key, len, index, item);
-  if (likely(rc != -ENOSPC)) return rc;
-  rc = lifecycle_evict(q);
-  return rc < 0 ? rc : item_create(q, bucket, hash, key, len, index, item);
+  return rc < 0 ? rc : lifecycle_evict(q);
 }
 
 /* One key became ready: tells a sleeper, unless the queue is paused or this handle is about to take it. */

@@ -17,7 +17,8 @@
  *
  * Abandoning, by a waiter whose slice is over:
  *   a. h = m.holder.  If h is a living slot (its byte of the file is locked): wait on.
- *   b. h is dead, or nobody over several looks: compare-and-swap epoch from e to e + 1.
+ *   b. The mutex is busy, and h is dead, or nobody at a hundred looks in 100 ms (a holder may have been preempted before
+ *      it noted itself): compare-and-swap epoch from e to e + 1.
  * That is always safe: somebody between 1 and 2 finds the new epoch at 3, and somebody past 3 is waited for at c.
  *
  * Repair, under the mutex of the new epoch:
@@ -42,7 +43,7 @@
 
 #define SLICE_NS     (50 * NS_PER_MS)
 #define SPIN_TURNS   200
-#define NOBODY_LOOKS 10
+#define NOBODY_LOOKS 100
 #define LOOK_NS      NS_PER_MS
 
 #define MEMBARRIER_GLOBAL 1
@@ -100,16 +101,20 @@ static bool holder_is_alive(const workq *q, uint32_t holder) {
   return segment_byte_held(q->fd, holder - 1) != 0;
 }
 
-/* Steps a and b. */
-static void abandon_if_lost(workq *q, uint32_t epoch) {
+/* Steps a and b.  Returns what led to the mutex after all (0 or EOWNERDEAD), else ETIMEDOUT. */
+static int abandon_if_lost(workq *q, uint32_t epoch) {
   struct lock_mutex *m = lock_mutex_of(q, epoch);
   for (int look = 0; look < NOBODY_LOOKS; look++) {
+    /* A slice may be over because the wake-up died with another waiter: then the mutex is to be had. */
+    int rc = pthread_mutex_trylock(&m->mutex);
+    if (rc != EBUSY) return rc;
     uint32_t holder = atomic_load(&m->holder);
-    if (holder_is_alive(q, holder) || atomic_load(&q->control->lock.epoch) != epoch) return;
+    if (holder_is_alive(q, holder) || atomic_load(&q->control->lock.epoch) != epoch) return ETIMEDOUT;
     if (holder != 0) break;
     look_again_later();
   }
   (void)atomic_compare_exchange_strong(&q->control->lock.epoch, &epoch, epoch + 1);
+  return ETIMEDOUT;
 }
 
 static void heavy_fence(void) {
@@ -227,11 +232,11 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
     m = lock_mutex_of(q, epoch);
     int rc = spin(q, m);
     if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
+    if (rc == ETIMEDOUT) rc = abandon_if_lost(q, epoch);
     if (rc == 0 || rc == EOWNERDEAD) {
       rc = confirm(q, epoch, m, rc, limit_ns);
       if (rc != -EAGAIN) return rc;
     } else if (rc == ETIMEDOUT) {
-      abandon_if_lost(q, epoch);
       if (clock_monotonic_ns() >= limit_ns) {
         q->lock_owner = holder_pid(q, m);
         return -ETIMEDOUT;

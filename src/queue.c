@@ -58,12 +58,11 @@ static int add_locked(workq *q, const struct request *r, struct bucket *bucket, 
   return rc;
 }
 
-/* Under the lock: one add as a transaction. */
-static int add_transaction(workq *q, const struct request *r) {
+/* Under the lock, the queue not being shut down: one add as a transaction. */
+static int add_once(workq *q, const struct request *r) {
   uint32_t index;
   struct item *item;
   int rc;
-  if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
   if (unlikely(table_is_crowded(q)) && (rc = table_grow(q)) < 0) return rc;
   struct bucket *bucket = table_bucket(q, r->hash);
   if (unlikely(!bucket)) return -EUCLEAN;
@@ -79,6 +78,28 @@ static int add_transaction(workq *q, const struct request *r) {
   return rc;
 }
 
+/* /dev/shm is full: an idle record gives way, as a transaction of its own. */
+COLD static int evict_for_memory(workq *q) {
+  if (q->control->cold.idle.count == 0) return -ENOSPC;
+  journal_begin(q);
+  int rc = lifecycle_evict(q);
+  if (rc < 0) journal_abort(q);
+  else journal_commit(q);
+  return rc;
+}
+
+/* Is the queue full, rather than /dev/shm? */
+static bool is_full(const workq *q) {
+  return q->control->hot.used >= q->geometry.capacity;
+}
+
+static int add_transaction(workq *q, const struct request *r) {
+  if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
+  int rc = add_once(q, r);
+  if (unlikely(rc == -ENOSPC) && !is_full(q) && evict_for_memory(q) == 0) rc = add_once(q, r);
+  return rc;
+}
+
 FLAT static int add_now(workq *q, struct request *r) {
   int rc = request_check(q, r);
   if (unlikely(rc < 0)) return rc;
@@ -89,11 +110,6 @@ FLAT static int add_now(workq *q, struct request *r) {
   rc = add_transaction(q, r);
   queue_leave(q);
   return rc;
-}
-
-/* Is the queue full, rather than /dev/shm? */
-static bool is_full(const workq *q) {
-  return q->control->hot.used >= q->geometry.capacity;
 }
 
 static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {

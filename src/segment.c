@@ -51,7 +51,7 @@ int geometry_compute(uint32_t capacity, uint32_t key_max, uint32_t handles, stru
   if (capacity < 1 || capacity > WORKQ_CAPACITY_MAX) return -EINVAL;
   if (key_max < 1 || key_max > WORKQ_KEY_MAX) return -EINVAL;
   if (handles < 1 || handles > WORKQ_HANDLES_MAX) return -EINVAL;
-  struct geometry g = {.capacity = capacity, .key_max = key_max, .handles = handles};
+  struct geometry g = {.capacity = capacity, .records = capacity + 1, .key_max = key_max, .handles = handles};
   uint32_t buckets = (capacity + BUCKET_LOAD - 1) / BUCKET_LOAD;
   g.buckets_max = buckets < BUCKETS_MIN ? BUCKETS_MIN : buckets;
   g.item_size = (uint32_t)align_up(sizeof(struct item) + key_max, LINE_SIZE);
@@ -64,7 +64,7 @@ int geometry_compute(uint32_t capacity, uint32_t key_max, uint32_t handles, stru
   g.table_off = align_up(g.journals_off + (uint64_t)handles * sizeof(struct journal), REGION_ALIGN);
   g.heap_off = align_up(g.table_off + (uint64_t)g.buckets_max * sizeof(struct bucket), REGION_ALIGN);
   g.items_off = align_up(g.heap_off + (uint64_t)g.heap_max * sizeof(struct heap_entry), REGION_ALIGN);
-  g.total_size = align_up(g.items_off + (uint64_t)capacity * g.item_size, REGION_ALIGN);
+  g.total_size = align_up(g.items_off + (uint64_t)g.records * g.item_size, REGION_ALIGN);
   if (g.total_size > SEGMENT_MAX || g.total_size > SIZE_MAX / 2) return -EINVAL;
   *geometry = g;
   return 0;
