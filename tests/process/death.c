@@ -34,6 +34,7 @@ enum {
   CAST = sizeof cast / sizeof cast[0],
   HANDLES = CAST + 2, /* so few that an attach must often find a dead one's slot */
   CAPACITY = 20000,
+  SCARCE = 6,
   NOISE_MAX = 3000, /* keys that only make the queue grow */
   LIVES_MAX = 1 << 16,
   KILLS = 600, /* at scale 100 */
@@ -67,9 +68,10 @@ static account *shared;
 static char name[64];
 static char other_name[64]; /* of the creators */
 static uint32_t last_life;
+static bool scarce; /* the queue has room for few of the keys: adds wait, and push idle records out */
 
 static workq_options queue_options(void) {
-  return (workq_options){.capacity = CAPACITY,
+  return (workq_options){.capacity = scarce ? SCARCE : CAPACITY,
                          .key_max = 16,
                          .handles = HANDLES,
                          .max_crashes = WORKQ_NEVER,
@@ -171,7 +173,9 @@ static void after_add(uint32_t key, uint32_t version) {
 }
 
 /* A batch is nearly all of its time inside the lock, which is where death is to be met. */
-static void add_many(workq *q, uint64_t *random, const workq_add_options *options) {
+static void add_many(workq *q, uint64_t *random) {
+  workq_add_options options = {.priority = (int)plain_below(random, 3),
+                               .after_ns = plain_chance(random, 30) ? (int64_t)plain_below(random, 500000) : 0};
   uint32_t keys[BATCH];
   uint32_t versions[BATCH];
   workq_key batch[BATCH];
@@ -180,14 +184,14 @@ static void add_many(workq *q, uint64_t *random, const workq_add_options *option
     versions[i] = before_add(keys[i]);
     batch[i] = (workq_key){&keys[i], sizeof keys[i]};
   }
-  int taken = plain_ok(workq_add_batch(q, batch, BATCH, options, NULL), "workq_add_batch");
+  int taken = plain_ok(workq_add_batch(q, batch, BATCH, &options, NULL), "workq_add_batch");
   if (taken != BATCH) plain_fail("workq_add_batch took %d of %d keys", taken, BATCH);
   for (int i = 0; i < BATCH; i++) after_add(keys[i], versions[i]);
 }
 
 /* Many keys that are added once, so that memory, table and heap grow while others die. */
 static void add_noise(workq *q, uint64_t *random) {
-  if (plain_ok(workq_len(q), "workq_len") > NOISE_MAX) return;
+  if (scarce || plain_ok(workq_len(q), "workq_len") > NOISE_MAX) return;
   for (int i = 0; i < 300; i++) {
     uint32_t key[2] = {KEYS + (uint32_t)plain_below(random, UINT32_MAX - KEYS), 0};
     int64_t delay_ns = plain_chance(random, 20) ? (int64_t)plain_below(random, 3000000) : 0;
@@ -213,27 +217,34 @@ static void churn(workq *q, uint64_t *random) {
   for (int i = 0; i < BATCH; i++) plain_ok(workq_remove(q, keys[i], sizeof keys[i]), "workq_remove");
 }
 
+static void add_one(workq *q, uint64_t *random) {
+  uint32_t key = (uint32_t)plain_below(random, KEYS);
+  uint32_t version = before_add(key);
+  workq_add_options options = {.priority = (int)plain_below(random, 3),
+                               .rate_limited = plain_chance(random, 10),
+                               .after_ns = plain_chance(random, 30) ? (int64_t)plain_below(random, 500000) : 0,
+                               .wait_ns = scarce ? WORKQ_FOREVER : 0};
+  if (plain_chance(random, 30)) {
+    plain_ok(workq_add_opts(q, &key, sizeof key, &options), "workq_add_opts");
+  } else if (scarce) {
+    plain_ok(workq_add_wait(q, &key, sizeof key, WORKQ_FOREVER), "workq_add_wait");
+  } else if (plain_chance(random, 20)) {
+    plain_ok(workq_add_rate_limited(q, &key, sizeof key), "workq_add_rate_limited");
+  } else {
+    plain_ok(workq_add(q, &key, sizeof key), "workq_add");
+  }
+  after_add(key, version);
+  if (plain_chance(random, 10)) plain_ok(workq_forget(q, &key, sizeof key), "workq_forget");
+}
+
 static void produce(workq *q, uint64_t random) {
   while (!atomic_load(&shared->stop)) {
-    workq_add_options options = {.priority = (int)plain_below(&random, 3),
-                                 .after_ns = plain_chance(&random, 30) ? (int64_t)plain_below(&random, 500000) : 0};
-    uint64_t choice = plain_below(&random, 10);
-    if (choice < 3) {
-      add_many(q, &random, &options);
+    if (!scarce && plain_chance(&random, 30)) {
+      add_many(q, &random);
       for (int i = 0; i < 4; i++) churn(q, &random);
-      continue;
-    }
-    uint32_t key = (uint32_t)plain_below(&random, KEYS);
-    uint32_t version = before_add(key);
-    if (choice < 5) {
-      plain_ok(workq_add_opts(q, &key, sizeof key, &options), "workq_add_opts");
-    } else if (choice < 6) {
-      plain_ok(workq_add_rate_limited(q, &key, sizeof key), "workq_add_rate_limited");
     } else {
-      plain_ok(workq_add(q, &key, sizeof key), "workq_add");
+      add_one(q, &random);
     }
-    after_add(key, version);
-    if (choice == 9) plain_ok(workq_forget(q, &key, sizeof key), "workq_forget");
   }
 }
 
@@ -359,7 +370,7 @@ static void verify_keys(const char *when) {
 static void run_all_once_more(workq *q, uint64_t *random, uint32_t life) {
   for (uint32_t key = 0; key < KEYS; key++) {
     uint32_t version = before_add(key);
-    plain_ok(workq_add(q, &key, sizeof key), "workq_add");
+    plain_ok(workq_add_wait(q, &key, sizeof key, WORKQ_FOREVER), "workq_add_wait");
     after_add(key, version);
   }
   drain(q, random, life);
@@ -379,6 +390,7 @@ static void verify_queue(workq *q, workq_stats_data *sum) {
   sum->recoveries += stats.recoveries;
   sum->reaped += stats.reaped;
   sum->gets += stats.gets;
+  sum->evictions += stats.evictions;
   sum->lock_losses += stats.lock_losses;
 }
 
@@ -446,13 +458,14 @@ int main(int argc, char **argv) {
     if (killed >= wanted + MORE_KILLS_MAX)
       plain_fail("after %u kills: %llu deaths in the lock, %llu keys in dead hands", killed,
                  (unsigned long long)sum.recoveries, (unsigned long long)sum.crashes);
+    scarce = !scarce;
     killed += play_round(wanted < ROUND_KILLS ? wanted : ROUND_KILLS, &random, &sum);
   }
   verify_nothing_left();
-  printf("%u killed: %llu found dead, %llu of them in the lock, %llu keys put back, %llu locks given up, %llu runs; "
-         "nothing "
-         "lost\n",
-         killed, (unsigned long long)sum.reaped, (unsigned long long)sum.recoveries, (unsigned long long)sum.crashes,
-         (unsigned long long)sum.lock_losses, (unsigned long long)sum.gets);
+  printf(
+      "%u killed: %llu found dead, %llu of them in the lock; %llu keys put back, %llu locks given up, %llu idle keys "
+      "evicted, %llu runs; nothing lost\n",
+      killed, (unsigned long long)sum.reaped, (unsigned long long)sum.recoveries, (unsigned long long)sum.crashes,
+      (unsigned long long)sum.lock_losses, (unsigned long long)sum.evictions, (unsigned long long)sum.gets);
   return PLAIN_PASS;
 }
