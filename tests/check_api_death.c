@@ -1,0 +1,395 @@
+/*
+ * The public API: what becomes of the keys of a worker that dies, and of the operation that it dies in.
+ *
+ * Deaths are real: children killed with SIGKILL.  Where one must die inside an operation it is the clock that kills it,
+ * which the library reads with the lock in hand.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "check_api.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+START_TEST(each_key_of_a_dead_worker_goes_back_through_the_limiter) {
+  create();
+  add("a");
+  add_priority("b", 3);
+  pid_t child = fork_child();
+  if (child == 0) {
+    workq *own = open_again();
+    take_by(own, "b");
+    take_by(own, "a");
+    shared->steps[0] = 1;
+    for (;;) pause();
+  }
+  await(&shared->steps[0], 1);
+  kill_child(child);
+  ck_assert_int_eq(workq_reap(q), 1);
+  ck_assert_int_eq(workq_reap(q), 0);
+  for (int i = 0; i < 2; i++) {
+    workq_info info = info_of(i ? "b" : "a");
+    ck_assert_int_eq(info.state, WORKQ_STATE_DELAYED);
+    ck_assert_int_eq(info.due_in_ns, 5 * MS);
+    ck_assert_uint_eq(info.failures, 1);
+    ck_assert_uint_eq(info.crashes, 1);
+    ck_assert_int_eq(info.pid, 0);
+  }
+  ck_assert_uint_eq(stats().crashes, 2);
+  ck_assert_uint_eq(stats().reaped, 1);
+  ck_assert_uint_eq(stats().attached, 1);
+  pass(5 * MS);
+  assert_ready("b a");
+}
+END_TEST
+
+START_TEST(a_crash_of_a_dirty_key_makes_it_ready_at_once) {
+  create();
+  add("a");
+  pid_t child = fork_worker_with("a");
+  add("a");
+  kill_child(child);
+  ck_assert_int_eq(workq_reap(q), 1);
+  ck_assert_int_eq(requeues("a"), 1);
+  assert_ready("a");
+}
+END_TEST
+
+START_TEST(a_key_is_never_taken_from_the_living) {
+  create();
+  add("a");
+  pid_t child = fork_worker_with("a");
+  pass(WORKQ_DURATION_MAX / 4); /* years */
+  workq_item item;
+  for (int i = 0; i < 3; i++) {
+    ck_assert_int_eq(workq_get(q, &item, 0), -ETIMEDOUT);
+    ck_assert_int_eq(workq_reap(q), 0);
+  }
+  kill(child, SIGSTOP);
+  await_stop(child);
+  ck_assert_int_eq(workq_reap(q), 0);
+  ck_assert_int_eq(info_of("a").pid, child);
+  kill_child(child);
+  ck_assert_int_eq(workq_reap(q), 1);
+}
+END_TEST
+
+START_TEST(a_key_is_buried_after_max_crashes) {
+  options.max_crashes = 3;
+  create();
+  add("a");
+  for (unsigned i = 1; i <= 3; i++) {
+    die_with("a");
+    ck_assert_int_eq(workq_reap(q), 1);
+    ck_assert_uint_eq(info_of("a").crashes, i);
+    ck_assert_int_eq(state_of("a"), i < 3 ? WORKQ_STATE_DELAYED : WORKQ_STATE_BURIED);
+    pass(S);
+  }
+  ck_assert_uint_eq(stats().crashes, 3);
+  ck_assert_uint_eq(stats().crash_buried, 1);
+  ck_assert_uint_eq(stats().buried, 1);
+  assert_ready("");
+  ck_assert_int_eq(workq_kick(q, "a", 1), 1);
+  ck_assert_uint_eq(info_of("a").crashes, 0);
+  assert_ready("a");
+}
+END_TEST
+
+START_TEST(max_crashes_is_5_by_default) {
+  create();
+  ck_assert_int_eq(stats().max_crashes, 5);
+  add("a");
+  for (int i = 1; i <= 5; i++) {
+    die_with("a");
+    ok(workq_reap(q));
+    pass(S);
+  }
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
+}
+END_TEST
+
+START_TEST(max_crashes_never_means_no_limit) {
+  options.max_crashes = WORKQ_NEVER;
+  create();
+  ck_assert_int_eq(stats().max_crashes, WORKQ_NEVER);
+  add("a");
+  for (int i = 1; i <= 12; i++) {
+    die_with("a");
+    ok(workq_reap(q));
+    pass(S);
+  }
+  ck_assert_uint_eq(info_of("a").crashes, 12);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY);
+}
+END_TEST
+
+START_TEST(complete_ends_a_row_of_crashes) {
+  options.max_crashes = 2;
+  create();
+  for (int i = 0; i < 4; i++) {
+    add("a");
+    die_with("a");
+    ok(workq_reap(q));
+    pass(S);
+    workq_item item = take("a");
+    ck_assert_uint_eq(item.crashes, 1);
+    ck_assert_int_eq(workq_complete(q, &item), 0);
+  }
+}
+END_TEST
+
+START_TEST(a_crash_counts_as_a_failure_for_max_retries) {
+  options.max_retries = 2;
+  create();
+  add("a");
+  for (int i = 0; i < 2; i++) {
+    die_with("a");
+    ok(workq_reap(q));
+    pass(S);
+  }
+  workq_item item = take("a");
+  ck_assert_uint_eq(item.failures, 2);
+  ck_assert_int_eq(workq_retry(q, &item), 0);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
+}
+END_TEST
+
+START_TEST(an_item_of_a_reaped_handle_is_stale) {
+  create();
+  add("a");
+  pid_t child = fork_child();
+  if (child == 0) {
+    workq *own = open_again();
+    workq_item item = take_by(own, "a");
+    shared->ticket = item.ticket;
+    shared->steps[0] = 1;
+    for (;;) pause();
+  }
+  await(&shared->steps[0], 1);
+  workq_item item = {.ticket = shared->ticket};
+  kill_child(child);
+  ok(workq_reap(q));
+  ck_assert_int_eq(workq_done(q, &item), -ESTALE);
+  pass(S);
+  workq_item again = take("a");
+  ck_assert_int_eq(workq_done(q, &item), -ESTALE);
+  ck_assert_int_eq(workq_done(q, &again), 0);
+}
+END_TEST
+
+START_TEST(get_looks_for_the_dead_after_the_reap_interval) {
+  options.reap_interval_ns = S;
+  ok(workq_limiter_preset(&options.limiter, WORKQ_PRESET_NONE));
+  create();
+  add("a");
+  die_with("a");
+  workq_item item;
+  ck_assert_int_eq(workq_reap(q), 1); /* from now on the interval runs */
+  finish("a");
+  add("b");
+  die_with("b");
+  ck_assert_int_eq(workq_get(q, &item, 0), -ETIMEDOUT);
+  pass(S);
+  take("b");
+  ck_assert_uint_eq(stats().reaped, 2);
+}
+END_TEST
+
+START_TEST(a_waiting_worker_finds_the_dead_by_itself) {
+  options.reap_interval_ns = MS;
+  options.clock = NULL; /* real time: it ends with the event, however long that takes */
+  ok(workq_limiter_preset(&options.limiter, WORKQ_PRESET_NONE));
+  create();
+  add("a");
+  pid_t worker = fork_worker_with("a");
+  pid_t waiter = fork_child();
+  if (waiter == 0) {
+    workq *own = open_again();
+    workq_item item;
+    ck_assert_int_eq(workq_get(own, &item, WORKQ_FOREVER), 0);
+    ck_assert(is_key(item.key, item.key_len, "a"));
+    ok(workq_done(own, &item));
+    ok(workq_close(own));
+    child_done();
+  }
+  await_waiting(1, 1);
+  kill_child(worker);
+  join_child(waiter);
+  ck_assert_uint_eq(stats().reaped, 1);
+}
+END_TEST
+
+/* ---- Deaths that the kernel does not tell of by a mutex ---- */
+
+static void *exec_sleep(void *arg) {
+  (void)arg;
+  execl("/bin/sleep", "sleep", "100000", (char *)NULL);
+  _exit(EXIT_FAILURE);
+}
+
+/*
+ * A child whose main thread has the key in hand when another of its threads calls execve: the process lives on, the
+ * main thread's mutex stays held by nobody.  with_heir: a forked child of it uses the handle, too, and lives on.
+ */
+static pid_t exec_away_with(const char *key, bool with_heir) {
+  int gone[2]; /* closed by the exec */
+  ck_assert_int_eq(pipe2(gone, O_CLOEXEC), 0);
+  pid_t child = fork_child();
+  if (child == 0) {
+    workq *own = open_again();
+    take_by(own, key);
+    if (with_heir && fork_child() == 0) {
+      prctl(PR_SET_PDEATHSIG, 0); /* the exec ends the thread that forked it */
+      ok(workq_len(own));
+      close(gone[1]);
+      shared->steps[0] = getpid();
+      for (;;) pause();
+    }
+    if (with_heir) await(&shared->steps[0], 1);
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, exec_sleep, NULL), 0);
+    for (;;) pause();
+  }
+  close(gone[1]);
+  char byte;
+  ck_assert_int_eq(read(gone[0], &byte, 1), 0);
+  close(gone[0]);
+  return child;
+}
+
+START_TEST(the_keys_of_a_thread_that_was_lost_by_an_exec_go_back) {
+  create();
+  add("a");
+  pid_t child = exec_away_with("a", false);
+  ck_assert_int_eq(workq_reap(q), 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
+  kill_child(child);
+}
+END_TEST
+
+START_TEST(they_go_back_although_a_forked_child_goes_on_using_the_queue) {
+  create();
+  add("a");
+  pid_t child = exec_away_with("a", true);
+  int found = workq_reap(q);
+  kill(shared->steps[0], SIGKILL);
+  kill_child(child);
+  ck_assert_int_eq(found, 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
+}
+END_TEST
+
+/* ---- Death inside an operation ---- */
+
+/* Lets a child run an operation on its own handle, and die in the middle of it, with the lock. */
+static void die_in(int (*operation)(workq *handle)) {
+  pid_t child = fork_child();
+  if (child == 0) {
+    workq *own = open_again();
+    shared->victim = getpid();
+    shared->armed = SIGKILL;
+    (void)operation(own);
+    _exit(EXIT_FAILURE);
+  }
+  int status;
+  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+static int add_new_after(workq *handle) {
+  return workq_add_after(handle, "new", 3, S);
+}
+
+START_TEST(an_add_that_dies_half_way_has_not_happened) {
+  create();
+  add("a");
+  die_in(add_new_after);
+  ck_assert_int_eq(state_of("new"), -ENOENT);
+  ck_assert_uint_eq(stats().recoveries, 1);
+  ck_assert_uint_eq(stats().keys, 1);
+  ck_assert_uint_eq(stats().adds, 1);
+  assert_sound(q);
+  ck_assert_int_eq(workq_reap(q), 1);
+  ck_assert_int_eq(workq_add(q, "new", 3), 1);
+  assert_ready("a new");
+}
+END_TEST
+
+static int retry_a(workq *handle) {
+  workq_item item = take_by(handle, "a");
+  return workq_retry(handle, &item);
+}
+
+START_TEST(a_retry_that_dies_half_way_leaves_the_key_in_dead_hands) {
+  create();
+  add("a");
+  /* The clock is also read by get when it looks for the dead; nothing is processed yet, so it does not. */
+  die_in(retry_a);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_PROCESSING);
+  ck_assert_int_eq(requeues("a"), 0);
+  ck_assert_int_eq(workq_reap(q), 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
+  ck_assert_int_eq(requeues("a"), 1);
+}
+END_TEST
+
+START_TEST(many_deaths_inside_are_all_undone) {
+  create();
+  for (unsigned i = 1; i <= 100; i++) { /* more than there are spare mutexes */
+    die_in(add_new_after);
+    ck_assert_int_eq(state_of("new"), -ENOENT);
+    ck_assert_uint_eq(stats().recoveries, i);
+  }
+  ck_assert_int_ge(ok(workq_reap(q)), 1);
+  ck_assert_uint_eq(stats().reaped, 100);
+}
+END_TEST
+
+START_TEST(a_worker_that_waits_goes_on_after_a_death_inside) {
+  create();
+  pid_t waiter = fork_child();
+  if (waiter == 0) {
+    workq *own = open_again();
+    workq_item item;
+    ck_assert_int_eq(workq_get(own, &item, WORKQ_FOREVER), 0);
+    ok(workq_done(own, &item));
+    ok(workq_close(own));
+    child_done();
+  }
+  await_waiting(1, 1);
+  die_in(add_new_after);
+  add("a");
+  join_child(waiter);
+}
+END_TEST
+
+Suite *death_suite(void) {
+  Suite *suite = suite_create("death");
+  TCase *tcase = fixture_case(suite, "with keys in hand");
+  tcase_add_test(tcase, each_key_of_a_dead_worker_goes_back_through_the_limiter);
+  tcase_add_test(tcase, a_crash_of_a_dirty_key_makes_it_ready_at_once);
+  tcase_add_test(tcase, a_key_is_never_taken_from_the_living);
+  tcase_add_test(tcase, a_key_is_buried_after_max_crashes);
+  tcase_add_test(tcase, max_crashes_is_5_by_default);
+  tcase_add_test(tcase, max_crashes_never_means_no_limit);
+  tcase_add_test(tcase, complete_ends_a_row_of_crashes);
+  tcase_add_test(tcase, a_crash_counts_as_a_failure_for_max_retries);
+  tcase_add_test(tcase, an_item_of_a_reaped_handle_is_stale);
+  tcase_add_test(tcase, get_looks_for_the_dead_after_the_reap_interval);
+  tcase_add_test(tcase, a_waiting_worker_finds_the_dead_by_itself);
+
+  tcase = fixture_case(suite, "without a word");
+  tcase_add_test(tcase, the_keys_of_a_thread_that_was_lost_by_an_exec_go_back);
+  tcase_add_test(tcase, they_go_back_although_a_forked_child_goes_on_using_the_queue);
+
+  tcase = fixture_case(suite, "inside an operation");
+  tcase_add_test(tcase, an_add_that_dies_half_way_has_not_happened);
+  tcase_add_test(tcase, a_retry_that_dies_half_way_leaves_the_key_in_dead_hands);
+  tcase_add_test(tcase, many_deaths_inside_are_all_undone);
+  tcase_add_test(tcase, a_worker_that_waits_goes_on_after_a_death_inside);
+  return suite;
+}

@@ -1,0 +1,358 @@
+/*
+ * The common part of the Check programs about the queue as a whole; see fixture.h.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+
+/* Far beyond what a test takes on the slowest machine: it ends a hang. */
+#define HANG_SECONDS 300
+
+struct shared *shared;
+workq_options options;
+char name[WORKQ_NAME_MAX + 1];
+workq *q;
+
+static char prefix[64]; /* of every name: word-pid, the pid being that of the program */
+
+/* ---- The program ---- */
+
+/* A test that failed has not removed its queue. */
+static void remove_leftovers(void) {
+  static const char object[] = "workq.";
+  DIR *shm = opendir("/dev/shm");
+  if (!shm) return;
+  for (struct dirent *entry; (entry = readdir(shm)) != NULL;) {
+    const char *of_queue = entry->d_name + strlen(object);
+    if (strncmp(entry->d_name, object, strlen(object)) != 0) continue;
+    if (strncmp(of_queue, prefix, strlen(prefix)) != 0 || of_queue[strlen(prefix)] != '-') continue;
+    unlinkat(dirfd(shm), entry->d_name, 0);
+    unlinkat(dirfd(shm), entry->d_name, AT_REMOVEDIR);
+  }
+  closedir(shm);
+}
+
+int fixture_run(const char *word, suite_maker *const *suites, size_t count) {
+  snprintf(prefix, sizeof prefix, "%s-%d", word, (int)getpid());
+  SRunner *runner = srunner_create(NULL);
+  for (size_t i = 0; i < count; i++) srunner_add_suite(runner, suites[i]());
+  srunner_run_all(runner, CK_NORMAL);
+  int failed = srunner_ntests_failed(runner);
+  srunner_free(runner);
+  remove_leftovers();
+  return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void set_up(void) {
+  shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ck_assert_ptr_ne(shared, MAP_FAILED);
+  shared->now_ns = 1000 * S;
+  options = (workq_options){.clock = fixture_clock};
+  fixture_name(name);
+  q = NULL;
+}
+
+/* On every path: no child is left, and the queue is sound. */
+static void tear_down(void) {
+  ck_assert_int_eq(waitpid(-1, NULL, WNOHANG), -1);
+  ck_assert_int_eq(errno, ECHILD);
+  if (q) {
+    assert_sound(q);
+    ok(workq_close(q));
+    ok(workq_unlink(name));
+  }
+  munmap(shared, sizeof *shared);
+}
+
+TCase *fixture_case(Suite *suite, const char *words) {
+  TCase *tcase = tcase_create(words);
+  tcase_add_checked_fixture(tcase, set_up, tear_down);
+  tcase_set_timeout(tcase, HANG_SECONDS);
+  suite_add_tcase(suite, tcase);
+  return tcase;
+}
+
+unsigned fixture_scaled(unsigned count) {
+  const char *percent = getenv("WORKQ_TEST_SCALE");
+  if (!percent) return count;
+  uint64_t scaled = count * strtoull(percent, NULL, 10) / 100;
+  return scaled ? (unsigned)scaled : 1;
+}
+
+uint64_t fixture_seed(void) {
+  const char *given = getenv("WORKQ_SEED");
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+  printf("WORKQ_SEED=%llu\n", (unsigned long long)seed);
+  fflush(stdout);
+  return seed;
+}
+
+uint64_t fixture_random(uint64_t *state) { /* splitmix64 */
+  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+  return z ^ (z >> 31);
+}
+
+uint64_t fixture_below(uint64_t *state, uint64_t n) {
+  return fixture_random(state) % n;
+}
+
+/* ---- Queues ---- */
+
+void fixture_name(char *to) {
+  static int number;
+  snprintf(to, sizeof name, "%s-%d-%d", prefix, (int)getpid(), number++);
+}
+
+const char *fixture_path(const char *of_name) {
+  static char path[sizeof name + 32];
+  snprintf(path, sizeof path, "/dev/shm/workq.%s", of_name);
+  return path;
+}
+
+void create(void) {
+  ok(workq_create(name, &options, &q));
+}
+
+workq *open_again(void) {
+  workq *handle;
+  ok(workq_open(name, &options, &handle));
+  return handle;
+}
+
+/* The library reads a handle's clock with the lock in hand: that is the place to stop or to die. */
+int64_t fixture_clock(void *arg) {
+  (void)arg;
+  if (shared->armed && shared->victim == getpid()) raise(atomic_exchange(&shared->armed, 0));
+  return shared->now_ns;
+}
+
+void pass(int64_t ns) {
+  shared->now_ns += ns;
+}
+
+int ok(int result) {
+  ck_assert_msg(result >= 0, "%s (%d)", workq_strerror(result), result);
+  return result;
+}
+
+static void print_problem(void *arg, const char *line) {
+  (void)arg;
+  fprintf(stderr, "workq_check: %s\n", line);
+}
+
+void assert_sound(workq *handle) {
+  ck_assert_int_eq(workq_check(handle, print_problem, NULL), 0);
+}
+
+/* ---- Keys ---- */
+
+int add(const char *key) {
+  return ok(workq_add(q, key, strlen(key)));
+}
+
+int add_after(const char *key, int64_t delay_ns) {
+  return ok(workq_add_after(q, key, strlen(key), delay_ns));
+}
+
+int add_rate_limited(const char *key) {
+  return ok(workq_add_rate_limited(q, key, strlen(key)));
+}
+
+int add_priority(const char *key, int priority) {
+  return ok(workq_add_opts(q, key, strlen(key), &(workq_add_options){.priority = priority}));
+}
+
+bool is_key(const void *bytes, size_t len, const char *key) {
+  return len == strlen(key) && memcmp(bytes, key, len) == 0;
+}
+
+workq_item take_by(workq *handle, const char *key) {
+  workq_item item;
+  ok(workq_get(handle, &item, 0));
+  ck_assert_msg(is_key(item.key, item.key_len, key), "took %.*s, not %s", (int)item.key_len, (const char *)item.key,
+                key);
+  return item;
+}
+
+workq_item take(const char *key) {
+  return take_by(q, key);
+}
+
+void finish(const char *key) {
+  workq_item item = take(key);
+  ok(workq_done(q, &item));
+}
+
+void bury(const char *key) {
+  workq_item item = take(key);
+  ck_assert_int_eq(workq_give_up(q, &item), 0);
+  ck_assert_int_eq(state_of(key), WORKQ_STATE_BURIED);
+}
+
+void retry(const char *key) {
+  workq_item item = take(key);
+  ck_assert_int_eq(workq_retry(q, &item), 1);
+}
+
+int state_of(const char *key) {
+  return workq_state(q, key, strlen(key), NULL);
+}
+
+workq_info info_of(const char *key) {
+  workq_info info;
+  ok(workq_state(q, key, strlen(key), &info));
+  ck_assert(is_key(info.key, info.key_len, key));
+  return info;
+}
+
+int requeues(const char *key) {
+  return ok(workq_num_requeues(q, key, strlen(key)));
+}
+
+workq_stats_data stats(void) {
+  workq_stats_data data;
+  ck_assert_int_eq(workq_stats(q, &data), 0);
+  return data;
+}
+
+void assert_ready(const char *words) {
+  char taken[1024] = "";
+  workq_item item;
+  int rc;
+  while ((rc = workq_get(q, &item, 0)) == 0) {
+    size_t at = strlen(taken);
+    snprintf(taken + at, sizeof taken - at, "%s%.*s", at ? " " : "", (int)item.key_len, (const char *)item.key);
+    ok(workq_done(q, &item));
+  }
+  ck_assert(rc == -ETIMEDOUT || rc == -ESHUTDOWN);
+  ck_assert_str_eq(taken, words);
+}
+
+/* ---- Children and threads ---- */
+
+pid_t fork_child(void) {
+  pid_t parent = getpid();
+  fflush(NULL);
+  pid_t pid = fork();
+  ck_assert_int_ge(pid, 0);
+  if (pid > 0) return pid;
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(EXIT_FAILURE);
+  return 0;
+}
+
+/* Not exit(): what the test has registered for its own end is not the child's. */
+void child_done(void) {
+  _exit(EXIT_SUCCESS);
+}
+
+static int wait_for(pid_t pid, int how) {
+  int status;
+  while (waitpid(pid, &status, how) < 0) ck_assert_int_eq(errno, EINTR);
+  return status;
+}
+
+void join_child(pid_t pid) {
+  int status = wait_for(pid, 0);
+  ck_assert_msg(!WIFSIGNALED(status), "child killed by signal %d", WTERMSIG(status));
+  ck_assert_int_eq(WEXITSTATUS(status), EXIT_SUCCESS);
+}
+
+void kill_child(pid_t pid) {
+  ck_assert_int_eq(kill(pid, SIGKILL), 0);
+  int status = wait_for(pid, 0);
+  ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+void await_stop(pid_t pid) {
+  int status = wait_for(pid, WUNTRACED);
+  ck_assert_msg(WIFSTOPPED(status), "child ended with status %x", status);
+}
+
+void resume_child(pid_t pid) {
+  ck_assert_int_eq(kill(pid, SIGCONT), 0);
+}
+
+/* A child that failed would be waited for in vain. */
+static void look_after_children(void) {
+  siginfo_t ended = {0};
+  if (waitid(P_ALL, 0, &ended, WEXITED | WNOHANG | WNOWAIT) != 0 || ended.si_pid == 0) return;
+  ck_assert_msg(ended.si_code == CLD_EXITED ? ended.si_status == 0 : ended.si_status == SIGKILL,
+                "child %d failed: status %d", (int)ended.si_pid, ended.si_status);
+}
+
+static void look_again_later(void) {
+  look_after_children();
+  sched_yield();
+}
+
+void await(const atomic_int *word, int value) {
+  while (atomic_load(word) < value) look_again_later();
+}
+
+struct waiting_count {
+  uint32_t kind;
+  unsigned count;
+};
+
+static int count_waiting(void *arg, const workq_worker *worker) {
+  struct waiting_count *waiting = arg;
+  waiting->count += worker->waiting == waiting->kind;
+  return 0;
+}
+
+void await_waiting(uint32_t kind, unsigned count) {
+  for (;;) {
+    struct waiting_count waiting = {.kind = kind};
+    ok(workq_iterate_workers(q, count_waiting, &waiting));
+    if (waiting.count >= count) return;
+    look_again_later();
+  }
+}
+
+pid_t fork_stopped_inside(void) {
+  pid_t pid = fork_child();
+  if (pid == 0) {
+    workq *own;
+    ok(workq_open(name, &options, &own));
+    shared->victim = getpid();
+    shared->armed = SIGSTOP;
+    ok(workq_add_after(own, "stopped inside", 14, 3600 * S));
+    ok(workq_close(own));
+    child_done();
+  }
+  await_stop(pid);
+  return pid;
+}
+
+pid_t fork_worker_with(const char *key) {
+  int before = shared->steps[0];
+  pid_t pid = fork_child();
+  if (pid == 0) {
+    workq *own;
+    ok(workq_open(name, &options, &own));
+    take_by(own, key);
+    shared->steps[0]++;
+    for (;;) pause();
+  }
+  await(&shared->steps[0], before + 1);
+  return pid;
+}
+
+void die_with(const char *key) {
+  kill_child(fork_worker_with(key));
+}

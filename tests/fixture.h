@@ -1,0 +1,127 @@
+/*
+ * What the Check programs about the queue as a whole share: a queue for each test, a clock that tests own, words for the
+ * usual operations on keys that are C strings, and child processes that die with the test.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef FIXTURE_H
+#define FIXTURE_H
+
+#include <check.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+#include "workq.h"
+
+#define US INT64_C(1000)
+#define MS INT64_C(1000000)
+#define S  INT64_C(1000000000)
+
+/* Memory that a test has in common with its children; zero at first but for now_ns. */
+struct shared {
+  _Atomic int64_t now_ns; /* what fixture_clock() says */
+  atomic_int steps[8];
+  atomic_int armed; /* signal that fixture_clock() raises in the process `victim`, once */
+  atomic_int victim;
+  _Atomic uint64_t ticket; /* of an item in a child's hands */
+};
+extern struct shared *shared;
+
+/* Each test starts with options that have the clock, and no queue. */
+extern workq_options options;
+extern char name[WORKQ_NAME_MAX + 1];
+extern workq *q;
+
+/* ---- The program ---- */
+
+typedef Suite *suite_maker(void);
+
+/* Runs the suites, removes what tests have left in /dev/shm, and returns what main() is to return. */
+int fixture_run(const char *prefix, suite_maker *const *suites, size_t count);
+/* A case whose tests have all that is said above. */
+TCase *fixture_case(Suite *suite, const char *words);
+
+/* count x WORKQ_TEST_SCALE / 100, at least 1. */
+unsigned fixture_scaled(unsigned count);
+/* Prints the seed, that of WORKQ_SEED if there is one, and returns it. */
+uint64_t fixture_seed(void);
+/* The next random number of *state, and one in 0 ... n - 1. */
+uint64_t fixture_random(uint64_t *state);
+uint64_t fixture_below(uint64_t *state, uint64_t n);
+
+/* ---- Queues ---- */
+
+/* Writes a name that no other test has. */
+void fixture_name(char *to);
+/* /dev/shm/workq.NAME */
+const char *fixture_path(const char *of_name);
+/* Creates the test's queue from options. */
+void create(void);
+/* Another handle of the calling thread. */
+workq *open_again(void);
+
+int64_t fixture_clock(void *arg);
+/* Lets the clock go on. */
+void pass(int64_t ns);
+
+/* Asserts that a call went well; returns what it gave. */
+int ok(int result);
+/* Asserts that the checker finds nothing wrong. */
+void assert_sound(workq *handle);
+
+/* ---- Keys ---- */
+
+int add(const char *key);
+int add_after(const char *key, int64_t delay_ns);
+int add_rate_limited(const char *key);
+int add_priority(const char *key, int priority);
+/* Gets without waiting; the key must be this one. */
+workq_item take(const char *key);
+workq_item take_by(workq *handle, const char *key);
+/* take() and workq_done(). */
+void finish(const char *key);
+/* take() and workq_give_up(): the key is buried. */
+void bury(const char *key);
+/* take() and workq_retry(), which must say that it will run again. */
+void retry(const char *key);
+bool is_key(const void *bytes, size_t len, const char *key);
+/* WORKQ_STATE_*, or -ENOENT. */
+int state_of(const char *key);
+workq_info info_of(const char *key);
+int requeues(const char *key);
+workq_stats_data stats(void);
+/* Takes and finishes all that is ready; these must be the keys (words, parted by a space), in this order. */
+void assert_ready(const char *words);
+
+/* ---- Children and threads ---- */
+
+/* fork(2) that cannot fail; the child dies with the test.  It must end by child_done(). */
+pid_t fork_child(void);
+void child_done(void) __attribute__((noreturn));
+/* Waits for a child that must end well. */
+void join_child(pid_t pid);
+void kill_child(pid_t pid);
+/* Waits until the child has stopped. */
+void await_stop(pid_t pid);
+/* Tells a child that has stopped to go on. */
+void resume_child(pid_t pid);
+/* Waits until the word has reached the value; fails if a child fails meanwhile. */
+void await(const atomic_int *word, int value);
+/* Waits until so many handles wait for that (1 for a key, 2 for room, 3 for a drain). */
+void await_waiting(uint32_t kind, unsigned count);
+/* A child that holds the queue's lock and is stopped there.  When it is resumed it ends. */
+pid_t fork_stopped_inside(void);
+/* A child that has opened the queue, taken the key and raised steps[0]; it does not end by itself. */
+pid_t fork_worker_with(const char *key);
+/* The same, and kills it. */
+void die_with(const char *key);
+
+#endif
