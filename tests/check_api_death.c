@@ -225,33 +225,40 @@ END_TEST
 
 /* ---- Deaths that the kernel does not tell of by a mutex ---- */
 
-static void *exec_sleep(void *arg) {
-  (void)arg;
+static int gone[2]; /* a pipe that is closed by the exec */
+
+static pid_t fork_heir(workq *inherited) {
+  pid_t heir = fork_child();
+  if (heir > 0) return heir;
+  prctl(PR_SET_PDEATHSIG, 0); /* the exec ends the thread that forked it */
+  ok(workq_len(inherited));
+  close(gone[1]);
+  shared->steps[0] = getpid();
+  for (;;) pause();
+}
+
+static void *exec_with_a_key(void *with_heir) {
+  workq *own = open_again();
+  take_by(own, "a");
+  if (with_heir) {
+    fork_heir(own);
+    await(&shared->steps[0], 1);
+  }
   execl("/bin/sleep", "sleep", "100000", (char *)NULL);
   _exit(EXIT_FAILURE);
 }
 
 /*
- * A child whose main thread has the key in hand when another of its threads calls execve: the process lives on, the
- * main thread's mutex stays held by nobody.  with_heir: a forked child of it uses the handle, too, and lives on.
+ * A child in which a thread other than the main one has the key "a" in hand and calls execve: the process lives on, with the
+ * main thread's id, and the thread's mutex stays held by nobody.  with_heir: a forked child of it uses the handle, too,
+ * and lives on.
  */
-static pid_t exec_away_with(const char *key, bool with_heir) {
-  int gone[2]; /* closed by the exec */
+static pid_t exec_away(bool with_heir) {
   ck_assert_int_eq(pipe2(gone, O_CLOEXEC), 0);
   pid_t child = fork_child();
   if (child == 0) {
-    workq *own = open_again();
-    take_by(own, key);
-    if (with_heir && fork_child() == 0) {
-      prctl(PR_SET_PDEATHSIG, 0); /* the exec ends the thread that forked it */
-      ok(workq_len(own));
-      close(gone[1]);
-      shared->steps[0] = getpid();
-      for (;;) pause();
-    }
-    if (with_heir) await(&shared->steps[0], 1);
     pthread_t thread;
-    ck_assert_int_eq(pthread_create(&thread, NULL, exec_sleep, NULL), 0);
+    ck_assert_int_eq(pthread_create(&thread, NULL, exec_with_a_key, with_heir ? gone : NULL), 0);
     for (;;) pause();
   }
   close(gone[1]);
@@ -264,7 +271,7 @@ static pid_t exec_away_with(const char *key, bool with_heir) {
 START_TEST(the_keys_of_a_thread_that_was_lost_by_an_exec_go_back) {
   create();
   add("a");
-  pid_t child = exec_away_with("a", false);
+  pid_t child = exec_away(false);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
   kill_child(child);
@@ -274,7 +281,7 @@ END_TEST
 START_TEST(they_go_back_although_a_forked_child_goes_on_using_the_queue) {
   create();
   add("a");
-  pid_t child = exec_away_with("a", true);
+  pid_t child = exec_away(true);
   int found = workq_reap(q);
   kill(shared->steps[0], SIGKILL);
   kill_child(child);
