@@ -27,6 +27,28 @@ test_scripts =
 command_scripts =
 
 # --- Check programs, one a module
+check_programs += tests/check_api
+tests_check_api_SOURCES = \
+	tests/calls.c \
+	tests/calls.h \
+	tests/check_api.c \
+	tests/check_api.h \
+	tests/check_api_adding.c \
+	tests/check_api_batch.c \
+	tests/check_api_death.c \
+	tests/check_api_delay.c \
+	tests/check_api_error.c \
+	tests/check_api_finish.c \
+	tests/check_api_handle.c \
+	tests/check_api_limiter.c \
+	tests/check_api_look.c \
+	tests/check_api_size.c \
+	tests/check_api_wait.c \
+	tests/check_api_whole.c \
+	tests/fixture.c \
+	tests/fixture.h
+tests_check_api_LDADD = $(check_ldadd)
+
 check_programs += tests/check_errors
 tests_check_errors_LDADD = $(check_ldadd)
 
