@@ -39,8 +39,16 @@ int inner_end(workq *q, int rc);
 
 /* In a transaction: a new record, in no list, for the key of that number; 0 if there is no room. */
 uint32_t inner_record(workq *q, uint32_t number);
+/* The same for any key and hash: 0 or -errno. */
+int inner_make(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index);
+/* Looks a key up: 0 or -EUCLEAN; *index is 0 if it is unknown. */
+int inner_find(const workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index);
 /* A key's bytes; returns how many.  text has 32 places. */
 size_t inner_key(uint32_t number, char *text);
+
+/* How many lines the largest transaction since inner_count_lines() has saved. */
+void inner_count_lines(workq *q);
+uint32_t inner_lines(const workq *q);
 
 /* Fails if workq_check() finds a fault. */
 void inner_assert_sound(workq *q);
@@ -52,6 +60,7 @@ struct picture *inner_take(const workq *q);
 void inner_put(workq *q, const struct picture *picture);
 /* Fails if a line that the journal must cover differs. */
 void inner_assert_same(const workq *q, const struct picture *picture);
-bool inner_is_same(const workq *q, const struct picture *picture);
+/* What differs in words, null if nothing does. */
+const char *inner_difference(const workq *q, const struct picture *picture);
 
 #endif

@@ -91,6 +91,14 @@ check_programs += tests/check_table
 tests_check_table_SOURCES = tests/check_table.c $(inner_sources)
 tests_check_table_LDADD = $(inner_ldadd)
 
+check_programs += tests/check_item
+tests_check_item_SOURCES = tests/check_item.c $(inner_sources)
+tests_check_item_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_journal
+tests_check_journal_SOURCES = tests/check_journal.c $(inner_sources)
+tests_check_journal_LDADD = $(inner_ldadd)
+
 # --- plain programs
 plain_programs += tests/model/check_model
 tests_model_check_model_SOURCES = \
