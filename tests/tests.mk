@@ -49,6 +49,19 @@ tests_check_api_SOURCES = \
 	tests/fixture.h
 tests_check_api_LDADD = $(check_ldadd)
 
+check_programs += tests/check_segment
+tests_check_segment_SOURCES = \
+	tests/calls.c \
+	tests/calls.h \
+	tests/check_segment.c \
+	tests/check_segment.h \
+	tests/check_segment_birth.c \
+	tests/check_segment_file.c \
+	tests/check_segment_header.c \
+	tests/fixture.c \
+	tests/fixture.h
+tests_check_segment_LDADD = $(check_ldadd)
+
 check_programs += tests/check_errors
 tests_check_errors_LDADD = $(check_ldadd)
 
