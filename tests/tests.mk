@@ -49,6 +49,14 @@ tests_check_api_SOURCES = \
 	tests/fixture.h
 tests_check_api_LDADD = $(check_ldadd)
 
+check_programs += tests/check_namespaces
+tests_check_namespaces_SOURCES = tests/check_namespaces.c tests/fixture.c tests/fixture.h
+tests_check_namespaces_LDADD = $(check_ldadd)
+
+check_programs += tests/check_owners
+tests_check_owners_SOURCES = tests/check_owners.c tests/fixture.c tests/fixture.h
+tests_check_owners_LDADD = $(check_ldadd)
+
 check_programs += tests/check_segment
 tests_check_segment_SOURCES = \
 	tests/calls.c \

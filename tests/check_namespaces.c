@@ -1,0 +1,572 @@
+/*
+ * What needs a /dev/shm or a namespace of its own: a full /dev/shm, one that may not be written, other pid and time
+ * namespaces, no /proc.
+ *
+ * Each test is a process with a mount namespace of its own (as root, or in a user namespace) and a small tmpfs over
+ * /dev/shm.  Where that is not permitted, as in many containers, the program is skipped.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "fixture.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#ifndef CLONE_NEWTIME
+#define CLONE_NEWTIME 0x00000080
+#endif
+
+#define PAGE 4096
+
+/* ---- A /dev/shm of one's own ---- */
+
+static bool write_text(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t n = write(fd, text, strlen(text));
+  close(fd);
+  return n == (ssize_t)strlen(text);
+}
+
+static bool enter_user_namespace(void) {
+  char map[64], gmap[64];
+  snprintf(map, sizeof map, "0 %d 1", (int)getuid());
+  snprintf(gmap, sizeof gmap, "0 %d 1", (int)getgid());
+  return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_text("/proc/self/setgroups", "deny") &&
+         write_text("/proc/self/uid_map", map) && write_text("/proc/self/gid_map", gmap);
+}
+
+/* A mount namespace, and a tmpfs over /dev/shm with these options. */
+static bool own_shm(const char *tmpfs_options) {
+  if (unshare(CLONE_NEWNS) != 0 && !enter_user_namespace()) return false;
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return false;
+  return mount("tmpfs", "/dev/shm", "tmpfs", 0, tmpfs_options) == 0;
+}
+
+static unsigned long pages_free(void) {
+  struct statvfs fs;
+  ck_assert_int_eq(statvfs("/dev/shm", &fs), 0);
+  return fs.f_bfree * fs.f_frsize / PAGE;
+}
+
+static int filler = -1;
+
+/* Fills /dev/shm but for so many pages. */
+static void fill_but(unsigned long pages) {
+  if (filler < 0) filler = open("/dev/shm/filler", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ck_assert_int_ge(filler, 0);
+  ck_assert_int_eq(ftruncate(filler, 0), 0);
+  unsigned long now = pages_free();
+  if (now > pages) ck_assert_int_eq(posix_fallocate(filler, 0, (off_t)(now - pages) * PAGE), 0);
+  ck_assert_uint_eq(pages_free(), pages);
+}
+
+static void empty_shm(void) {
+  ck_assert_int_eq(ftruncate(filler, 0), 0);
+}
+
+static unsigned files_in_shm(void) {
+  unsigned count = 0;
+  DIR *shm = opendir("/dev/shm");
+  ck_assert_ptr_nonnull(shm);
+  for (struct dirent *entry; (entry = readdir(shm)) != NULL;)
+    count += entry->d_name[0] != '.' && strcmp(entry->d_name, "filler") != 0;
+  closedir(shm);
+  return count;
+}
+
+static void need_own_shm(const char *tmpfs_options) {
+  ck_assert_msg(own_shm(tmpfs_options), "main() has seen that it can be had: %s", strerror(errno));
+}
+
+/* ---- A full /dev/shm ---- */
+
+START_TEST(create_in_a_full_shm_is_enospc_and_leaves_nothing) {
+  need_own_shm("size=64m");
+  options.handles = 8;
+  fill_but(0);
+  unsigned long pages;
+  for (pages = 0;; pages++) { /* with a page more each time, until it suffices */
+    ck_assert_uint_lt(pages, 1000);
+    fill_but(pages);
+    int rc = workq_create(name, &options, &q);
+    if (rc == 0) break;
+    ck_assert_int_eq(rc, -ENOSPC);
+    ck_assert_ptr_null(q);
+    ck_assert_int_eq(workq_open_or_create(name, &options, &q), -ENOSPC);
+    ck_assert_int_eq(workq_open(name, &options, &q), -ENOENT);
+    ck_assert_uint_eq(files_in_shm(), 0);
+    ck_assert_uint_eq(pages_free(), pages);
+  }
+  ck_assert_uint_gt(pages, 1);
+  empty_shm();
+  ck_assert_int_eq(add("a"), 1);
+  assert_ready("a");
+}
+END_TEST
+
+START_TEST(open_in_a_full_shm_is_enospc) {
+  need_own_shm("size=64m");
+  create();
+  add("a");
+  fill_but(0);
+  workq *other = NULL;
+  ck_assert_int_eq(workq_open(name, &options, &other), -ENOSPC);
+  ck_assert_ptr_null(other);
+  pid_t child = fork_child();
+  if (child == 0) {
+    ck_assert_int_eq(workq_len(q), -ENOSPC);
+    ok(workq_close(q));
+    child_done();
+  }
+  join_child(child);
+  ck_assert_uint_eq(stats().attached, 1);
+  fill_but(1);
+  other = open_again();
+  ck_assert_int_eq(workq_len(other), 1);
+  ok(workq_close(other));
+  empty_shm();
+}
+END_TEST
+
+static int number_of(const void *key, size_t len) {
+  char text[16] = "";
+  ck_assert_uint_lt(len, sizeof text);
+  memcpy(text, key, len);
+  return atoi(text);
+}
+
+static unsigned char seen[1 << 20];
+
+static int see(void *arg, const workq_info *info) {
+  seen[number_of(info->key, info->key_len)] = 1;
+  ++*(int *)arg;
+  return 0;
+}
+
+/* Adds keys "0", "1", ... until that is refused; returns how many were taken.  Each may have a delay. */
+static int add_until_full(int64_t delay_ns, unsigned from) {
+  char key[16];
+  for (unsigned n = from;; n++) {
+    int len = snprintf(key, sizeof key, "%u", n);
+    int rc = workq_add_after(q, key, (size_t)len, delay_ns);
+    if (rc == -ENOSPC) return (int)(n - from);
+    ck_assert_int_eq(rc, 1);
+  }
+}
+
+static void assert_all_there(int keys) {
+  int visited = 0;
+  memset(seen, 0, sizeof seen);
+  ck_assert_int_eq(workq_iterate(q, see, &visited), 0);
+  ck_assert_int_eq(visited, keys);
+  for (int i = 0; i < keys; i++) ck_assert_msg(seen[i], "key %d is lost", i);
+  assert_sound(q);
+}
+
+START_TEST(add_in_a_full_shm_is_enospc_and_every_key_is_there) {
+  need_own_shm("size=8m");
+  options.key_max = 16;
+  create();
+  fill_but((unsigned long)_i * 37);
+  int keys = add_until_full(0, 0);
+  ck_assert_int_eq(workq_add_wait(q, "x", 1, WORKQ_FOREVER), -ENOSPC); /* it is not the queue that is full */
+  ck_assert_int_eq(workq_add_opts(q, "x", 1, &(workq_add_options){.wait_ns = S}), -ENOSPC);
+  assert_all_there(keys);
+  for (int i = 0; i < keys; i++) {
+    workq_item item;
+    ck_assert_int_eq(workq_get(q, &item, 0), 0);
+    ck_assert_int_eq(number_of(item.key, item.key_len), i);
+    ck_assert_int_eq(workq_done(q, &item), 0);
+  }
+  ck_assert_uint_eq(stats().keys, 0);
+  if (keys > 0) ck_assert_int_eq(add_until_full(0, 0), keys); /* the memory that it has is used again */
+  ck_assert_int_eq(workq_add(q, "x", 1), -ENOSPC);
+  empty_shm();
+  ck_assert_int_eq(add("x"), 1);
+  ck_assert_int_eq(workq_len(q), keys + 1);
+}
+END_TEST
+
+START_TEST(add_after_in_a_full_shm_is_enospc_and_every_key_is_there) {
+  need_own_shm("size=8m");
+  options.key_max = 16;
+  create();
+  fill_but((unsigned long)_i * 37);
+  int keys = add_until_full(S, 0);
+  assert_all_there(keys);
+  ck_assert_int_eq(workq_len(q), 0);
+  pass(S);
+  for (int before = -1, ready = 0; ready != before;) { /* one call makes some of them ready only */
+    before = ready;
+    ready = workq_len(q);
+  }
+  ck_assert_int_eq(workq_len(q), keys);
+  assert_all_there(keys);
+  empty_shm();
+}
+END_TEST
+
+/* Only an add may fail for want of memory: whoever has a key in hand must be able to be rid of it. */
+START_TEST(in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible) {
+  need_own_shm("size=8m");
+  options.key_max = 16;
+  create();
+  fill_but(40);
+  int keys = add_until_full(0, 0);
+  ck_assert_int_gt(keys, 100);
+  fill_but(0);
+  workq_item item;
+  for (int i = 0; i < keys; i++) {
+    ck_assert_int_eq(workq_get(q, &item, 0), 0);
+    switch (i % 4) {
+    case 0:
+      ck_assert_int_eq(workq_retry(q, &item), 1);
+      break;
+    case 1:
+      ck_assert_int_eq(workq_release(q, &item), 0);
+      break;
+    case 2:
+      ck_assert_int_eq(workq_give_up(q, &item), 0);
+      break;
+    default:
+      ck_assert_int_eq(workq_add_after(q, item.key, item.key_len, S), 1);
+      ck_assert_int_eq(workq_done(q, &item), 0);
+    }
+  }
+  assert_sound(q);
+  ck_assert_uint_eq(stats().keys, (unsigned)keys);
+  empty_shm();
+}
+END_TEST
+
+START_TEST(in_a_full_shm_the_keys_of_the_dead_go_back) {
+  need_own_shm("size=8m");
+  create();
+  add("a");
+  workq *other = open_again(); /* the child's memory */
+  ok(workq_close(other));
+  fill_but(0);
+  die_with("a");
+  ck_assert_int_eq(workq_reap(q), 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
+  workq_item item;
+  pass(S);
+  ck_assert_int_eq(workq_get(q, &item, 0), 0);
+  ck_assert_int_eq(workq_done(q, &item), 0);
+  empty_shm();
+}
+END_TEST
+
+START_TEST(in_a_full_shm_idle_records_make_room) {
+  need_own_shm("size=8m");
+  create();
+  int keys = 0;
+  fill_but(4);
+  keys = add_until_full(0, 0);
+  ck_assert_int_gt(keys, 0);
+  ok(workq_add_rate_limited(q, "0", 1));
+  finish("0");
+  ck_assert_int_eq(state_of("0"), WORKQ_STATE_IDLE);
+  ck_assert_int_eq(workq_add(q, "x", 1), 1);
+  ck_assert_int_eq(state_of("0"), -ENOENT);
+  ck_assert_uint_eq(stats().evictions, 1);
+  empty_shm();
+}
+END_TEST
+
+/* Random operations with ever less memory: errors may come, a SIGBUS must not. */
+START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
+  need_own_shm("size=16m");
+  uint64_t random = fixture_seed();
+  options.key_max = 64;
+  create();
+  char key[16];
+  workq_item item;
+  for (unsigned i = 0; i < fixture_scaled(40000); i++) {
+    if (i % 1000 == 0) fill_but(fixture_below(&random, 60));
+    int len = snprintf(key, sizeof key, "%u", (unsigned)fixture_below(&random, 20000));
+    int rc;
+    switch (fixture_below(&random, 8)) {
+    case 0:
+    case 1:
+    case 2:
+      rc = workq_add(q, key, (size_t)len);
+      break;
+    case 3:
+    case 4:
+      rc = workq_add_after(q, key, (size_t)len, (int64_t)fixture_below(&random, 1000) * MS);
+      break;
+    case 5:
+      rc = workq_get(q, &item, 0);
+      if (rc == 0) rc = fixture_below(&random, 2) ? workq_complete(q, &item) : workq_retry(q, &item);
+      if (rc == -ETIMEDOUT) rc = 0;
+      break;
+    case 6:
+      rc = workq_remove(q, key, (size_t)len);
+      break;
+    default:
+      pass((int64_t)fixture_below(&random, 10) * MS);
+      rc = 0;
+    }
+    ck_assert_msg(rc >= 0 || rc == -ENOSPC, "%d", rc);
+  }
+  empty_shm();
+}
+END_TEST
+
+/* ---- Permissions of /dev/shm ---- */
+
+static void drop_capabilities(void) {
+  struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct none[2] = {{0}};
+  ck_assert_int_eq((int)syscall(SYS_capset, &head, none), 0);
+}
+
+START_TEST(a_shm_that_may_not_be_written_is_eacces) {
+  need_own_shm("size=8m,mode=0755");
+  create();
+  ck_assert_int_eq(chmod("/dev/shm", 0555), 0);
+  pid_t child = fork_child();
+  if (child == 0) {
+    drop_capabilities();
+    char another[sizeof name];
+    fixture_name(another);
+    workq *own = NULL;
+    ck_assert_int_eq(workq_create(another, &options, &own), -EACCES);
+    ck_assert_int_eq(workq_open_or_create(another, &options, &own), -EACCES);
+    ck_assert_int_eq(workq_unlink(name), -EACCES);
+    ck_assert_ptr_null(own);
+    own = open_again();
+    ok(workq_close(own));
+    child_done();
+  }
+  join_child(child);
+}
+END_TEST
+
+/* ---- Other namespaces ---- */
+
+/* Runs in the child that is the first in a new namespace.  True if there can be one. */
+static bool fork_into(int kind, pid_t *child) {
+  if (unshare(kind) != 0) {
+    printf("SKIPPED: namespace %x: %s\n", (unsigned)kind, strerror(errno));
+    return false;
+  }
+  *child = fork(); /* not fork_child(): in a new pid namespace getppid() is 0 */
+  ck_assert_int_ge(*child, 0);
+  return true;
+}
+
+static void assert_foreign(const char *words) {
+  workq *own = NULL;
+  ck_assert_int_eq(workq_open(name, &options, &own), -EPROTONOSUPPORT);
+  ck_assert_int_eq(workq_open_or_create(name, &options, &own), -EPROTONOSUPPORT);
+  ck_assert_ptr_null(own);
+  char line[256] = "";
+  ck_assert_int_eq(workq_describe_mismatch(name, line, sizeof line), 1);
+  ck_assert_ptr_nonnull(strstr(line, words));
+}
+
+START_TEST(another_pid_namespace_is_eprotonosupport) {
+  need_own_shm("size=8m");
+  create();
+  pid_t child;
+  if (!fork_into(CLONE_NEWPID, &child)) return;
+  if (child == 0) {
+    assert_foreign("pid namespace");
+    child_done();
+  }
+  join_child(child);
+  ck_assert_int_eq(add("a"), 1);
+}
+END_TEST
+
+START_TEST(another_time_namespace_is_eprotonosupport) {
+  need_own_shm("size=8m");
+  create();
+  pid_t child;
+  if (!fork_into(CLONE_NEWTIME, &child)) return;
+  if (child == 0) {
+    assert_foreign("time namespace");
+    child_done();
+  }
+  join_child(child);
+  ck_assert_int_eq(add("a"), 1);
+}
+END_TEST
+
+START_TEST(a_child_in_another_pid_namespace_cannot_attach) {
+  need_own_shm("size=8m");
+  create();
+  add("a");
+  workq_item item = take("a");
+  pid_t child;
+  if (!fork_into(CLONE_NEWPID, &child)) return;
+  if (child == 0) {
+    ck_assert_int_eq(workq_add(q, "b", 1), -EPROTONOSUPPORT);
+    ck_assert_int_eq(workq_len(q), -EPROTONOSUPPORT);
+    ok(workq_close(q));
+    child_done();
+  }
+  join_child(child);
+  ck_assert_uint_eq(stats().attached, 1);
+  ck_assert_int_eq(workq_done(q, &item), 0);
+}
+END_TEST
+
+START_TEST(a_child_in_another_time_namespace_cannot_attach) {
+  need_own_shm("size=8m");
+  create();
+  pid_t child;
+  if (!fork_into(CLONE_NEWTIME, &child)) return;
+  if (child == 0) {
+    ck_assert_int_eq(workq_add(q, "b", 1), -EPROTONOSUPPORT);
+    ok(workq_close(q));
+    child_done();
+  }
+  join_child(child);
+  ck_assert_uint_eq(stats().attached, 1);
+}
+END_TEST
+
+/* ---- No /proc ---- */
+
+/* Hides /proc in a child.  It is the child that creates. */
+static pid_t fork_without_proc(void) {
+  pid_t child = fork_child();
+  if (child > 0) return child;
+  ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
+  ck_assert_int_eq(mount("tmpfs", "/proc", "tmpfs", 0, NULL), 0);
+  ck_assert_int_eq(access("/proc/self", F_OK), -1);
+  return child;
+}
+
+static void use_without_proc(void) {
+  create();
+  add("a");
+  workq *other = open_again();
+  take_by(other, "a");
+  ok(workq_close(other));
+  pid_t child = fork_child();
+  if (child == 0) {
+    take("a");
+    ok(workq_close(q));
+    child_done();
+  }
+  join_child(child);
+  assert_ready("a");
+  workq *second = NULL;
+  ck_assert_int_eq(workq_create(name, &options, &second), -EEXIST);
+  ck_assert_uint_eq(files_in_shm(), 1);
+  ok(workq_close(q));
+}
+
+START_TEST(without_proc_a_queue_works) {
+  need_own_shm("size=8m");
+  pid_t child = fork_without_proc();
+  if (child == 0) {
+    use_without_proc();
+    child_done();
+  }
+  join_child(child);
+  ok(workq_unlink(name));
+}
+END_TEST
+
+/* Before Linux 6.10 a file without a name cannot be linked by its descriptor without a privilege: so here, too. */
+static void forbid_links_by_descriptor(void) {
+  static struct sock_filter program[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_linkat, 0, 3),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[4])),
+      BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, AT_EMPTY_PATH, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOENT),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const struct sock_fprog filter = {.len = sizeof program / sizeof *program, .filter = program};
+  ck_assert_int_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+  ck_assert_int_eq(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter), 0);
+}
+
+START_TEST(without_proc_and_without_privileges_a_queue_works) {
+  need_own_shm("size=8m,mode=1777");
+  pid_t child = fork_without_proc();
+  if (child == 0) {
+    drop_capabilities();
+    forbid_links_by_descriptor();
+    use_without_proc();
+    child_done();
+  }
+  join_child(child);
+  ok(workq_unlink(name));
+}
+END_TEST
+
+START_TEST(who_has_no_proc_does_not_share_with_who_has) {
+  need_own_shm("size=8m");
+  create();
+  pid_t child = fork_without_proc();
+  if (child == 0) {
+    workq *own = NULL;
+    ck_assert_int_eq(workq_open(name, &options, &own), -EPROTONOSUPPORT);
+    child_done();
+  }
+  join_child(child);
+}
+END_TEST
+
+static Suite *namespace_suite(void) {
+  Suite *suite = suite_create("namespaces");
+  TCase *tcase = fixture_case(suite, "a full /dev/shm");
+  tcase_add_test(tcase, create_in_a_full_shm_is_enospc_and_leaves_nothing);
+  tcase_add_test(tcase, open_in_a_full_shm_is_enospc);
+  tcase_add_loop_test(tcase, add_in_a_full_shm_is_enospc_and_every_key_is_there, 0, 8);
+  tcase_add_loop_test(tcase, add_after_in_a_full_shm_is_enospc_and_every_key_is_there, 0, 8);
+  tcase_add_test(tcase, in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible);
+  tcase_add_test(tcase, in_a_full_shm_the_keys_of_the_dead_go_back);
+  tcase_add_test(tcase, in_a_full_shm_idle_records_make_room);
+  tcase_add_test(tcase, a_shm_that_gets_full_at_any_moment_does_no_harm);
+  tcase_add_test(tcase, a_shm_that_may_not_be_written_is_eacces);
+
+  tcase = fixture_case(suite, "other namespaces");
+  tcase_add_test(tcase, another_pid_namespace_is_eprotonosupport);
+  tcase_add_test(tcase, another_time_namespace_is_eprotonosupport);
+  tcase_add_test(tcase, a_child_in_another_pid_namespace_cannot_attach);
+  tcase_add_test(tcase, a_child_in_another_time_namespace_cannot_attach);
+
+  tcase = fixture_case(suite, "no /proc");
+  tcase_add_test(tcase, without_proc_a_queue_works);
+  tcase_add_test(tcase, without_proc_and_without_privileges_a_queue_works);
+  tcase_add_test(tcase, who_has_no_proc_does_not_share_with_who_has);
+  return suite;
+}
+
+/* Tried in a child: it cannot be undone. */
+static bool own_shm_can_be_had(void) {
+  pid_t child = fork();
+  if (child == 0) _exit(own_shm("size=1m") ? EXIT_SUCCESS : EXIT_FAILURE);
+  int status;
+  return child > 0 && waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+int main(void) {
+  static suite_maker *const suites[] = {namespace_suite};
+  if (!own_shm_can_be_had()) {
+    printf("SKIPPED: neither a mount nor a user namespace is permitted here\n");
+    return 77;
+  }
+  return fixture_run("check-namespaces", suites, 1);
+}
