@@ -73,7 +73,7 @@ static void check_ready(struct check *c) {
   const struct control *control = c->q->control;
   uint32_t total = 0;
   for (uint32_t i = 0; i < BANDS; i++) {
-    char name[32];
+    char name[48];
     int priority = 127 - (int)i;
     const struct band *band = &control->bands[i];
     bool marked = control->hot.bitmap[i / 64] >> i % 64 & 1;

@@ -64,12 +64,25 @@ static workq *handle_make(const char *name, const workq_options *options) {
   return q;
 }
 
+/*
+ * The mapping keeps the open file description it was made from, in every forked child, too.  The lock on the slot's byte
+ * must end with this process: so it is taken on another description.  Where there is no /proc to get one from, deaths
+ * are known by the mutex alone as long as such a child lives.
+ */
+static void own_description(workq *q) {
+  int fd = segment_reopen(q);
+  if (fd < 0) return;
+  close(q->fd);
+  q->fd = fd;
+}
+
 /* Maps the segment and makes room for what a handle needs.  Owns fd from now on. */
 static int handle_map(workq *q, int fd) {
   q->fd = fd;
   int rc = segment_map(q, fd, !(q->flags & WORKQ_RAW));
   if (rc == 0) rc = fork_page_make(q);
   if (rc < 0) return rc;
+  if (!(q->flags & WORKQ_RAW)) own_description(q);
   q->wakes = calloc(2 * (size_t)q->geometry.handles, sizeof *q->wakes);
   q->key_buffer = malloc(q->geometry.key_max);
   return q->wakes && q->key_buffer ? 0 : -ENOMEM;
@@ -102,7 +115,7 @@ int workq_create(const char *name, const workq_options *options, workq **out) {
   if (rc == 0) rc = segment_fill(q);
   if (rc == 0) rc = slot_attach(q);
   bool attached = rc == 0;
-  if (rc == 0) rc = segment_publish(name, fd, temporary, q->header.mode);
+  if (rc == 0) rc = segment_publish(name, q->fd, temporary, q->header.mode);
   else segment_discard(temporary);
   if (rc < 0) {
     if (attached) slot_detach(q);

@@ -70,6 +70,10 @@ tests_check_segment_SOURCES = \
 	tests/fixture.h
 tests_check_segment_LDADD = $(check_ldadd)
 
+check_programs += tests/check_damage
+tests_check_damage_SOURCES = tests/calls.c tests/calls.h tests/check_damage.c tests/fixture.c tests/fixture.h
+tests_check_damage_LDADD = $(check_ldadd)
+
 check_programs += tests/check_errors
 tests_check_errors_LDADD = $(check_ldadd)
 
@@ -119,6 +123,16 @@ tests_check_item_LDADD = $(inner_ldadd)
 check_programs += tests/check_journal
 tests_check_journal_SOURCES = tests/check_journal.c $(inner_sources)
 tests_check_journal_LDADD = $(inner_ldadd)
+
+# Processes, the kernel and the clock's time.
+check_programs += tests/check_lock
+tests_check_lock_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_wait
+tests_check_wait_LDADD = $(inner_ldadd)
+
+check_programs += tests/check_slot
+tests_check_slot_LDADD = $(inner_ldadd)
 
 # --- plain programs
 plain_programs += tests/model/check_model
