@@ -211,8 +211,8 @@ static void step(uint32_t times, unsigned push_percent) {
 
 START_TEST(small_random_heaps_agree_with_the_array) {
   start(FEW);
-  for (unsigned i = plain_scaled(60000); i > 0; i--) {
-    step(i % 3000 < 1500 ? 4 : 1000, i % 500 < 250 ? 90 : 20);
+  for (unsigned i = plain_scaled(20000); i > 0; i--) {
+    step(i % 2000 < 1000 ? 4 : 1000, i % 500 < 250 ? 90 : 20);
     assert_equal();
   }
 }
@@ -326,7 +326,7 @@ static void damage(void) {
 START_TEST(any_damage_is_survived) {
   start_filled();
   struct picture *sound = inner_take(q);
-  for (unsigned i = plain_scaled(3000); i > 0; i--) {
+  for (unsigned i = plain_scaled(1500); i > 0; i--) {
     inner_put(q, sound);
     for (uint32_t n = 1 + inner_below(3); n > 0; n--) damage();
     for (int n = 0; n < 5; n++) {

@@ -214,7 +214,7 @@ START_TEST(any_damage_is_survived) {
   start();
   for (uint32_t i = 1; i <= RECORDS / 2; i++) push_committed(i, (int)(i % 3) - 1);
   struct picture *sound = inner_take(q);
-  for (unsigned i = plain_scaled(3000); i > 0; i--) {
+  for (unsigned i = plain_scaled(1500); i > 0; i--) {
     inner_put(q, sound);
     struct list *keys = &band_of(q, (int)inner_below(4) - 1)->keys;
     struct item *item = item_at(q, 1 + inner_below(RECORDS));

@@ -16,20 +16,28 @@
 #include "table.h"
 
 #define TEST_SECONDS 240
+#define OPENED_MAX   64
 
 static uint64_t seed, state;
 
 int64_t inner_now_ns;
+
+static workq *opened[OPENED_MAX];
+static unsigned opened_count;
 
 static void reset(void) {
   state = seed;
   inner_now_ns = NS_PER_S;
 }
 
+static void close_all(void) {
+  while (opened_count > 0) inner_close(opened[opened_count - 1]);
+}
+
 TCase *inner_case(Suite *suite, const char *name) {
   TCase *tests = tcase_create(name);
   tcase_set_timeout(tests, TEST_SECONDS);
-  tcase_add_checked_fixture(tests, reset, NULL);
+  tcase_add_checked_fixture(tests, reset, close_all);
   suite_add_tcase(suite, tests);
   return tests;
 }
@@ -78,6 +86,17 @@ void inner_open(const workq_options *options, workq **handles, unsigned n) {
   for (unsigned i = 1; i < n && rc == 0; i++) rc = workq_open(name, &with_clock, &handles[i]);
   ck_assert_int_eq(workq_unlink(name), 0);
   ck_assert_int_eq(rc, 0);
+  ck_assert_uint_le(opened_count + n, OPENED_MAX);
+  for (unsigned i = 0; i < n; i++) opened[opened_count++] = handles[i];
+}
+
+void inner_close(workq *q) {
+  for (unsigned i = 0; i < opened_count; i++) {
+    if (opened[i] != q) continue;
+    opened[i] = opened[--opened_count];
+    break;
+  }
+  ck_assert_int_eq(workq_close(q), 0);
 }
 
 workq *inner_create(uint32_t capacity) {

@@ -27,11 +27,13 @@ uint32_t inner_wild(const workq *q);
 
 /*
  * n handles of this thread on one new segment that has no name any more.  clock is set if options leave it null.
- * Closing them is left to the end of the test's process where a test does not care.
+ * What a test does not close itself, by inner_close(), is closed after it.
  */
 void inner_open(const workq_options *options, workq **handles, unsigned n);
 /* One handle on a small segment of that capacity. */
 workq *inner_create(uint32_t capacity);
+
+void inner_close(workq *q);
 
 /* The lock and a transaction.  inner_end() commits where rc >= 0, else aborts; returns rc. */
 void inner_begin(workq *q);

@@ -124,6 +124,10 @@ check_programs += tests/check_journal
 tests_check_journal_SOURCES = tests/check_journal.c $(inner_sources)
 tests_check_journal_LDADD = $(inner_ldadd)
 
+check_programs += tests/check_lifecycle
+tests_check_lifecycle_SOURCES = tests/check_lifecycle.c tests/life.c tests/life.h $(inner_sources)
+tests_check_lifecycle_LDADD = $(inner_ldadd)
+
 # Processes, the kernel and the clock's time.
 check_programs += tests/check_lock
 tests_check_lock_LDADD = $(inner_ldadd)
