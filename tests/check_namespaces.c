@@ -359,15 +359,28 @@ END_TEST
 
 /* ---- Other namespaces ---- */
 
-/* Runs in the child that is the first in a new namespace.  True if there can be one. */
-static bool fork_into(int kind, pid_t *child) {
-  if (unshare(kind) != 0) {
-    printf("SKIPPED: namespace %x: %s\n", (unsigned)kind, strerror(errno));
-    return false;
+/*
+ * Runs the function in a process of a new namespace.  It is a grandchild: a process that has asked for a pid namespace can
+ * fork no more once that namespace is dead.
+ */
+static void in_namespace(int kind, void (*run)(void)) {
+  pid_t child = fork_child();
+  if (child == 0) {
+    if (unshare(kind) != 0) {
+      printf("SKIPPED: a namespace of kind %x: %s\n", (unsigned)kind, strerror(errno));
+      fflush(stdout);
+      child_done();
+    }
+    pid_t first = fork(); /* not fork_child(): in a new pid namespace getppid() is 0 */
+    ck_assert_int_ge(first, 0);
+    if (first == 0) {
+      run();
+      child_done();
+    }
+    join_child(first);
+    child_done();
   }
-  *child = fork(); /* not fork_child(): in a new pid namespace getppid() is 0 */
-  ck_assert_int_ge(*child, 0);
-  return true;
+  join_child(child);
 }
 
 static void assert_foreign(const char *words) {
@@ -380,65 +393,46 @@ static void assert_foreign(const char *words) {
   ck_assert_ptr_nonnull(strstr(line, words));
 }
 
+static void assert_foreign_pids(void) {
+  assert_foreign("pid namespace");
+}
+
 START_TEST(another_pid_namespace_is_eprotonosupport) {
   need_own_shm("size=8m");
   create();
-  pid_t child;
-  if (!fork_into(CLONE_NEWPID, &child)) return;
-  if (child == 0) {
-    assert_foreign("pid namespace");
-    child_done();
-  }
-  join_child(child);
+  in_namespace(CLONE_NEWPID, assert_foreign_pids);
   ck_assert_int_eq(add("a"), 1);
 }
 END_TEST
+
+static void assert_foreign_times(void) {
+  assert_foreign("time namespace");
+}
 
 START_TEST(another_time_namespace_is_eprotonosupport) {
   need_own_shm("size=8m");
   create();
-  pid_t child;
-  if (!fork_into(CLONE_NEWTIME, &child)) return;
-  if (child == 0) {
-    assert_foreign("time namespace");
-    child_done();
-  }
-  join_child(child);
+  in_namespace(CLONE_NEWTIME, assert_foreign_times);
   ck_assert_int_eq(add("a"), 1);
 }
 END_TEST
 
-START_TEST(a_child_in_another_pid_namespace_cannot_attach) {
+static void assert_cannot_attach(void) {
+  ck_assert_int_eq(workq_add(q, "b", 1), -EPROTONOSUPPORT);
+  ck_assert_int_eq(workq_len(q), -EPROTONOSUPPORT);
+  ok(workq_close(q));
+}
+
+static const int kinds[] = {CLONE_NEWPID, CLONE_NEWTIME};
+
+START_TEST(a_forked_child_in_another_namespace_cannot_attach) {
   need_own_shm("size=8m");
   create();
   add("a");
   workq_item item = take("a");
-  pid_t child;
-  if (!fork_into(CLONE_NEWPID, &child)) return;
-  if (child == 0) {
-    ck_assert_int_eq(workq_add(q, "b", 1), -EPROTONOSUPPORT);
-    ck_assert_int_eq(workq_len(q), -EPROTONOSUPPORT);
-    ok(workq_close(q));
-    child_done();
-  }
-  join_child(child);
+  in_namespace(kinds[_i], assert_cannot_attach);
   ck_assert_uint_eq(stats().attached, 1);
   ck_assert_int_eq(workq_done(q, &item), 0);
-}
-END_TEST
-
-START_TEST(a_child_in_another_time_namespace_cannot_attach) {
-  need_own_shm("size=8m");
-  create();
-  pid_t child;
-  if (!fork_into(CLONE_NEWTIME, &child)) return;
-  if (child == 0) {
-    ck_assert_int_eq(workq_add(q, "b", 1), -EPROTONOSUPPORT);
-    ok(workq_close(q));
-    child_done();
-  }
-  join_child(child);
-  ck_assert_uint_eq(stats().attached, 1);
 }
 END_TEST
 
@@ -544,8 +538,7 @@ static Suite *namespace_suite(void) {
   tcase = fixture_case(suite, "other namespaces");
   tcase_add_test(tcase, another_pid_namespace_is_eprotonosupport);
   tcase_add_test(tcase, another_time_namespace_is_eprotonosupport);
-  tcase_add_test(tcase, a_child_in_another_pid_namespace_cannot_attach);
-  tcase_add_test(tcase, a_child_in_another_time_namespace_cannot_attach);
+  tcase_add_loop_test(tcase, a_forked_child_in_another_namespace_cannot_attach, 0, 2);
 
   tcase = fixture_case(suite, "no /proc");
   tcase_add_test(tcase, without_proc_a_queue_works);
