@@ -263,6 +263,7 @@ WORKQ_API int workq_add(workq *q, const void *key, size_t len);
 /*
  * As workq_add(), but not before delay_ns from now; delay_ns <= 0 is workq_add().  A key has one pending run, at the
  * earliest time that was asked for.  (client-go keeps delayed entries apart, and runs such a key twice.)
+ * When many keys are due at one moment, they become ready in blocks of 256, one a call of whatever process.
  */
 WORKQ_API int workq_add_after(workq *q, const void *key, size_t len, int64_t delay_ns);
 
@@ -386,7 +387,7 @@ WORKQ_API int workq_complete(workq *q, const workq_item *item);
 /*
  * The key's work failed: workq_add_rate_limited() and workq_done() in one step, keeping its priority.  A key that has
  * had max_retries is given up instead: buried, or dropped (see workq_options.give_up).  After shutdown, too, the
- * key stays in the segment, delayed.
+ * key stays in the segment, delayed.  Where /dev/shm is too full to keep the delay, the key becomes ready at once.
  *
  * Returns 1 if it will run again, 0 if it was given up.
  *  -ESTALE  as for workq_done()
@@ -608,8 +609,9 @@ typedef int (*workq_handler)(workq *q, const workq_item *item, unsigned worker, 
 /* What happens in a pool, for workq_pool.event. */
 enum {
   WORKQ_EVENT_STARTED = 1, /* worker started, first time or again; pid */
-  WORKQ_EVENT_CRASHED = 2, /* worker died; pid, and status as waitpid(2) has it; it will be started again */
-  WORKQ_EVENT_ENDED = 3    /* worker ended because it was told to; pid, status */
+  WORKQ_EVENT_CRASHED =
+      2, /* worker died; pid, and status as waitpid(2) has it; it is started again unless the pool ends */
+  WORKQ_EVENT_ENDED = 3 /* worker ended because it was told to, by the pool or by a SIGTERM of others; pid, status */
 };
 
 typedef struct workq_pool {
@@ -635,8 +637,13 @@ typedef struct workq_pool {
  * q     the supervisor's handle.
  * pool  may be null.
  *
+ * Flushes stdout and stderr before each fork.  Workers ignore SIGINT.  While it runs SIGCHLD has its default action, and one
+ * for another child of the caller is swallowed.
+ *
  * Returns 0 when the work is over, 1 if it was stopped by one signal, 2 if by two.
  *  -EAGAIN, -ENOMEM, -EMFILE  fork(2) or signalfd(2) failed before a worker ran; none is left
+ *  -EUSERS           there are not enough slots for the workers
+ *  -EUCLEAN, -EPROTONOSUPPORT  a worker found it so; no worker is left
  */
 WORKQ_API int workq_run(workq *q, const workq_pool *pool, workq_handler handler);
 

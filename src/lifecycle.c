@@ -158,9 +158,13 @@ int64_t lifecycle_fail(workq *q, struct item *item, int64_t now_ns) {
   return delay_ns > 0 ? clock_add_ns(now_ns, delay_ns) : DUE_NOW;
 }
 
-/* A failed run is to be repeated: a pending run as by an add, at the priority that the run had at least. */
+/*
+ * A failed run is to be repeated: a pending run as by an add, at the priority that the run had at least.  It must not fail for
+ * want of memory: where /dev/shm is too full for the heap to take the key, the key becomes ready without its delay.
+ */
 static int mark_again(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
-  return lifecycle_mark(q, index, item, due_ns, item->run_priority);
+  int rc = lifecycle_mark(q, index, item, due_ns, item->run_priority);
+  return unlikely(rc == -ENOSPC) ? lifecycle_mark(q, index, item, DUE_NOW, item->run_priority) : rc;
 }
 
 int lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {

@@ -129,6 +129,8 @@ static int open_temporary(char *temporary) {
 
 static int open_unborn(char *temporary) {
   temporary[0] = '\0';
+  /* Without /proc a file that has no name could be given one by the privileged only. */
+  if (access("/proc/self/fd", F_OK) != 0) return open_temporary(temporary);
   int fd = open(SHM_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd >= 0) return fd;
   if (errno != EOPNOTSUPP && errno != EISDIR && errno != ENOENT && errno != EINVAL) return -errno;

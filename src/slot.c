@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "delay.h"
+#include "fingerprint.h"
 #include "journal.h"
 #include "lifecycle.h"
 #include "lock.h"
@@ -277,6 +278,9 @@ int slot_detach(workq *q) {
 }
 
 int slot_reattach(workq *q) {
+  struct fingerprint here;
+  fingerprint_read(&here);
+  if (fingerprint_differs(&q->header.fingerprint, &here, NULL, 0)) return -EPROTONOSUPPORT;
   /* The inherited description keeps the parent's byte locked as long as it is open here. */
   int fd = segment_reopen(q);
   if (fd < 0) return fd;
