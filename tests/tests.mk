@@ -77,6 +77,14 @@ tests_check_damage_LDADD = $(check_ldadd)
 check_programs += tests/check_errors
 tests_check_errors_LDADD = $(check_ldadd)
 
+check_programs += tests/check_failures
+tests_check_failures_SOURCES = tests/check_failures.c tests/fixture.c tests/fixture.h
+tests_check_failures_LDADD = $(check_ldadd)
+tests_check_failures_LDFLAGS = \
+	-Wl,--wrap=calloc,--wrap=malloc,--wrap=mmap,--wrap=madvise,--wrap=open,--wrap=shm_open,--wrap=fstat \
+	-Wl,--wrap=ftruncate,--wrap=fchmod,--wrap=linkat,--wrap=pread,--wrap=pwrite,--wrap=getrandom \
+	-Wl,--wrap=posix_fallocate,--wrap=pthread_mutex_init,--wrap=fcntl
+
 check_programs += tests/check_limiter
 tests_check_limiter_LDADD = $(check_ldadd)
 
