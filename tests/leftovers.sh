@@ -11,7 +11,7 @@ if [ ! -e "$started" ]; then
   exit 77
 fi
 
-# Queues of this user that are younger than the run, carry a pid, and whose process is gone.
+# Queues of this user that are younger than the run, carry a pid, and whose process is gone; and what was never born.
 left_behind() {
   find /dev/shm -maxdepth 1 -name 'workq.*' -user "$(id -u)" -cnewer "$started" 2>/dev/null | while read -r path; do
     pid=$(printf '%s\n' "${path#/dev/shm/workq.}" | sed -n 's/^[^0-9]*-\([0-9]\{1,\}\)\([-.].*\)\{0,1\}$/\1/p')
@@ -19,6 +19,7 @@ left_behind() {
       echo "$path"
     fi
   done
+  find /dev/shm -maxdepth 1 -name 'workq-unborn.*' -user "$(id -u)" -cnewer "$started" 2>/dev/null
 }
 
 left=$(left_behind)
@@ -28,7 +29,7 @@ if [ -n "$left" ]; then
   left=$(left_behind)
 fi
 if [ -n "$left" ]; then
-  echo "FAIL: left behind in /dev/shm by a process that has ended:"
+  echo "FAIL: left behind in /dev/shm by a process of this run (or of one beside it) that has ended:"
   echo "$left"
   exit 1
 fi
