@@ -75,19 +75,29 @@ static int64_t read_clock(void *arg) {
   return inner_now_ns;
 }
 
-void inner_open(const workq_options *options, workq **handles, unsigned n) {
+static void remember(workq *q) {
+  ck_assert_uint_lt(opened_count, OPENED_MAX);
+  opened[opened_count++] = q;
+}
+
+void inner_open_raw(const workq_options *options, workq **handles, unsigned n, workq **raw) {
   static unsigned number;
   char name[64];
-  workq_options with_clock = *options;
+  workq_options with_clock = *options, only_reading = {.flags = WORKQ_RAW};
   if (!with_clock.clock) with_clock.clock = read_clock;
   snprintf(name, sizeof name, "inner-%d-%u", (int)getpid(), number++);
   ck_assert_int_eq(workq_create(name, &with_clock, &handles[0]), 0);
   int rc = 0;
   for (unsigned i = 1; i < n && rc == 0; i++) rc = workq_open(name, &with_clock, &handles[i]);
+  if (raw && rc == 0) rc = workq_open(name, &only_reading, raw);
   ck_assert_int_eq(workq_unlink(name), 0);
   ck_assert_int_eq(rc, 0);
-  ck_assert_uint_le(opened_count + n, OPENED_MAX);
-  for (unsigned i = 0; i < n; i++) opened[opened_count++] = handles[i];
+  for (unsigned i = 0; i < n; i++) remember(handles[i]);
+  if (raw) remember(*raw);
+}
+
+void inner_open(const workq_options *options, workq **handles, unsigned n) {
+  inner_open_raw(options, handles, n, NULL);
 }
 
 void inner_close(workq *q) {

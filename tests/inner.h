@@ -30,6 +30,8 @@ uint32_t inner_wild(const workq *q);
  * What a test does not close itself, by inner_close(), is closed after it.
  */
 void inner_open(const workq_options *options, workq **handles, unsigned n);
+/* And one more, which only reads. */
+void inner_open_raw(const workq_options *options, workq **handles, unsigned n, workq **raw);
 /* One handle on a small segment of that capacity. */
 workq *inner_create(uint32_t capacity);
 

@@ -136,6 +136,10 @@ check_programs += tests/check_lifecycle
 tests_check_lifecycle_SOURCES = tests/check_lifecycle.c tests/life.c tests/life.h $(inner_sources)
 tests_check_lifecycle_LDADD = $(inner_ldadd)
 
+check_programs += tests/check_checker
+tests_check_checker_SOURCES = tests/check_checker.c tests/faults.c tests/faults.h $(inner_sources)
+tests_check_checker_LDADD = $(inner_ldadd)
+
 # Processes, the kernel and the clock's time.
 check_programs += tests/check_lock
 tests_check_lock_LDADD = $(inner_ldadd)
