@@ -181,7 +181,7 @@ typedef struct workq_options {
  *  -ENAMETOOLONG  name is longer than WORKQ_NAME_MAX
  *  -ENOSPC        /dev/shm is full
  *  -EFBIG         the process's file size limit (RLIMIT_FSIZE) is below the segment's size
- *  -ENOMEM, -EMFILE, -ENFILE, -EACCES  as mmap(2) and open(2) have them
+ *  -ENOMEM, -EMFILE, -ENFILE, -EACCES, and what else mmap(2), open(2) and linkat(2) may say
  *
  * If the caller dies inside, there is no segment of this name, or a whole one.
  */
@@ -204,7 +204,7 @@ WORKQ_API int workq_create(const char *name, const workq_options *options, workq
  *  -EACCES           its permission bits forbid it
  *  -EUSERS           all slots are taken by living handles
  *  -ENOSPC           /dev/shm is full
- *  -ENOMEM, -EMFILE, -ENFILE  as mmap(2) and open(2) have them
+ *  -ENOMEM, -EMFILE, -ENFILE, and what else mmap(2) and open(2) may say
  */
 WORKQ_API int workq_open(const char *name, const workq_options *options, workq **out);
 
@@ -526,7 +526,7 @@ WORKQ_API int workq_peek(workq *q, workq_info *info);
  * Calls visit for every key, in no particular order.  The lock is held for short stretches only and never while visit
  * runs; keys that come, go or change meanwhile may be seen or not; a key that stays is seen at least once.
  * visit returns 0 to go on, anything else to stop.  It must not call into q.
- * Returns what visit returned last, 0 if there were no keys.
+ * Returns what visit returned last, 0 if there were no keys; -ENOMEM if there is no memory for copies.
  */
 WORKQ_API int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg);
 
@@ -652,7 +652,7 @@ WORKQ_API int workq_run(workq *q, const workq_pool *pool, workq_handler handler)
 /*
  * Writes the queue, its workers and its keys to out as lines of text for people.  Keys are shown as text with
  * backslash escapes (\n, \\, \xNN) for what is not printable ASCII.  The lock is held as by workq_iterate().
- * Returns 0.  -EIO if out has an error.
+ * Returns 0.  -EIO if out has an error, -ENOMEM if there is no memory for copies.
  */
 WORKQ_API int workq_dump(workq *q, FILE *out);
 

@@ -47,13 +47,29 @@ struct shadow {
   LINE_ALIGNED unsigned char bytes[];
 };
 
-/* The end of what can have been used: the shadow covers the segment up to there. */
-static size_t journal_check_extent(const workq *q) {
-  return (size_t)q->geometry.items_off + (size_t)q->control->cold.items_committed * q->geometry.item_size;
+static size_t at_most(uint32_t count, uint32_t max) {
+  return count < max ? count : max;
+}
+
+/* Where what has memory ends in the table, the heap and the records, as a cold line says; it may be damaged. */
+static size_t table_end(const workq *q, const struct cold_line *cold) {
+  const struct geometry *g = &q->geometry;
+  return (size_t)g->table_off + at_most(cold->buckets_committed, g->buckets_max) * sizeof(struct bucket);
+}
+
+static size_t heap_end(const workq *q, const struct cold_line *cold) {
+  const struct geometry *g = &q->geometry;
+  return (size_t)g->heap_off + at_most(cold->heap_committed, g->heap_max) * sizeof(struct heap_entry);
+}
+
+static size_t items_end(const workq *q, const struct cold_line *cold) {
+  const struct geometry *g = &q->geometry;
+  return (size_t)g->items_off + at_most(cold->items_committed, g->records) * g->item_size;
 }
 
 void journal_check_begin(workq *q) {
-  size_t size = journal_check_extent(q);
+  const struct cold_line *cold = &q->control->cold;
+  size_t size = items_end(q, cold);
   struct shadow *shadow = q->shadow;
   if (!shadow || shadow->size != size) {
     free(shadow);
@@ -63,16 +79,14 @@ void journal_check_begin(workq *q) {
   }
   /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
   const struct geometry *g = &q->geometry;
-  size_t table_end = (size_t)g->table_off + (size_t)q->control->cold.buckets_committed * sizeof(struct bucket);
-  size_t heap_end = (size_t)g->heap_off + (size_t)q->control->cold.heap_committed * sizeof(struct heap_entry);
   memcpy(shadow->bytes, q->base, (size_t)g->journals_off);
-  memcpy(shadow->bytes + g->table_off, q->base + g->table_off, table_end - g->table_off);
-  memcpy(shadow->bytes + g->heap_off, q->base + g->heap_off, heap_end - g->heap_off);
+  memcpy(shadow->bytes + g->table_off, q->base + g->table_off, table_end(q, cold) - g->table_off);
+  memcpy(shadow->bytes + g->heap_off, q->base + g->heap_off, heap_end(q, cold) - g->heap_off);
   memcpy(shadow->bytes + g->items_off, q->base + g->items_off, size - g->items_off);
 }
 
 static bool journal_was_saved(const workq *q, size_t offset) {
-  for (uint32_t i = 0; i < journal_lines(q); i++)
+  for (uint32_t i = 0; i < at_most(journal_lines(q), JOURNAL_LINES); i++)
     if (q->journal->line[i] == offset / LINE_SIZE) return true;
   return false;
 }
@@ -101,10 +115,8 @@ void journal_check_end(workq *q) {
                         (size_t)((const unsigned char *)&s->futex - q->base));
   }
   const struct cold_line *old_cold = (const void *)(shadow->bytes + ((const unsigned char *)&c->cold - q->base));
-  journal_check_range(q, shadow, (size_t)g->table_off,
-                      (size_t)g->table_off + old_cold->buckets_committed * sizeof(struct bucket));
-  journal_check_range(q, shadow, (size_t)g->heap_off,
-                      (size_t)g->heap_off + old_cold->heap_committed * sizeof(struct heap_entry));
+  journal_check_range(q, shadow, (size_t)g->table_off, table_end(q, old_cold));
+  journal_check_range(q, shadow, (size_t)g->heap_off, heap_end(q, old_cold));
   /* Of a record that was free at the start, only the header line is under the journal: its key is new. */
   for (size_t at = (size_t)g->items_off; at + g->item_size <= shadow->size; at += g->item_size) {
     const struct item *old = (const void *)(shadow->bytes + at);

@@ -7,6 +7,14 @@
 #include "spec.h"
 
 #include <errno.h>
+#include <stdio.h>
+
+/* Keys that wait for their time, such as a retry, are no part of a drain: whoever goes on to remove the queue should know. */
+static void tell_what_stays(const char *name, workq *q) {
+  workq_stats_data stats;
+  if (workq_stats(q, &stats) == 0 && stats.delayed > 0)
+    fprintf(stderr, "workq: queue '%s' is drained; keys that stay in it, delayed: %u\n", name, stats.delayed);
+}
 
 static int drain(const char *name, workq *q, int64_t timeout_ns) {
   int result = workq_shutdown_drain(q, timeout_ns);
@@ -18,7 +26,9 @@ static int drain(const char *name, workq *q, int64_t timeout_ns) {
                   "'%s' --drain",
                   name, stats.ready, stats.processing, name);
   }
-  return result < 0 ? queue_failed(name, q, result) : STATUS_OK;
+  if (result < 0) return queue_failed(name, q, result);
+  tell_what_stays(name, q);
+  return STATUS_OK;
 }
 
 int cmd_shutdown(int argc, char **argv) {
