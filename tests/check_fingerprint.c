@@ -123,7 +123,7 @@ END_TEST
 START_TEST(words_are_cut_to_the_buffer) {
   start();
   there.page_size = 12345;
-  strcpy(words, told());
+  (void)told(); /* fills words */
   for (size_t size = 1; size < 64; size++) {
     char part[66];
     memset(part, '#', sizeof part);

@@ -192,7 +192,9 @@ static unsigned count_unborn(bool remove) {
   for (struct dirent *entry; (entry = readdir(shm)) != NULL;) {
     struct stat file;
     if (strncmp(entry->d_name, "workq-unborn.", 13) != 0) continue;
-    if (fstatat(dirfd(shm), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) != 0 || file.st_size != own_size) continue;
+    if (fstatat(dirfd(shm), entry->d_name, &file, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    /* A creator may be killed before its file has a size. */
+    if (file.st_size != own_size && !(remove && file.st_size == 0)) continue;
     count++;
     if (remove) unlinkat(dirfd(shm), entry->d_name, 0);
   }
