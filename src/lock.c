@@ -28,6 +28,9 @@
  *   e. settled = e; make the mutex consistent.
  * If the repairer dies, its mutex comes free or is abandoned, and the next one starts at c again.
  *
+ * A slot's new tenant clears its number at all mutexes before step 1 (lock_forget_predecessor): at a and c it would be taken
+ * for a living holder, and the repairer would wait for it while it waits for the repairer.
+ *
  * 2 and 3 need a store before a load.  Where the processor would need a fence for that, c pays for it instead:
  * membarrier() (or, without it, a pause far longer than any store buffer) on the path that nearly never runs.
  *
@@ -244,6 +247,13 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
     } else {
       return -EUCLEAN; /* a mutex that this library never makes */
     }
+  }
+}
+
+void lock_forget_predecessor(workq *q) {
+  for (uint32_t i = 0; i < LOCK_MUTEXES; i++) {
+    uint32_t own = q->slot_id + 1;
+    (void)atomic_compare_exchange_strong(&q->mutexes[i].holder, &own, 0);
   }
 }
 

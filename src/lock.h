@@ -59,6 +59,12 @@ static inline void lock_release(workq *q) {
 int lock_owner_now(const workq *q);
 
 /*
+ * For a new tenant that has its slot's tokens, before it first takes the lock: removes the notes that a dead tenant left at mutexes.
+ * Whoever waits for that holder would take the new tenant, who lives, for it.
+ */
+void lock_forget_predecessor(workq *q);
+
+/*
  * The life mutex of a slot.  life_try() takes it if nobody living has it: 0, or 1 if its last owner died holding it;
  * -EBUSY otherwise.
  */

@@ -239,6 +239,7 @@ int slot_attach(workq *q) {
   uint64_t journal_off = q->geometry.journals_off + (uint64_t)id * sizeof(struct journal);
   rc = segment_commit(q->fd, journal_off, sizeof(struct journal));
   if (rc == 0) {
+    lock_forget_predecessor(q);
     journal_attach(q);
     rc = lock_acquire(q, CLOCK_NEVER);
   }

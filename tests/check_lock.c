@@ -17,6 +17,7 @@
 #include "journal.h"
 #include "lock.h"
 #include "plain.h"
+#include "segment.h"
 
 #define WITHIN_NS (2 * NS_PER_S) /* the bound for a lock that nobody holds */
 
@@ -225,6 +226,18 @@ END_TEST
 
 /* ---- A lock that nobody holds ---- */
 
+/* A thread that takes the lock of the queue of that name, and makes its process another program. */
+static void *hold_and_exec(void *arg) {
+  workq *mine;
+  if (workq_open(arg, NULL, &mine) != 0) _exit(1);
+  if (lock_acquire(mine, CLOCK_NEVER) != 0) _exit(1);
+  journal_begin(mine);
+  mine->control->hot.ready += 1000;
+  say(1);
+  execl("/bin/sleep", "sleep", "1000", (char *)NULL);
+  _exit(1);
+}
+
 /* Somebody between taking the mutex and noting it: looks like nobody, and must find out. */
 static void *take_mutex_unnoted(void *arg) {
   workq *mine = open_here(NULL);
@@ -295,6 +308,52 @@ START_TEST(who_is_inside_the_old_epoch_is_waited_for) {
 }
 END_TEST
 
+/* Its number stands at a mutex that was abandoned; the slot has another tenant, who lives but is inside nothing. */
+START_TEST(a_dead_tenants_note_does_not_count_for_its_successor) {
+  workq *successor;
+  for (uint32_t i = 0; i < LOCK_MUTEXES; i++) atomic_store(&q->mutexes[i].holder, i == 0 ? 0 : 2);
+  successor = open_here(NULL);
+  ck_assert_uint_eq(successor->slot_id, 1);
+  for (uint32_t i = 0; i < LOCK_MUTEXES; i++) ck_assert_uint_eq(atomic_load(&q->mutexes[i].holder), 0);
+  atomic_store(&q->control->lock.epoch, 1);
+  assert_goes_on();
+  workq_close(successor);
+}
+END_TEST
+
+/* The same while it happens: the slot's only successor attaches as the waiters find out that the lock is lost. */
+START_TEST(a_successor_may_attach_while_the_lock_is_being_repaired) {
+  for (int round = 0; round < 10; round++) {
+    char small[80];
+    workq *mine, *successor;
+    snprintf(small, sizeof small, "%s-%d", name, round);
+    workq_options options = {.capacity = 4, .key_max = 64, .handles = 2, .lock_timeout_ns = 10 * NS_PER_S};
+    ck_assert_int_eq(workq_create(small, &options, &mine), 0);
+    atomic_store(&shared->step, 0);
+    pid_t pid = plain_fork();
+    if (pid == 0) {
+      pthread_t thread;
+      pthread_create(&thread, NULL, hold_and_exec, small);
+      sleep_for_ever();
+    }
+    await(1);
+    while (segment_byte_held(mine->fd, 1)) sched_yield();
+    pid_t waiter = plain_fork();
+    if (waiter == 0) {
+      struct timespec moment = clock_timespec((48 + 3 * round) * NS_PER_MS); /* chance, around the end of a slice */
+      nanosleep(&moment, NULL);
+      workq_close(mine); /* the child's copy */
+      _exit(workq_open(small, &options, &successor) == 0 ? 0 : 1);
+    }
+    ck_assert_int_ge(workq_len(mine), 0);
+    plain_wait_pass(waiter, "the successor");
+    plain_kill(pid);
+    workq_close(mine);
+    workq_unlink(small);
+  }
+}
+END_TEST
+
 START_TEST(spare_mutexes_do_not_run_out) {
   for (uint32_t epoch = 1; epoch <= 3 * LOCK_MUTEXES; epoch++) {
     atomic_store(&q->control->lock.epoch, epoch);
@@ -344,22 +403,11 @@ START_TEST(the_owners_memory_is_reaped_before_its_exit) {
 }
 END_TEST
 
-static void *hold_and_exec(void *arg) {
-  workq *mine = open_here(NULL);
-  (void)arg;
-  if (lock_acquire(mine, CLOCK_NEVER) != 0) _exit(1);
-  journal_begin(mine);
-  mine->control->hot.ready += 1000;
-  say(1);
-  execl("/bin/sleep", "sleep", "1000", (char *)NULL);
-  _exit(1);
-}
-
 START_TEST(another_thread_of_the_owner_becomes_another_program) {
   pid_t pid = plain_fork();
   if (pid == 0) {
     pthread_t thread;
-    pthread_create(&thread, NULL, hold_and_exec, NULL);
+    pthread_create(&thread, NULL, hold_and_exec, name);
     sleep_for_ever();
   }
   await(1);
@@ -397,6 +445,8 @@ int main(int argc, char **argv) {
   tcase_add_test(tests, a_stopped_owner_is_waited_for_and_named);
   tcase_add_test(tests, who_took_the_mutex_but_did_not_note_it_finds_the_new_epoch);
   tcase_add_test(tests, who_is_inside_the_old_epoch_is_waited_for);
+  tcase_add_test(tests, a_dead_tenants_note_does_not_count_for_its_successor);
+  tcase_add_test(tests, a_successor_may_attach_while_the_lock_is_being_repaired);
   tcase_add_test(tests, spare_mutexes_do_not_run_out);
   tcase_add_test(tests, the_owners_memory_is_reaped_before_its_exit);
   tcase_add_test(tests, another_thread_of_the_owner_becomes_another_program);
