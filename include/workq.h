@@ -15,6 +15,8 @@
  *  - A segment is shared among processes that trust each other (by default: those of one user).  Damaged contents
  *    give -EUCLEAN; but whoever can write the bytes of the C library's mutexes inside the segment, or truncate the
  *    file, can harm its users.
+ *  - A forked child that neither uses nor closes its copy of a handle keeps the parent's slot from being used again when
+ *    the parent has died.
  *  - The library opens one descriptor a handle (close-on-exec) and detects some deaths by a lock on it.  Do not close
  *    descriptors that are not yours while a handle is open.
  *  - All processes of a queue must share one C library, boot, pid namespace and time namespace (-EPROTONOSUPPORT).
@@ -146,18 +148,18 @@ enum {
 
 /* Options of workq_create, workq_open and workq_open_or_create.  "create" marks what only creation uses. */
 typedef struct workq_options {
-  uint32_t capacity;        /* create: most keys at one time; 0 means 1,048,576.  Memory is taken as keys come. */
-  uint32_t key_max;         /* create: longest key, bytes; 0 means 256.  Each key takes 64 + key_max bytes, rounded up
+  uint32_t capacity;     /* create: most keys at one time; 0 means 1,048,576.  Memory is taken as keys come. */
+  uint32_t key_max;      /* create: longest key, bytes; 0 means 256.  Each key takes 64 + key_max bytes, rounded up
                                to 64, whatever its length. */
-  uint32_t handles;         /* create: most handles at one time; 0 means 128 */
-  uint32_t mode;            /* create: permission bits, whatever the umask; 0 means 0600.
+  uint32_t handles;      /* create: most handles at one time; 0 means 128 */
+  uint32_t mode;         /* create: permission bits, whatever the umask; 0 means 0600.
                                open: group and other write bits beyond these are refused; 0 means 0600 */
-  workq_limiter limiter;    /* create */
-  int32_t max_retries;      /* create: retries of a key before workq_retry() gives it up; 0 means no limit */
-  int32_t max_crashes;      /* create: crashes in a row that a key survives before it is buried; 0 means 5,
+  workq_limiter limiter; /* create */
+  int32_t max_retries;   /* create: retries of a key before workq_retry() gives it up; 0 means no limit */
+  int32_t max_crashes;   /* create: a key is buried at this crash since it was last completed or forgotten; 0 means 5,
                                WORKQ_NEVER means no limit */
-  uint32_t give_up;         /* create: WORKQ_BURY or WORKQ_DROP */
-  uint32_t flags;           /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
+  uint32_t give_up;      /* create: WORKQ_BURY or WORKQ_DROP */
+  uint32_t flags;        /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
   int64_t reap_interval_ns; /* create: how often the living look for the dead, ns; 0 means 100 ms; at least 1 ms */
   int64_t lock_timeout_ns;  /* handle: longest wait for the queue's lock, ns; 0 means no limit */
   int64_t (*clock)(void *); /* handle: reads a monotonic clock, ns; null means CLOCK_MONOTONIC.  For tests. */
@@ -320,7 +322,7 @@ typedef struct workq_item {
   uint64_t ticket;   /* identifies this handing-out; an item with another is -ESTALE */
   int32_t priority;  /* of this run */
   uint32_t failures; /* counted so far (workq_num_requeues) */
-  uint32_t crashes;  /* workers in a row that died with this key in hand */
+  uint32_t crashes;  /* workers that died with this key in hand since it was last completed or forgotten */
   uint32_t reserved;
 } workq_item;
 
@@ -584,7 +586,7 @@ WORKQ_API int workq_unpause(workq *q);
 WORKQ_API int workq_reap(workq *q);
 
 /*
- * The pid of the process that held the queue's lock when the last call on this handle gave -ETIMEDOUT while it waited
+ * For use right after a call that gave -ETIMEDOUT: the pid of the process that held the queue's lock while it waited
  * for that lock; 0 if it did not, or if the holder is not known.  On a WORKQ_RAW handle: of the process that holds it
  * at this moment, 0 for none; that tells why workq_open() gave -ETIMEDOUT.  Does not block, takes no lock.
  */

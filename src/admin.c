@@ -199,7 +199,10 @@ int workq_shutdown_drain(workq *q, int64_t timeout_ns) {
     woken_by = queue_sleep(q, WAIT_DRAIN, deadline_ns);
     if (woken_by < 0) return woken_by;
     rc = queue_enter(q, deadline_ns);
-    if (rc < 0) return rc;
+    if (rc < 0) {
+      wait_desert(q);
+      return rc;
+    }
   }
   return queue_fail(q, rc);
 }

@@ -40,9 +40,10 @@ static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
 
 int queue_sleep(workq *q, uint32_t kind, int64_t deadline_ns) {
   int64_t now_ns = handle_now_ns(q);
-  int64_t wake_ns = plan_wake_ns(q, kind, now_ns);
   journal_begin(q);
-  int rc = wait_enter(q, kind, wake_ns);
+  int rc = wait_prune(q);
+  int64_t wake_ns = plan_wake_ns(q, kind, now_ns);
+  if (rc == 0) rc = wait_enter(q, kind, wake_ns);
   if (unlikely(rc < 0)) return queue_finish(q, rc);
   journal_commit(q);
   wait_arm(q);

@@ -78,7 +78,7 @@ static int add_once(workq *q, const struct request *r) {
   return rc;
 }
 
-/* /dev/shm is full: an idle record gives way, as a transaction of its own. */
+/* /dev/shm is full, so that even the spare record has no memory: an idle one gives way, as a transaction of its own. */
 COLD static int evict_for_memory(workq *q) {
   if (q->control->cold.idle.count == 0) return -ENOSPC;
   journal_begin(q);
@@ -96,7 +96,7 @@ static bool is_full(const workq *q) {
 static int add_transaction(workq *q, const struct request *r) {
   if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
   int rc = add_once(q, r);
-  if (unlikely(rc == -ENOSPC) && !is_full(q) && evict_for_memory(q) == 0) rc = add_once(q, r);
+  if (unlikely(rc == -ENOSPC) && evict_for_memory(q) == 0) rc = add_once(q, r);
   return rc;
 }
 
@@ -120,7 +120,10 @@ static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
   r->hash = table_hash(q, r->key, r->len);
   for (;;) {
     rc = queue_enter(q, deadline_ns);
-    if (rc < 0) return rc;
+    if (rc < 0) {
+      wait_desert(q);
+      return rc;
+    }
     rc = slot_reap_if_due(q, handle_now_ns(q));
     if (rc >= 0) rc = add_transaction(q, r);
     if (rc != -ENOSPC || !is_full(q)) break;
@@ -228,7 +231,7 @@ static int take_ready(workq *q, workq_item *items, size_t n) {
     uint32_t index;
     int rc = ready_first(q, &index);
     struct item *item = item_at(q, index);
-    if (unlikely(rc < 0 || !item)) return taken ? (int)taken : -EUCLEAN;
+    if (unlikely(rc < 0 || !item || item->key_len > q->geometry.key_max)) return taken ? (int)taken : -EUCLEAN;
     journal_begin_item(q, item);
     rc = lifecycle_start(q, index, item);
     if (rc == 0 && taken == 0) rc = queue_leave_line(q);
@@ -272,7 +275,10 @@ FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_
       queue_leave(q);
       return rc;
     }
-    if (rc < 0 && !q->held) return rc;
+    if (unlikely(rc < 0 && !q->held)) {
+      wait_desert(q);
+      return rc;
+    }
     if (rc == 0) rc = queue_waiting_over(q, timeout_ns, &deadline_ns, 0);
     if (rc < 0) return queue_stop_waiting(q, WAIT_GET, rc);
     woken_by = queue_sleep(q, WAIT_GET, deadline_ns);

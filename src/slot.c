@@ -1,13 +1,13 @@
 /*
  * slot.c: a handle's place in the segment.
  *
- * A slot is its tenant's by two tokens: the life mutex, which the tenant's thread holds, and a lock on the slot's byte
- * of the file, which its open file description holds.  Both are taken before the slot is entered as attached, and
- * given back after it is entered as free.  So:
+ * A slot is its tenant's by two tokens: a lock on the slot's byte of the file, which its open file description holds, and
+ * the life mutex, which the tenant's thread holds.  They are taken in this order before the slot is entered as attached,
+ * and given back in the other after it is entered as free.  So:
  *
  *   attached, mutex to be had              its thread died
  *   attached, mutex busy, byte not locked  its thread died, and the kernel could not say so by the mutex
- *   free, mutex busy                       somebody is about to attach, or has just detached
+ *   free, byte locked                      somebody is about to attach, or has just detached
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -28,6 +28,8 @@
 
 /* The bytes of the living are looked at this often at most: that costs a system call a slot. */
 #define BYTES_INTERVAL_NS (500 * NS_PER_MS)
+
+#define CLAIM_TRIES 20
 
 __thread pid_t handle_thread_id;
 
@@ -127,14 +129,16 @@ static int pass_on(workq *q, int64_t now_ns) {
 
 /* Returns 1 if the slot's tenant was dead and is out, 0 if it lives. */
 static int reap_slot(workq *q, uint32_t i, bool thorough, int64_t now_ns) {
-  bool stuck = false;
-  if (life_try(q, i) < 0) {
-    if (!thorough || segment_byte_held(q->fd, i)) return 0;
-    stuck = true;
-  }
+  bool stuck = life_try(q, i) < 0;
+  /* Having the byte, the reaper is alone with a mutex that nobody can unlock. */
+  if (stuck && (!thorough || segment_byte_lock(q->fd, i) < 0)) return 0;
   int rc = reap_tenant(q, &q->slots[i], now_ns);
-  if (stuck) life_renew(q, i);
-  else life_release(q, i);
+  if (stuck) {
+    life_renew(q, i);
+    segment_byte_unlock(q->fd, i);
+  } else {
+    life_release(q, i);
+  }
   return rc < 0 ? rc : 1;
 }
 
@@ -166,49 +170,60 @@ int slot_reap_if_due(workq *q, int64_t now_ns) {
 
 /* ---- Taking a slot ---- */
 
-/* Takes the two tokens of a slot that is entered as free.  Returns 0 or -EBUSY. */
-static int claim_free(workq *q, uint32_t i) {
-  if (q->slots[i].who.state != SLOT_FREE || life_try(q, i) < 0) return -EBUSY;
-  if (q->slots[i].who.state == SLOT_FREE && segment_byte_lock(q->fd, i) == 0) return 0;
-  life_release(q, i);
-  return -EBUSY;
-}
-
-/* Takes the tokens of a dead tenant's slot; where its mutex is stuck the byte alone, and *stuck is set. */
-static int claim_dead(workq *q, uint32_t i, bool *stuck) {
-  if (q->slots[i].who.state != SLOT_ATTACHED) return -EBUSY;
+/*
+ * Takes the tokens of a slot that is entered as that: free, or a dead tenant's.  The byte comes first, and is given back last:
+ * so a living thread that has the mutex has the byte, and who has the byte may make the mutex anew.  *stuck is set if
+ * the mutex was busy: held by nobody, or by a reaper for a moment.
+ */
+static int claim(workq *q, uint32_t i, uint32_t state, bool *stuck) {
+  if (q->slots[i].who.state != state || segment_byte_lock(q->fd, i) < 0) return -EBUSY;
   *stuck = life_try(q, i) < 0;
-  if (segment_byte_lock(q->fd, i) == 0) return 0;
-  if (!*stuck) life_release(q, i);
-  return -EBUSY;
+  return 0;
 }
 
-static int claim_any(workq *q, uint32_t *slot, bool *stuck) {
-  *stuck = false;
-  for (uint32_t i = 0; i < q->geometry.handles; i++)
-    if (claim_free(q, *slot = i) == 0) return 0;
-  for (uint32_t i = 0; i < q->geometry.handles; i++)
-    if (claim_dead(q, *slot = i, stuck) == 0) return 0;
+/* One look at all slots, the free ones first.  *changing is set if one is neither a living tenant's nor to be had. */
+static int claim_look(workq *q, uint32_t *slot, bool *stuck, bool *changing) {
+  for (uint32_t state = SLOT_FREE; state <= SLOT_ATTACHED; state++) {
+    for (uint32_t i = 0; i < q->geometry.handles; i++) {
+      if (claim(q, *slot = i, state, stuck) == 0) return 0;
+      if (q->slots[i].who.state == SLOT_FREE) *changing = true;
+    }
+  }
   return -EUSERS;
 }
 
+/* A slot that somebody is just giving back, or taking, may be to be had a moment later. */
+static int claim_any(workq *q, uint32_t *slot, bool *stuck) {
+  int rc = -EUSERS;
+  bool changing = true;
+  for (int tries = 0; tries < CLAIM_TRIES && rc < 0 && changing; tries++) {
+    struct timespec moment = clock_timespec(NS_PER_MS);
+    if (tries) nanosleep(&moment, NULL);
+    changing = false;
+    rc = claim_look(q, slot, stuck, &changing);
+  }
+  return rc;
+}
+
 static void give_tokens_back(workq *q, bool stuck) {
-  segment_byte_unlock(q->fd, q->slot_id);
   if (!stuck) life_release(q, q->slot_id);
+  segment_byte_unlock(q->fd, q->slot_id);
 }
 
 /* Under the lock: enters this thread as the tenant. */
-static int move_in(workq *q, pid_t tid, bool stuck) {
+static int move_in(workq *q, pid_t tid, bool *stuck) {
   struct slot *slot = q->slot;
   int64_t now_ns = handle_now_ns(q);
+  /* No reaper is at work now: if the mutex is still busy, nobody holds it. */
+  if (*stuck && life_try(q, q->slot_id) < 0) {
+    life_renew(q, q->slot_id);
+    if (life_try(q, q->slot_id) < 0) return -EUCLEAN;
+  }
+  *stuck = false;
   if (slot->who.state == SLOT_ATTACHED) {
     int rc = reap_tenant(q, slot, now_ns);
     if (rc == 0) rc = pass_on(q, now_ns);
     if (rc < 0) return rc;
-  }
-  if (stuck) {
-    life_renew(q, q->slot_id);
-    if (life_try(q, q->slot_id) < 0) return -EUCLEAN;
   }
   char command[sizeof slot->who.command + 1] = "";
   prctl(PR_GET_NAME, command);
@@ -244,11 +259,10 @@ int slot_attach(workq *q) {
     rc = lock_acquire(q, CLOCK_NEVER);
   }
   if (rc >= 0) {
-    rc = move_in(q, tid, stuck);
+    rc = move_in(q, tid, &stuck);
     wait_publish(q);
     lock_release(q);
     wait_wake(q);
-    if (stuck) stuck = rc < 0;
   }
   if (rc < 0) give_tokens_back(q, stuck);
   else q->fork_page->tid = tid;

@@ -12,7 +12,10 @@
 #include "journal.h"
 
 /* What a futex word says. */
-enum { TOLD = 0, ASLEEP = 1, SPINNING = 2 };
+enum { TOLD = 0, ASLEEP = 1, SPINNING = 2, DESERTED = 3 };
+
+/* Deserters taken out in one transaction: each changes up to three lines. */
+#define DESERTERS_MAX 8
 
 #define SPIN_MAX_NS (30 * INT64_C(1000))
 #define SPIN_MIN_NS (2 * INT64_C(1000))
@@ -79,15 +82,40 @@ static void remember_wake(workq *q, const struct slot *slot) {
   if (q->wakes_count < 2 * q->geometry.handles) q->wakes[q->wakes_count++] = (uint32_t)(slot - q->slots);
 }
 
+static bool has_deserted(const struct slot *slot) {
+  return atomic_load_explicit(&slot->futex.word, memory_order_relaxed) == DESERTED;
+}
+
 int wait_signal(workq *q, uint32_t kind) {
-  uint32_t newest = q->control->wait.list[kind].head;
-  if (newest == 0) return 0;
-  struct slot *slot = slot_at(q, newest);
-  if (!slot || slot->wait.kind != kind) return -EUCLEAN;
-  int rc = wait_leave(q, slot);
-  if (rc < 0) return rc;
-  remember_wake(q, slot);
-  return 1;
+  for (int deserters = 0; deserters <= DESERTERS_MAX; deserters++) {
+    uint32_t newest = q->control->wait.list[kind].head;
+    if (newest == 0) return 0;
+    struct slot *slot = slot_at(q, newest);
+    if (!slot || slot->wait.kind != kind) return -EUCLEAN;
+    int rc = wait_leave(q, slot);
+    if (rc < 0) return rc;
+    if (has_deserted(slot)) continue;
+    remember_wake(q, slot);
+    return 1;
+  }
+  return 0; /* the next to come by finds the rest */
+}
+
+int wait_prune(workq *q) {
+  for (int deserters = 0; deserters < DESERTERS_MAX; deserters++) {
+    uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
+    if (oldest == 0) return 0;
+    struct slot *slot = slot_at(q, oldest);
+    if (!slot) return -EUCLEAN;
+    if (slot == q->slot || !has_deserted(slot)) return 0;
+    int rc = wait_leave(q, slot);
+    if (rc < 0) return rc;
+  }
+  return 0;
+}
+
+void wait_desert(workq *q) {
+  atomic_store(&q->slot->futex.word, DESERTED);
 }
 
 bool wait_is_leader(const workq *q) {
@@ -95,6 +123,8 @@ bool wait_is_leader(const workq *q) {
 }
 
 int wait_lead(workq *q, int64_t wake_ns) {
+  int rc = wait_prune(q);
+  if (rc < 0) return rc;
   uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
   if (oldest == 0) return 0;
   struct slot *slot = slot_at(q, oldest);

@@ -30,6 +30,9 @@ int wait_signal(workq *q, uint32_t kind);
 /* Is this handle the leader of WAIT_GET? */
 bool wait_is_leader(const workq *q);
 
+/* Takes oldest sleepers who have deserted out of WAIT_GET, so that somebody who sleeps leads.  In a transaction. */
+int wait_prune(workq *q);
+
 /* Sees to it that the leader wakes not later than wake_ns.  In a transaction. */
 int wait_lead(workq *q, int64_t wake_ns);
 
@@ -42,6 +45,12 @@ COLD void wait_wake(workq *q);
 void wait_arm(workq *q);
 /* After the unlock: sleeps until told, at most duration_ns.  Returns 0, ETIMEDOUT or EINTR. */
 int wait_sleep(workq *q, int64_t duration_ns);
+
+/*
+ * Without the lock: this handle stands in line, but will not sleep; its call has ended because the lock was not to be had.
+ * Whoever comes by takes it out of the line.
+ */
+void wait_desert(workq *q);
 
 static inline bool wait_anyone(const workq *q, uint32_t kind) {
   return q->control->wait.list[kind].head != 0;

@@ -290,6 +290,38 @@ START_TEST(the_living_put_the_deads_keys_back_by_themselves) {
 }
 END_TEST
 
+/* A get that ends because the lock is not to be had cannot leave the line; it must not stand in the way there. */
+START_TEST(who_gave_up_for_the_lock_is_passed_over) {
+  atomic_int *step = &shared->step;
+  pid_t hasty = plain_fork();
+  if (hasty == 0) {
+    workq *mine;
+    workq_item item;
+    if (workq_open(name, NULL, &mine) != 0) _exit(1);
+    if (workq_get(mine, &item, 100 * NS_PER_MS) != -ETIMEDOUT || workq_lock_owner(mine) != getppid()) _exit(2);
+    atomic_store(step, 1);
+    while (atomic_load(step) != 2) sched_yield();
+    if (workq_get(mine, &item, 0) != -ETIMEDOUT || workq_close(mine) != 0) _exit(3);
+    _exit(0);
+  }
+  await_waiting(1);
+  ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
+  while (atomic_load(step) != 1) sched_yield();
+  lock_release(q);
+  ck_assert(wait_anyone(q, WAIT_GET)); /* it stands in line, and first of all */
+  pid_t pid = fork_worker(0);
+  while (q->control->wait.list[WAIT_GET].head != 3) sched_yield();
+  ck_assert_int_eq(workq_add_after(q, "late", 4, 10 * NS_PER_MS), 1);
+  await_got(1, "nobody led: the delayed key waits for a tick");
+  await_waiting(1);
+  ck_assert_int_eq(workq_add(q, "a", 1), 1);
+  await_got(2, "the wake-up went to who does not sleep");
+  atomic_store(step, 2);
+  plain_wait_pass(hasty, "the hasty worker");
+  end_workers(&pid, 1);
+}
+END_TEST
+
 /* ---- Room ---- */
 
 START_TEST(room_is_given_to_who_waits_for_it) {
@@ -383,6 +415,7 @@ int main(int argc, char **argv) {
   tcase_add_test(told, room_is_given_to_who_waits_for_it);
   tcase_add_test(told, no_wake_up_is_lost_between_two);
   tcase_add_test(told, shutdown_wakes_all);
+  tcase_add_test(told, who_gave_up_for_the_lock_is_passed_over);
   suite_add_tcase(suite, told);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
