@@ -118,10 +118,10 @@ static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
   int rc = request_check(q, r);
   if (rc < 0) return rc;
   r->hash = table_hash(q, r->key, r->len);
-  for (;;) {
+  for (bool waited = false;; waited = true) {
     rc = queue_enter(q, deadline_ns);
     if (rc < 0) {
-      wait_desert(q);
+      if (waited) wait_desert(q);
       return rc;
     }
     rc = slot_reap_if_due(q, handle_now_ns(q));
@@ -276,7 +276,7 @@ FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_
       return rc;
     }
     if (unlikely(rc < 0 && !q->held)) {
-      wait_desert(q);
+      if (waited) wait_desert(q);
       return rc;
     }
     if (rc == 0) rc = queue_waiting_over(q, timeout_ns, &deadline_ns, 0);
