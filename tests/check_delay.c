@@ -131,13 +131,21 @@ START_TEST(the_only_one_comes_and_goes) {
 }
 END_TEST
 
+START_TEST(a_key_is_in_the_heap_once) {
+  start(FEW);
+  push_committed(1, 5);
+  struct picture *before = inner_take(q);
+  inner_begin(q);
+  ck_assert_int_eq(inner_end(q, push(1, 3)), -EUCLEAN);
+  inner_assert_same(q, before);
+  free(before);
+}
+END_TEST
+
 START_TEST(a_full_heap_takes_no_more) {
   start(FEW);
   for (uint32_t i = 1; i <= FEW; i++) push_committed(i, (int64_t)i);
-  struct item *item = item_at(q, 1);
-  inner_begin(q);
-  ck_assert_int_eq(inner_end(q, push(1, 3)), -EUCLEAN); /* it is in already */
-  item->heap_place = 0;
+  item_at(q, 1)->heap_place = 0;
   struct picture *before = inner_take(q);
   inner_begin(q);
   ck_assert_int_eq(inner_end(q, push(1, 3)), -EUCLEAN); /* more than there are records */
@@ -355,6 +363,7 @@ int main(int argc, char **argv) {
   tcase_add_test(rules, places_are_those_of_a_tree);
   tcase_add_test(rules, an_empty_heap);
   tcase_add_test(rules, the_only_one_comes_and_goes);
+  tcase_add_test(rules, a_key_is_in_the_heap_once);
   tcase_add_test(rules, a_full_heap_takes_no_more);
   tcase_add_test(rules, extreme_times_are_times);
   tcase_add_test(rules, equal_times_are_in_order_of_coming);

@@ -213,7 +213,7 @@ void life_assert(const struct key *key, const char *what) {
   if (key->state == GONE) return;
   ck_assert_msg(item->failures == key->failures && item->crashes == key->crashes, "%s: %u failures, %u crashes", what,
                 item->failures, item->crashes);
-  if (is_pending(key) || key->state == BURIED) ck_assert_msg(item->priority == key->priority, "%s: priority", what);
+  ck_assert_msg(item->priority == key->priority, "%s: priority", what);
   if (in_hand(key)) ck_assert_msg(item->run_priority == key->run_priority, "%s: priority of the run", what);
   if (key->state == DELAYED || key->state == RUNNING_AT)
     ck_assert_msg(delay_due_ns(life_q, item) == key->due_ns, "%s: due at another time", what);
