@@ -86,6 +86,8 @@ void journal_check_begin(workq *q) {
 }
 
 static bool journal_was_saved(const workq *q, size_t offset) {
+  /* Saved by journal_begin(); their numbers in the journal are from the attach, and may be damaged since. */
+  if (offset / LINE_SIZE == q->own_line || offset / LINE_SIZE == journal_line(q, &q->control->hot)) return true;
   for (uint32_t i = 0; i < at_most(journal_lines(q), JOURNAL_LINES); i++)
     if (q->journal->line[i] == offset / LINE_SIZE) return true;
   return false;
