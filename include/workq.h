@@ -633,7 +633,7 @@ typedef struct workq_pool {
  *
  * Signals: SIGINT, SIGTERM and SIGCHLD are blocked in the calling thread and read from a signalfd until it
  * returns, when the mask is as before.  The first SIGINT or SIGTERM lets each worker finish the key in its hands
- * and end; a second kills them (their keys go back to the queue).  Workers get SIGTERM if the calling thread dies.
+ * and end; a second kills them (their keys go back to the queue, as after a crash).  Workers get SIGTERM if the calling thread dies.
  * Call it where SIGINT and SIGTERM are blocked in all other threads of the process, or there are none.
  *
  * q     the supervisor's handle.
