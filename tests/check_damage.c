@@ -22,8 +22,10 @@
 #include "calls.h"
 
 enum {
-  CAPACITY = 400, /* so that some buckets of the table have chains */
+  CAPACITY = 400,
   KEYS = 390,
+  STRANGERS = 30, /* keys that are not in it */
+  CROWDED = 3,    /* buckets that half of the keys are in */
   KEY_MAX = 40,
   HANDLES = 6,
   SLEEPERS = 2,
@@ -39,15 +41,24 @@ static pid_t sleepers[SLEEPERS];
 
 /* ---- The queue ---- */
 
-static int key_of(unsigned number, char *text) {
-  return snprintf(text, 16, "key %u", number);
+static char keys[KEYS + STRANGERS][16];
+
+static uint32_t hash_of(const char *key, uint64_t seed) {
+  return (uint32_t)XXH3_64bits_withSeed(key, strlen(key), seed);
+}
+
+/* Half of the keys crowd in a few buckets of the table, so that these have long chains. */
+static void choose_keys(uint64_t seed) {
+  unsigned suffix = 0;
+  for (unsigned i = 0; i < KEYS + STRANGERS; i++) {
+    do snprintf(keys[i], sizeof keys[i], "%u.%u", i, suffix++);
+    while (i % 2 && hash_of(keys[i], seed) % BUCKETS_MIN >= CROWDED);
+  }
 }
 
 static void add_number(unsigned number, int64_t after_ns, int priority) {
-  char key[16];
-  int len = key_of(number, key);
   const workq_add_options how = {.priority = priority, .after_ns = after_ns};
-  ok(workq_add_opts(q, key, (size_t)len, &how));
+  ok(workq_add_opts(q, keys[number], strlen(keys[number]), &how));
 }
 
 static pid_t fork_sleeper(void) {
@@ -94,11 +105,7 @@ static void populate(void) {
       add_number(i, 0, (int)(i % 256) - 128);
     }
   }
-  for (unsigned i = 6; i < KEYS; i += 70) { /* free records */
-    char key[16];
-    int len = key_of(i, key);
-    ok(workq_remove(q, key, (size_t)len));
-  }
+  for (unsigned i = 6; i < KEYS; i += 70) ok(workq_remove(q, keys[i], strlen(keys[i]))); /* free records */
 }
 
 static void take_snapshot(void) {
@@ -157,6 +164,7 @@ static void set_up_queue(uint64_t seed) {
   ok(workq_close(q));
   set_hash_seed(seed);
   q = open_again();
+  choose_keys(seed);
   populate();
   ok(workq_pause(q));
   for (int i = 0; i < SLEEPERS; i++) sleepers[i] = fork_sleeper();
@@ -214,15 +222,25 @@ static struct area choose_area(uint64_t *random) {
   }
 }
 
+/* What stands at the same place in another item: a link from it leads into another list, or round in the same. */
+static uint32_t word_of_another_item(uint64_t *random, uint64_t at) {
+  uint64_t within = (at - geometry.items_off) % geometry.item_size;
+  uint64_t other = fixture_below(random, CAPACITY) * geometry.item_size;
+  uint32_t word;
+  memcpy(&word, image + geometry.items_off + other + within, sizeof word);
+  return word;
+}
+
 /* A number that means something: an index at an end of its range, another place's value. */
-static uint32_t choose_word(uint64_t *random, const struct area *area) {
+static uint32_t choose_word(uint64_t *random, const struct area *area, uint64_t at) {
   const uint32_t words[] = {
       0,    1,         2,          HANDLES,         HANDLES + 1, CAPACITY - 1, CAPACITY, CAPACITY + 1,
       KEYS, INT32_MAX, UINT32_MAX, LOCK_DAMAGED - 1};
   uint64_t which = fixture_below(random, 20);
   if (which < sizeof words / sizeof *words) return words[which];
-  if (which < 15) return (uint32_t)fixture_below(random, CAPACITY + 2);
-  if (which < 17) return (uint32_t)fixture_random(random);
+  if (which < 14) return (uint32_t)fixture_below(random, CAPACITY + 2);
+  if (which < 15) return (uint32_t)fixture_random(random);
+  if (at >= geometry.items_off) return word_of_another_item(random, at);
   uint32_t word;
   memcpy(&word, image + area->from + 4 * fixture_below(random, (area->to - area->from) / 4), sizeof word);
   return word;
@@ -244,7 +262,7 @@ static void damage(uint64_t *random) {
       break;
     default:
       at = area.from + 4 * fixture_below(random, size / 4);
-      word = choose_word(random, &area);
+      word = choose_word(random, &area, at);
       memcpy(image + at, &word, sizeof word);
     }
   }
@@ -278,23 +296,23 @@ static void look(workq *handle) {
 
 static void run_random_call(workq *handle, uint64_t *random) {
   static workq_item item;
-  char key[16];
-  int len = key_of((unsigned)fixture_below(random, KEYS + 30), key);
+  const char *key = keys[fixture_below(random, KEYS + STRANGERS)];
+  size_t len = strlen(key);
   switch (fixture_below(random, 10)) {
   case 0:
-    (void)workq_add(handle, key, (size_t)len);
+    (void)workq_add(handle, key, len);
     break;
   case 1:
-    (void)workq_add_after(handle, key, (size_t)len, (int64_t)fixture_below(random, 1000) * MS);
+    (void)workq_add_after(handle, key, len, (int64_t)fixture_below(random, 1000) * MS);
     break;
   case 2:
-    (void)workq_remove(handle, key, (size_t)len);
+    (void)workq_remove(handle, key, len);
     break;
   case 3:
     pass((int64_t)fixture_below(random, 100) * MS);
     break;
   case 4:
-    (void)workq_state(handle, key, (size_t)len, NULL);
+    (void)workq_state(handle, key, len, NULL);
     break;
   case 5:
   case 6: {

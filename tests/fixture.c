@@ -54,6 +54,7 @@ int fixture_run(const char *word, suite_maker *const *suites, size_t count) {
 }
 
 static void set_up(void) {
+  prctl(PR_SET_PDEATHSIG, SIGKILL); /* Check's child, too, ends with its parent */
   shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   ck_assert_ptr_ne(shared, MAP_FAILED);
   shared->now_ns = 1000 * S;
