@@ -5,6 +5,8 @@
  */
 #include "common.h"
 
+#include <errno.h>
+
 /* Opens the queue named by the arguments and calls change. */
 static int change_queue(int argc, char **argv, int (*change)(workq *q)) {
   static const struct option options[] = {LONG_OPTION_SHARED, LONG_OPTION_END};
@@ -40,5 +42,6 @@ int cmd_rm(int argc, char **argv) {
   if (next_option(argc, argv, ":", options) != -1) return STATUS_USAGE;
   if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
   int result = workq_unlink(argv[optind]);
+  if (result == -ENOENT) return fail("there is no queue '%s'; workq ls lists those there are", argv[optind]);
   return result < 0 ? queue_failed(argv[optind], NULL, result) : STATUS_OK;
 }
