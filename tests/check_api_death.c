@@ -227,6 +227,22 @@ END_TEST
 
 static int gone[2]; /* a pipe that is closed by the exec */
 
+/* A child that runs the function, which calls execve, in a thread other than the main one; returns when it has. */
+static pid_t exec_in_thread(void *(*run)(void *), void *arg) {
+  ck_assert_int_eq(pipe2(gone, O_CLOEXEC), 0);
+  pid_t child = fork_child();
+  if (child == 0) {
+    pthread_t thread;
+    ck_assert_int_eq(pthread_create(&thread, NULL, run, arg), 0);
+    for (;;) pause();
+  }
+  close(gone[1]);
+  char byte;
+  ck_assert_int_eq(read(gone[0], &byte, 1), 0);
+  close(gone[0]);
+  return child;
+}
+
 static pid_t fork_heir(workq *inherited) {
   pid_t heir = fork_child();
   if (heir > 0) return heir;
@@ -254,18 +270,7 @@ static void *exec_with_a_key(void *with_heir) {
  * and lives on.
  */
 static pid_t exec_away(bool with_heir) {
-  ck_assert_int_eq(pipe2(gone, O_CLOEXEC), 0);
-  pid_t child = fork_child();
-  if (child == 0) {
-    pthread_t thread;
-    ck_assert_int_eq(pthread_create(&thread, NULL, exec_with_a_key, with_heir ? gone : NULL), 0);
-    for (;;) pause();
-  }
-  close(gone[1]);
-  char byte;
-  ck_assert_int_eq(read(gone[0], &byte, 1), 0);
-  close(gone[0]);
-  return child;
+  return exec_in_thread(exec_with_a_key, with_heir ? gone : NULL);
 }
 
 START_TEST(the_keys_of_a_thread_that_was_lost_by_an_exec_go_back) {
@@ -287,6 +292,61 @@ START_TEST(they_go_back_although_a_forked_child_goes_on_using_the_queue) {
   kill_child(child);
   ck_assert_int_eq(found, 1);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
+}
+END_TEST
+
+static int64_t exec_clock(void *arg) {
+  (void)arg;
+  if (shared->armed) execl("/bin/sleep", "sleep", "100000", (char *)NULL);
+  return shared->now_ns;
+}
+
+static void *exec_inside(void *arg) {
+  (void)arg;
+  workq_options inside = options;
+  workq *own;
+  inside.clock = exec_clock;
+  ok(workq_open(name, &inside, &own));
+  shared->armed = 1;
+  (void)workq_add_after(own, "new", 3, S);
+  _exit(EXIT_FAILURE);
+}
+
+/* A child in which a thread calls execve with the queue's lock in hand, in the middle of an add. */
+static pid_t exec_away_inside(void) {
+  pid_t child = exec_in_thread(exec_inside, NULL);
+  shared->armed = 0;
+  return child;
+}
+
+START_TEST(a_lock_that_nobody_holds_is_abandoned_and_the_operation_undone) {
+  create();
+  add("a");
+  for (unsigned i = 1; i <= 3; i++) {
+    pid_t child = exec_away_inside();
+    ck_assert_int_eq(state_of("new"), -ENOENT);
+    ck_assert_uint_eq(stats().lock_losses, i);
+    ck_assert_uint_eq(stats().recoveries, i);
+    ck_assert_int_eq(workq_reap(q), 1);
+    assert_sound(q);
+    kill_child(child);
+  }
+  ck_assert_int_eq(add("new"), 1);
+  assert_ready("a new");
+}
+END_TEST
+
+START_TEST(more_locks_can_be_lost_than_there_are_spare_ones) {
+  create();
+  unsigned losses = fixture_scaled(80);
+  for (unsigned i = 1; i <= losses; i++) {
+    pid_t child = exec_away_inside();
+    ck_assert_int_eq(ok(workq_add(q, "a", 1)), i == 1);
+    kill_child(child);
+  }
+  ck_assert_uint_eq(stats().lock_losses, losses);
+  ck_assert_int_ge(workq_reap(q), 1);
+  assert_ready("a");
 }
 END_TEST
 
@@ -392,6 +452,8 @@ Suite *death_suite(void) {
   tcase = fixture_case(suite, "without a word");
   tcase_add_test(tcase, the_keys_of_a_thread_that_was_lost_by_an_exec_go_back);
   tcase_add_test(tcase, they_go_back_although_a_forked_child_goes_on_using_the_queue);
+  tcase_add_test(tcase, a_lock_that_nobody_holds_is_abandoned_and_the_operation_undone);
+  tcase_add_test(tcase, more_locks_can_be_lost_than_there_are_spare_ones);
 
   tcase = fixture_case(suite, "inside an operation");
   tcase_add_test(tcase, an_add_that_dies_half_way_has_not_happened);

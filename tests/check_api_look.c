@@ -385,6 +385,28 @@ START_TEST(dump_shows_keys_unambiguously) {
 }
 END_TEST
 
+static const workq_limiter limiters[] = {
+    {.kinds = WORKQ_LIMIT_NONE},
+    {.kinds = WORKQ_LIMIT_EXPONENTIAL, .exp_initial_ns = S, .exp_max_ns = 2 * S},
+    {.kinds = WORKQ_LIMIT_FAST_SLOW, .fast_attempts = 3, .fast_ns = MS, .slow_ns = S},
+    {.kinds = WORKQ_LIMIT_BUCKET, .bucket_rate = 2.5, .bucket_burst = 77, .max_wait_ns = S}};
+static const char *const limiter_words[] = {"none;", "exponential from 1s to 2s by 2;", "3 times 0.001s, then 1s;",
+                                            "2.5 a second, burst 77; at most 1s;"};
+
+START_TEST(dump_shows_the_limiter) {
+  options.limiter = limiters[_i];
+  create();
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  ck_assert_ptr_nonnull(out);
+  ck_assert_int_eq(workq_dump(q, out), 0);
+  fclose(out);
+  ck_assert_ptr_nonnull(strstr(text, limiter_words[_i]));
+  free(text);
+}
+END_TEST
+
 START_TEST(dump_into_a_full_device_is_eio) {
   create();
   add("a");
@@ -427,6 +449,7 @@ Suite *look_suite(void) {
 
   tcase = fixture_case(suite, "dump and check");
   tcase_add_test(tcase, dump_shows_keys_unambiguously);
+  tcase_add_loop_test(tcase, dump_shows_the_limiter, 0, 4);
   tcase_add_test(tcase, dump_into_a_full_device_is_eio);
   tcase_add_test(tcase, check_finds_nothing_in_a_sound_segment);
   return suite;

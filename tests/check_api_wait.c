@@ -395,7 +395,8 @@ START_TEST(get_does_not_wait_longer_for_the_lock_than_its_timeout_and_names_the_
   join_child(child);
   assert_ready("a");
   ck_assert_int_eq(workq_get(q, &item, 0), -ETIMEDOUT);
-  ck_assert_int_eq(workq_lock_owner(q), 0); /* that was not the lock's */
+  ck_assert_int_eq(workq_lock_owner(q), 0);  /* that was not the lock's */
+  ck_assert_uint_eq(stats().lock_losses, 0); /* who is stopped is not dead */
 }
 END_TEST
 
