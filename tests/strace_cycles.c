@@ -18,7 +18,9 @@ enum { ROUNDS = 10000, KEYS = 16 };
 
 static workq *queue;
 
-static void mark(void) { (void)getppid(); }
+static void mark(void) {
+  (void)getppid();
+}
 
 static void cycle(void) {
   workq_item item;
@@ -62,10 +64,8 @@ int main(int argc, char **argv) {
   char name[WORKQ_NAME_MAX + 1];
   plain_own(name, sizeof(name), "strace");
   plain_ok(workq_create(name, NULL, &queue), "create");
-  if (strcmp(argv[1], "cycles") == 0)
-    cycles();
-  else
-    adds(name);
+  if (strcmp(argv[1], "cycles") == 0) cycles();
+  else adds(name);
   plain_ok(workq_close(queue), "close");
   return PLAIN_PASS;
 }

@@ -75,6 +75,7 @@ tests_check_damage_SOURCES = tests/calls.c tests/calls.h tests/check_damage.c te
 tests_check_damage_LDADD = $(check_ldadd)
 
 check_programs += tests/check_errors
+tests_check_errors_SOURCES = tests/check_errors.c
 tests_check_errors_LDADD = $(check_ldadd)
 
 check_programs += tests/check_failures
@@ -86,9 +87,11 @@ tests_check_failures_LDFLAGS = \
 	-Wl,--wrap=posix_fallocate,--wrap=pthread_mutex_init,--wrap=fcntl
 
 check_programs += tests/check_limiter
+tests_check_limiter_SOURCES = tests/check_limiter.c
 tests_check_limiter_LDADD = $(check_ldadd)
 
 check_programs += tests/check_pool
+tests_check_pool_SOURCES = tests/check_pool.c
 tests_check_pool_LDADD = $(check_ldadd)
 
 check_programs += tests/check_informer
@@ -142,12 +145,15 @@ tests_check_checker_LDADD = $(inner_ldadd)
 
 # Processes, the kernel and the clock's time.
 check_programs += tests/check_lock
+tests_check_lock_SOURCES = tests/check_lock.c
 tests_check_lock_LDADD = $(inner_ldadd)
 
 check_programs += tests/check_wait
+tests_check_wait_SOURCES = tests/check_wait.c
 tests_check_wait_LDADD = $(inner_ldadd)
 
 check_programs += tests/check_slot
+tests_check_slot_SOURCES = tests/check_slot.c
 tests_check_slot_LDADD = $(inner_ldadd)
 
 # --- plain programs
@@ -167,17 +173,21 @@ tests_model_check_model_LDADD = $(plain_ldadd)
 test_scripts += tests/model/mutants.sh
 
 plain_programs += tests/process/many_processes
+tests_process_many_processes_SOURCES = tests/process/many_processes.c
 tests_process_many_processes_LDADD = $(plain_ldadd)
 
 plain_programs += tests/process/death
+tests_process_death_SOURCES = tests/process/death.c
 tests_process_death_LDADD = $(plain_ldadd)
 
 plain_programs += tests/process/cond_wedge
+tests_process_cond_wedge_SOURCES = tests/process/cond_wedge.c
 tests_process_cond_wedge_LDADD = $(plain_ldadd)
 
 # --- scripts
 test_scripts += tests/headers.sh tests/includes.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
+tests_strace_cycles_SOURCES = tests/strace_cycles.c
 tests_strace_cycles_LDADD = $(plain_ldadd)
 
 # --- scripts that need the command, and their helpers
@@ -197,6 +207,8 @@ command_scripts += \
 	tests/demo.sh
 EXTRA_DIST += tests/cli/lib.sh
 command_programs = tests/cli/hold_lock tests/cli/json_lines
+tests_cli_hold_lock_SOURCES = tests/cli/hold_lock.c
+tests_cli_json_lines_SOURCES = tests/cli/json_lines.c
 tests_cli_json_lines_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_cli_json_lines_LDADD = $(JANSSON_LIBS)
 
