@@ -224,7 +224,8 @@ static int grow(workq *of) {
 
 static int in_line(workq *of, enum kind kind) {
   inner_begin(of);
-  uint32_t line = 1 + inner_below(WAIT_KINDS - 1);
+  uint32_t line = of->slot->wait.kind; /* who waits leaves before it waits for something else */
+  if (kind != WAIT || line == WAIT_NONE) line = 1 + inner_below(WAIT_KINDS - 1);
   int64_t wake_ns = slot_leader_wake_ns(of, inner_now_ns) - inner_below(100);
   int rc = kind == WAIT           ? wait_enter(of, line, wake_ns)
            : kind == STOP_WAITING ? queue_leave_line(of)
