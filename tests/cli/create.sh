@@ -25,7 +25,7 @@ expect_figure keys 1
 expect_figure capacity 1048576
 expect_output '' workq rm "$queue"
 [ ! -e "$SHM$queue" ] || fail "rm has left the segment"
-expect_error 1 "no queue '$queue'.*workq create '$queue'" workq rm "$queue"
+expect_error 1 "no queue '$queue'.*workq ls" workq rm "$queue"
 expect_output '' workq create "$queue" --if-missing
 expect_output '' workq rm "$queue"
 ok "exists already, --if-missing, rm"
