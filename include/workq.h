@@ -233,6 +233,7 @@ WORKQ_API int workq_close(workq *q);
  *
  * Returns 0.
  *  -ENOENT, -EINVAL, -ENAMETOOLONG, -EACCES  as for workq_open()
+ *  -EISDIR  a directory has that name
  */
 WORKQ_API int workq_unlink(const char *name);
 

@@ -1,7 +1,8 @@
 /*
  * lifecycle.h: what can happen to a key, as steps between the states of DESIGN's section on semantics.
  *
- * Each function runs in a transaction, under the lock, with the item's line saved by whoever brought the item in; it keeps every list and count in step with the item's place, and
+ * Each function runs in a transaction, under the lock, with the item's line saved by whoever brought the item in, and the
+ * own line of the slot whose hands it leaves; it keeps every list and count in step with the item's place, and
  * signals whoever waits for what it brought about.  Results: >= 0 as said, -EUCLEAN where the segment is damaged.
  *
  * SPDX-License-Identifier: Apache-2.0
