@@ -24,6 +24,7 @@ static const struct {
     {EINTR, "interrupted by a signal"},
     {EINVAL, "a name, key or option is out of its range"},
     {EIO, "the output could not be written"},
+    {EISDIR, "a directory has the queue's name"},
     {EMFILE, "this process has too many open files"},
     {EMSGSIZE, "the key is longer than the queue allows"},
     {ENAMETOOLONG, "the queue's name is too long"},
