@@ -212,6 +212,13 @@ tests_cli_json_lines_SOURCES = tests/cli/json_lines.c
 tests_cli_json_lines_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_cli_json_lines_LDADD = $(JANSSON_LIBS)
 
+# --- parts with a fragment of their own
+include tests/crash/crash.mk
+include tests/fuzz/fuzz.mk
+include tests/history/history.mk
+include tests/soak/soak.mk
+include docs/model/model.mk
+
 # Last, whatever -j says: it looks for what all the others left behind.
 test_scripts += tests/leftovers.sh
 tests/leftovers.log: $(filter-out tests/leftovers.log,$(TEST_LOGS))

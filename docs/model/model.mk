@@ -1,0 +1,1 @@
+# PROMELA models of the waiting and of the lock, checked by Spin.

@@ -1,0 +1,1 @@
+# Histories of concurrent operations, and the checker that decides whether some order explains them.
