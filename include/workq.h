@@ -183,7 +183,7 @@ typedef struct workq_options {
  *  -ENAMETOOLONG  name is longer than WORKQ_NAME_MAX
  *  -ENOSPC        /dev/shm is full
  *  -EFBIG         the process's file size limit (RLIMIT_FSIZE) is below the segment's size
- *  -ENOMEM, -EMFILE, -ENFILE, -EACCES, and what else mmap(2), open(2) and linkat(2) may say
+ *  -ENOMEM, -EMFILE, -ENFILE, -EACCES, and what else mmap(2), open(2), fcntl(2) and linkat(2) may say
  *
  * If the caller dies inside, there is no segment of this name, or a whole one.
  */
@@ -206,7 +206,7 @@ WORKQ_API int workq_create(const char *name, const workq_options *options, workq
  *  -EACCES           its permission bits forbid it
  *  -EUSERS           all slots are taken by living handles
  *  -ENOSPC           /dev/shm is full
- *  -ENOMEM, -EMFILE, -ENFILE, and what else mmap(2) and open(2) may say
+ *  -ENOMEM, -EMFILE, -ENFILE, and what else mmap(2), open(2) and fcntl(2) may say
  */
 WORKQ_API int workq_open(const char *name, const workq_options *options, workq **out);
 

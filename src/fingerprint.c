@@ -9,8 +9,10 @@
  */
 #include "fingerprint.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -22,30 +24,40 @@
 #define LIBC_HERE 2u
 #endif
 
-static uint64_t namespace_inode(const char *path) {
-  struct stat st;
-  return stat(path, &st) == 0 ? (uint64_t)st.st_ino : 0;
+/* There is no such file here, or it is not for us. */
+static bool is_hidden(int error) {
+  return error == ENOENT || error == ENOTDIR || error == EACCES || error == EPERM;
 }
 
-static void boot_id_read(char *text, size_t size) {
+static int namespace_read(const char *path, uint64_t *inode) {
+  struct stat st;
+  if (stat(path, &st) != 0) return is_hidden(errno) ? 0 : -errno;
+  *inode = (uint64_t)st.st_ino;
+  return 0;
+}
+
+static int boot_id_read(char *text, size_t size) {
   int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return;
+  if (fd < 0) return is_hidden(errno) ? 0 : -errno;
   ssize_t n = read(fd, text, size - 1);
+  int rc = n < 0 ? -errno : 0;
   close(fd);
   text[n > 0 ? n : 0] = '\0';
   text[strcspn(text, "\n")] = '\0';
+  return rc;
 }
 
-void fingerprint_read(struct fingerprint *fingerprint) {
+int fingerprint_read(struct fingerprint *fingerprint) {
   memset(fingerprint, 0, sizeof *fingerprint);
   fingerprint->libc = LIBC_HERE;
   fingerprint->word_size = sizeof(void *);
   fingerprint->byte_order = 0x01020304;
   fingerprint->page_size = (uint32_t)sysconf(_SC_PAGESIZE);
   fingerprint->mutex_size = sizeof(pthread_mutex_t);
-  fingerprint->pid_namespace = namespace_inode("/proc/self/ns/pid");
-  fingerprint->time_namespace = namespace_inode("/proc/self/ns/time");
-  boot_id_read(fingerprint->boot_id, sizeof fingerprint->boot_id);
+  int rc = namespace_read("/proc/self/ns/pid", &fingerprint->pid_namespace);
+  if (rc == 0) rc = namespace_read("/proc/self/ns/time", &fingerprint->time_namespace);
+  if (rc == 0) rc = boot_id_read(fingerprint->boot_id, sizeof fingerprint->boot_id);
+  return rc;
 }
 
 static int say_number(char *buffer, size_t size, const char *field, uint64_t there, uint64_t here) {

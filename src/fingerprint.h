@@ -8,8 +8,11 @@
 
 #include "layout.h"
 
-/* This process's own.  Unused bytes are zero. */
-void fingerprint_read(struct fingerprint *fingerprint);
+/*
+ * This process's own.  Unused bytes are zero, and so is what may not be known here because there is no /proc.  Returns 0, or
+ * -errno where the system lacks what it takes to find out, descriptors say: a fingerprint without it would be another one.
+ */
+int fingerprint_read(struct fingerprint *fingerprint);
 
 /*
  * Compares there (a segment's) with here.  Returns 0 where they are equal, 1 where not; then buffer, if size is not 0,

@@ -164,7 +164,7 @@ int64_t lifecycle_fail(workq *q, struct item *item, int64_t now_ns) {
  */
 static int mark_again(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   int rc = lifecycle_mark(q, index, item, due_ns, item->run_priority);
-  return unlikely(rc == -ENOSPC) ? lifecycle_mark(q, index, item, DUE_NOW, item->run_priority) : rc;
+  return unlikely(rc < 0 && rc != -EUCLEAN) ? lifecycle_mark(q, index, item, DUE_NOW, item->run_priority) : rc;
 }
 
 int lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {

@@ -69,11 +69,12 @@ static workq *handle_make(const char *name, const workq_options *options) {
  * must end with this process: so it is taken on another description.  Where there is no /proc to get one from, deaths
  * are known by the mutex alone as long as such a child lives.
  */
-static void own_description(workq *q) {
+static int own_description(workq *q) {
   int fd = segment_reopen(q);
-  if (fd < 0) return;
+  if (fd < 0) return segment_is_shortage(fd) ? fd : 0;
   close(q->fd);
   q->fd = fd;
+  return 0;
 }
 
 /* Maps the segment and makes room for what a handle needs.  Owns fd from now on. */
@@ -81,8 +82,8 @@ static int handle_map(workq *q, int fd) {
   q->fd = fd;
   int rc = segment_map(q, fd, !(q->flags & WORKQ_RAW));
   if (rc == 0) rc = fork_page_make(q);
+  if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = own_description(q);
   if (rc < 0) return rc;
-  if (!(q->flags & WORKQ_RAW)) own_description(q);
   q->wakes = calloc(2 * (size_t)q->geometry.handles, sizeof *q->wakes);
   q->key_buffer = malloc(q->geometry.key_max);
   return q->wakes && q->key_buffer ? 0 : -ENOMEM;

@@ -81,7 +81,8 @@ int segment_describe(const workq_options *options, struct header *header) {
   memcpy(header->magic, LAYOUT_MAGIC, sizeof header->magic);
   header->layout_version = LAYOUT_VERSION;
   header->header_size = sizeof *header;
-  fingerprint_read(&header->fingerprint);
+  int rc = fingerprint_read(&header->fingerprint);
+  if (rc < 0) return rc;
   if (getrandom(&header->seed, sizeof header->seed, 0) != (ssize_t)sizeof header->seed) return -errno;
   header->capacity = o->capacity ? o->capacity : 1u << 20;
   header->key_max = o->key_max ? o->key_max : 256;
@@ -95,7 +96,7 @@ int segment_describe(const workq_options *options, struct header *header) {
   if (header->mode & ~0777u || header->max_retries < 0 || header->max_crashes < WORKQ_NEVER) return -EINVAL;
   if (header->give_up > WORKQ_DROP || header->reap_interval_ns < NS_PER_MS) return -EINVAL;
   if (header->reap_interval_ns > WORKQ_DURATION_MAX) header->reap_interval_ns = WORKQ_DURATION_MAX;
-  int rc = limiter_normalize(&header->limiter);
+  rc = limiter_normalize(&header->limiter);
   if (rc < 0) return rc;
   struct geometry geometry;
   rc = geometry_compute(header->capacity, header->key_max, header->handles, &geometry);
@@ -234,7 +235,8 @@ static int check_versions(const struct header *header, char *reason, size_t size
                header->layout_version, header->header_size, LAYOUT_VERSION, sizeof *header);
     return -EPROTONOSUPPORT;
   }
-  fingerprint_read(&here);
+  int rc = fingerprint_read(&here);
+  if (rc < 0) return rc;
   return fingerprint_differs(&header->fingerprint, &here, reason, size) ? -EPROTONOSUPPORT : 0;
 }
 
@@ -320,14 +322,16 @@ int segment_commit(int fd, uint64_t offset, uint64_t len) {
   /* A signal that arrives inside makes tmpfs give up and undo; a storm of signals must not keep us here for ever. */
   int rc = EINTR;
   for (int tries = 0; rc == EINTR && tries < 1000; tries++) rc = posix_fallocate(fd, (off_t)offset, (off_t)len);
-  return rc == EINTR ? -ENOSPC : -rc;
+  /* What a memory control group or a quota refuses is no more to be had than what does not exist. */
+  return rc == EINTR || rc == ENOMEM || rc == EDQUOT ? -ENOSPC : -rc;
 }
 
 /* ---- Locks on bytes ---- */
 
 int segment_byte_lock(int fd, uint32_t slot) {
   struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)slot, .l_len = 1};
-  return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : -errno;
+  if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
+  return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
 void segment_byte_unlock(int fd, uint32_t slot) {
@@ -341,18 +345,27 @@ int segment_byte_held(int fd, uint32_t slot) {
   return lock.l_type != F_UNLCK;
 }
 
+bool segment_is_shortage(int rc) {
+  return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -EINTR;
+}
+
+static int compare_files(int fd, int other) {
+  struct stat here, there;
+  if (fstat(fd, &here) != 0 || fstat(other, &there) != 0) return -errno;
+  return here.st_dev == there.st_dev && here.st_ino == there.st_ino ? 0 : -ESTALE;
+}
+
 int segment_reopen(const workq *q) {
   char path[PATH_SIZE];
-  struct stat here, there;
   snprintf(path, sizeof path, "/proc/self/fd/%d", q->fd);
   int fd = open(path, O_RDWR | O_CLOEXEC);
-  if (fd < 0) {
+  if (fd < 0 && !segment_is_shortage(-errno)) {
     object_path(path, OBJECT_PREFIX, q->name);
     fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   }
   if (fd < 0) return -errno;
-  if (fstat(fd, &there) == 0 && fstat(q->fd, &here) == 0 && here.st_dev == there.st_dev && here.st_ino == there.st_ino)
-    return fd;
+  int rc = compare_files(fd, q->fd);
+  if (rc == 0) return fd;
   close(fd);
-  return -ESTALE;
+  return rc;
 }

@@ -51,6 +51,7 @@ int segment_commit(int fd, uint64_t offset, uint64_t len);
 
 /*
  * The lock on byte number slot of the file, held by the handle's open file description for its life.
+ * segment_byte_lock() returns 0, -EBUSY where another holds it, or another -errno.
  * segment_byte_held() asks about another handle's; it returns 1, 0, or 1 where it cannot be told.
  */
 int segment_byte_lock(int fd, uint32_t slot);
@@ -59,5 +60,8 @@ int segment_byte_held(int fd, uint32_t slot);
 
 /* A descriptor with an open file description of its own for the same file; for a forked child.  Or -errno. */
 int segment_reopen(const workq *q);
+
+/* Was the call refused for a want of descriptors or memory that may pass, and not because there is no way? */
+bool segment_is_shortage(int rc);
 
 #endif

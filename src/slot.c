@@ -176,16 +176,22 @@ int slot_reap_if_due(workq *q, int64_t now_ns) {
  * the mutex was busy: held by nobody, or by a reaper for a moment.
  */
 static int claim(workq *q, uint32_t i, uint32_t state, bool *stuck) {
-  if (q->slots[i].who.state != state || segment_byte_lock(q->fd, i) < 0) return -EBUSY;
+  if (q->slots[i].who.state != state) return -EBUSY;
+  int rc = segment_byte_lock(q->fd, i);
+  if (rc < 0) return rc;
   *stuck = life_try(q, i) < 0;
   return 0;
 }
 
-/* One look at all slots, the free ones first.  *changing is set if one is neither a living tenant's nor to be had. */
+/*
+ * One look at all slots, the free ones first.  *changing is set if one is neither a living tenant's nor to be had.  Returns
+ * -EUSERS if none is to be had, and what else the system may say of a lock.
+ */
 static int claim_look(workq *q, uint32_t *slot, bool *stuck, bool *changing) {
   for (uint32_t state = SLOT_FREE; state <= SLOT_ATTACHED; state++) {
     for (uint32_t i = 0; i < q->geometry.handles; i++) {
-      if (claim(q, *slot = i, state, stuck) == 0) return 0;
+      int rc = claim(q, *slot = i, state, stuck);
+      if (rc != -EBUSY) return rc;
       if (q->slots[i].who.state == SLOT_FREE) *changing = true;
     }
   }
@@ -196,7 +202,7 @@ static int claim_look(workq *q, uint32_t *slot, bool *stuck, bool *changing) {
 static int claim_any(workq *q, uint32_t *slot, bool *stuck) {
   int rc = -EUSERS;
   bool changing = true;
-  for (int tries = 0; tries < CLAIM_TRIES && rc < 0 && changing; tries++) {
+  for (int tries = 0; tries < CLAIM_TRIES && rc == -EUSERS && changing; tries++) {
     struct timespec moment = clock_timespec(NS_PER_MS);
     if (tries) nanosleep(&moment, NULL);
     changing = false;
@@ -294,7 +300,8 @@ int slot_detach(workq *q) {
 
 int slot_reattach(workq *q) {
   struct fingerprint here;
-  fingerprint_read(&here);
+  int rc = fingerprint_read(&here);
+  if (rc < 0) return rc;
   if (fingerprint_differs(&q->header.fingerprint, &here, NULL, 0)) return -EPROTONOSUPPORT;
   /* The inherited description keeps the parent's byte locked as long as it is open here. */
   int fd = segment_reopen(q);
