@@ -146,7 +146,9 @@ static void check_leader(struct check *c) {
 static void check_heap(struct check *c) {
   const workq *q = c->q;
   uint32_t count = q->control->hot.delayed;
-  if (count > q->geometry.capacity || count + HEAP_FIRST > q->control->cold.heap_committed + (count ? 0 : HEAP_FIRST)) {
+  if (count == 0) return;
+  if (count > q->geometry.capacity || count + HEAP_FIRST > q->control->cold.heap_committed ||
+      !reach_all(&q->heap_reach, count + HEAP_FIRST)) {
     fault(c, "the heap has %u entries, and memory for %u", count, q->control->cold.heap_committed);
     return;
   }
@@ -180,7 +182,8 @@ static void check_table_record(struct check *c, uint32_t index, uint32_t hash) {
 static void check_table(struct check *c) {
   const workq *q = c->q;
   uint32_t buckets = q->control->hot.buckets;
-  if (buckets < BUCKETS_MIN || buckets > q->geometry.buckets_max || buckets > q->control->cold.buckets_committed) {
+  if (buckets < BUCKETS_MIN || buckets > q->geometry.buckets_max || buckets > q->control->cold.buckets_committed ||
+      !reach_all(&q->bucket_reach, buckets)) {
     fault(c, "table: %u buckets, and memory for %u", buckets, q->control->cold.buckets_committed);
     return;
   }
@@ -248,12 +251,24 @@ static void check_record(struct check *c, uint32_t index) {
     fault(c, "record %u in place %u has owner %u", index, item->place, item->owner);
 }
 
+/* No part has got more memory than it may have, and no more keys are in use than may be. */
+static void check_memory(struct check *c) {
+  const struct geometry *g = &c->q->geometry;
+  const struct control *control = c->q->control;
+  const struct cold_line *cold = &control->cold;
+  if (control->hot.used > g->capacity) fault(c, "%u keys, and room for %u", control->hot.used, g->capacity);
+  if (cold->items_committed > g->records) fault(c, "memory for %u records, of %u", cold->items_committed, g->records);
+  if (cold->buckets_committed > g->buckets_max)
+    fault(c, "memory for %u buckets, of %u", cold->buckets_committed, g->buckets_max);
+  if (cold->heap_committed > g->heap_max)
+    fault(c, "memory for %u entries of the heap, of %u", cold->heap_committed, g->heap_max);
+}
+
 static void check_all(struct check *c) {
   const struct cold_line *cold = &c->q->control->cold;
-  if (c->fresh > cold->items_committed)
-    fault(c, "%u records were used, %u have memory", c->fresh, cold->items_committed);
   if (atomic_load(&c->q->control->lock.settled) == LOCK_DAMAGED)
     fault(c, "a roll-back was not possible: the segment is given up");
+  check_memory(c);
   check_table(c);
   check_free(c);
   check_ready(c);
@@ -266,15 +281,24 @@ static void check_all(struct check *c) {
   for (uint32_t index = 1; index <= c->fresh; index++) check_record(c, index);
 }
 
+/* How many records may be looked at: those that were ever used, if all of them have memory. */
+static uint32_t check_fresh(struct check *c, uint32_t fresh) {
+  const workq *q = c->q;
+  uint32_t committed = q->control->cold.items_committed;
+  if (fresh > q->geometry.records) {
+    fault(c, "%u records were used, of %u", fresh, q->geometry.records);
+    return 0;
+  }
+  if (fresh <= committed && reach_all(&q->item_reach, fresh)) return fresh;
+  fault(c, "%u records were used, %u have memory", fresh, committed);
+  return 0;
+}
+
 int workq_check(workq *q, void (*problem)(void *arg, const char *line), void *arg) {
   struct check c = {.q = q, .problem = problem, .arg = arg};
   int rc = look_begin(q);
   if (rc < 0) return rc;
-  c.fresh = q->control->hot.fresh;
-  if (c.fresh > q->geometry.records) {
-    fault(&c, "%u records were used, of %u", c.fresh, q->geometry.records);
-    c.fresh = 0;
-  }
+  c.fresh = check_fresh(&c, q->control->hot.fresh);
   c.marks = calloc((size_t)c.fresh + 1, 1);
   if (c.marks) check_all(&c);
   look_end(q);

@@ -8,10 +8,12 @@
 #include "grow.h"
 #include "journal.h"
 
-/* One behind the last entry's place; 0 where the count is damaged. */
+/* One behind the last entry's place; 0 where the count is damaged: all before it has memory. */
 static uint32_t heap_end(const workq *q) {
   uint32_t count = q->control->hot.delayed;
-  return likely(count <= q->geometry.capacity) ? count + HEAP_FIRST : 0;
+  if (unlikely(count > q->geometry.capacity)) return 0;
+  uint32_t end = count + HEAP_FIRST;
+  return likely(end <= q->heap_reach.units) || !count || reach_all(&q->heap_reach, end) ? end : 0;
 }
 
 static int heap_set(workq *q, uint32_t place, const struct heap_entry *entry) {
@@ -64,9 +66,7 @@ static struct heap_entry new_entry(workq *q, uint32_t index, int64_t due_ns) {
 int delay_push(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   uint32_t end = heap_end(q);
   if (unlikely(!end || end >= q->geometry.heap_max || item->heap_place)) return -EUCLEAN;
-  struct region region = {q->geometry.heap_off, sizeof(struct heap_entry), q->geometry.heap_max,
-                          &q->control->cold.heap_committed};
-  int rc = grow_to(q, &region, end + 1);
+  int rc = grow_to(q, &q->heap_reach, end + 1);
   if (unlikely(rc < 0)) return rc;
   struct heap_entry entry = new_entry(q, index, due_ns);
   q->control->hot.delayed++;
@@ -103,10 +103,15 @@ int64_t delay_due_ns(const workq *q, const struct item *item) {
   return place ? q->heap[place].due_ns : CLOCK_NEVER;
 }
 
+static bool root_has_memory(const workq *q) {
+  return likely(q->heap_reach.units > HEAP_FIRST) || reach_unit(&q->heap_reach, HEAP_FIRST);
+}
+
 int64_t delay_next_ns(const workq *q) {
-  return q->control->hot.delayed ? q->heap[HEAP_FIRST].due_ns : CLOCK_NEVER;
+  if (!q->control->hot.delayed) return CLOCK_NEVER;
+  return root_has_memory(q) ? q->heap[HEAP_FIRST].due_ns : INT64_MIN;
 }
 
 uint32_t delay_first(const workq *q) {
-  return q->control->hot.delayed ? q->heap[HEAP_FIRST].item : 0;
+  return q->control->hot.delayed && root_has_memory(q) ? q->heap[HEAP_FIRST].item : 0;
 }

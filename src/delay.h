@@ -32,7 +32,8 @@ int delay_push(workq *q, uint32_t index, struct item *item, int64_t due_ns);
 int delay_bring_forward(workq *q, struct item *item, int64_t due_ns);
 int delay_remove(workq *q, struct item *item);
 
-/* When the item, which is in the heap, is due; or when the earliest is.  CLOCK_NEVER if there is none, or by damage. */
+/* When the item, which is in the heap, is due: CLOCK_NEVER by damage; or when the earliest is: CLOCK_NEVER if there is none,
+ * and at once by damage, which whoever takes it out then finds. */
 int64_t delay_due_ns(const workq *q, const struct item *item);
 int64_t delay_next_ns(const workq *q);
 /* The item that is due first, 0 for none. */

@@ -14,27 +14,29 @@
 #define STEP_MIN (UINT64_C(16) << 10)
 #define STEP_MAX (UINT64_C(1) << 20)
 
-static int commit_units(workq *q, const struct region *r, uint32_t from, uint32_t to) {
-  return segment_commit(q->fd, r->offset + (uint64_t)from * r->unit, (uint64_t)(to - from) * r->unit);
+static int commit_units(workq *q, const struct reach *part, uint32_t from, uint32_t to) {
+  uint64_t offset = (uint64_t)(part->first - q->base) + (uint64_t)from * part->unit_size;
+  return segment_commit(q->fd, offset, (uint64_t)(to - from) * part->unit_size);
 }
 
-int grow_to(workq *q, const struct region *r, uint32_t needed) {
-  uint32_t have = *r->committed;
-  if (likely(needed <= have)) return 0;
-  if (needed > r->max) return -EUCLEAN;
-  uint64_t step = (uint64_t)have * r->unit / 2;
+int grow_to(workq *q, struct reach *part, uint32_t needed) {
+  uint32_t have = *part->committed;
+  if (likely(needed <= have)) return likely(needed <= part->units) || reach_unit(part, needed - 1) ? 0 : -EUCLEAN;
+  if (needed > part->max) return -EUCLEAN;
+  uint64_t step = (uint64_t)have * part->unit_size / 2;
   if (step < STEP_MIN) step = STEP_MIN;
   if (step > STEP_MAX) step = STEP_MAX;
-  uint64_t want = have + step / r->unit;
-  if (want > r->max) want = r->max;
+  uint64_t want = have + step / part->unit_size;
+  if (want > part->max) want = part->max;
   if (want < needed) want = needed;
-  int rc = commit_units(q, r, have, (uint32_t)want);
+  int rc = commit_units(q, part, have, (uint32_t)want);
   if (rc == -ENOSPC && want > needed) {
     want = needed;
-    rc = commit_units(q, r, have, needed);
+    rc = commit_units(q, part, have, needed);
   }
   if (rc < 0) return rc;
   journal_save(q, &q->control->cold);
-  *r->committed = (uint32_t)want;
+  *part->committed = (uint32_t)want;
+  if (part->units == have) part->units = (uint32_t)want;
   return 0;
 }

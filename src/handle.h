@@ -16,6 +16,7 @@
 
 #include "clock.h"
 #include "layout.h"
+#include "reach.h"
 
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
@@ -51,7 +52,10 @@ struct workq {
   struct journal *journal;
   struct lock_mutex *held; /* the mutex in hand, null outside the lock */
   struct fork_page *fork_page;
-  uint32_t slot_id; /* index of slot */
+  struct reach item_reach;   /* by index - 1 */
+  struct reach bucket_reach; /* by number */
+  struct reach heap_reach;   /* by place */
+  uint32_t slot_id;          /* index of slot */
   uint32_t generation;
   uint32_t transaction;
   uint32_t own_line;  /* number of the line slot->own */
@@ -102,9 +106,9 @@ static inline int64_t handle_now_ns(workq *q) {
   return q->clock ? q->clock(q->clock_arg) : clock_monotonic_ns();
 }
 
-/* The item of that index, or null where the segment gave a wild one. */
+/* The item of that index, or null where the segment gave a wild one: one that has no memory. */
 static inline struct item *item_at(const workq *q, uint32_t index) {
-  if (unlikely(index - 1u >= q->geometry.records)) return NULL;
+  if (unlikely(index - 1u >= q->item_reach.units) && !reach_unit(&q->item_reach, index - 1u)) return NULL;
   return (struct item *)(void *)(q->items + (size_t)(index - 1u) * q->geometry.item_size);
 }
 

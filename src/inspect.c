@@ -40,8 +40,9 @@ static int state_of(const struct item *item) {
   }
 }
 
-/* Copies what there is to say of an item, its key to key_copy.  Returns its state, 0 for a free record. */
+/* Copies what there is to say of an item, its key to key_copy.  Returns its state, 0 for a free record, or one without memory. */
 static int describe(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info) {
+  if (!item) return 0;
   int state = state_of(item);
   uint32_t len = item->key_len;
   if (!state || len > q->geometry.key_max) return 0;
@@ -90,7 +91,7 @@ int workq_peek(workq *q, workq_info *info) {
   if (!(q->control->hot.flags & QUEUE_PAUSED)) {
     rc = ready_first(q, &index);
     struct item *item = item_at(q, index);
-    if (rc == 0 && index) rc = item && describe(q, item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
+    if (rc == 0 && index) rc = describe(q, item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
   }
   queue_leave(q);
   if (rc > 0 && info) *info = found;

@@ -292,6 +292,16 @@ int segment_open(const char *name, const workq_options *options, struct header *
 
 /* ---- Mapping and growth ---- */
 
+static void set_reach(workq *q) {
+  const struct geometry *g = &q->geometry;
+  struct cold_line *cold = &q->control->cold;
+  q->item_reach = (struct reach){0, g->item_size, g->records, &cold->items_committed, q->items};
+  q->bucket_reach =
+      (struct reach){0, sizeof(struct bucket), g->buckets_max, &cold->buckets_committed, (unsigned char *)q->table};
+  q->heap_reach =
+      (struct reach){0, sizeof(struct heap_entry), g->heap_max, &cold->heap_committed, (unsigned char *)q->heap};
+}
+
 int segment_map(workq *q, int fd, bool writable) {
   const struct header *h = &q->header;
   int rc = geometry_compute(h->capacity, h->key_max, h->handles, &q->geometry);
@@ -310,7 +320,9 @@ int segment_map(workq *q, int fd, bool writable) {
   q->table = (void *)(q->base + g->table_off);
   q->heap = (void *)(q->base + g->heap_off);
   q->items = q->base + g->items_off;
-  return 0;
+  set_reach(q);
+  /* The fixed parts of a file that was cut off and made long again may be missing. */
+  return reach_memory(q->base, g->journals_off) ? 0 : -EUCLEAN;
 }
 
 void segment_unmap(workq *q) {

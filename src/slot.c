@@ -262,6 +262,8 @@ int slot_attach(workq *q) {
   if (rc == 0) {
     lock_forget_predecessor(q);
     journal_attach(q);
+    /* Here rather than under the lock: the heap is needed as a whole. */
+    (void)reach_all(&q->heap_reach, q->control->cold.heap_committed);
     rc = lock_acquire(q, CLOCK_NEVER);
   }
   if (rc >= 0) {

@@ -37,6 +37,8 @@ libworkq_core_la_SOURCES = \
 	src/pool.c \
 	src/queue.c \
 	src/queue.h \
+	src/reach.c \
+	src/reach.h \
 	src/ready.h \
 	src/segment.c \
 	src/segment.h \

@@ -93,13 +93,12 @@ int table_grow(workq *q) {
   struct hot_line *hot = &q->control->hot;
   uint32_t to = hot->buckets;
   if (unlikely(to < BUCKETS_MIN || to >= q->geometry.buckets_max)) return -EUCLEAN;
-  struct region region = {q->geometry.table_off, sizeof(struct bucket), q->geometry.buckets_max,
-                          &q->control->cold.buckets_committed};
   /* All of the level's buckets but those from `to` on have been split already. */
-  uint32_t mask = (UINT32_C(2) << (31 - __builtin_clz(to))) - 1;
+  uint32_t mask = (UINT32_C(2) << (31 - __builtin_clz(to))) - 1, from = to & (mask >> 1);
+  if (unlikely(!table_has_bucket(q, from, to))) return -EUCLEAN;
   journal_begin(q);
-  int rc = grow_to(q, &region, to + 1);
-  if (rc == 0) rc = bucket_split(q, &q->table[to & (mask >> 1)], &q->table[to], to, mask);
+  int rc = grow_to(q, &q->bucket_reach, to + 1);
+  if (rc == 0) rc = bucket_split(q, &q->table[from], &q->table[to], to, mask);
   if (rc < 0) {
     journal_abort(q);
     return rc == -EUCLEAN ? rc : 0;

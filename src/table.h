@@ -21,11 +21,19 @@ static inline uint32_t table_bucket_number(uint32_t hash, uint32_t buckets) {
   return number < buckets ? number : number & (mask >> 1);
 }
 
+/* Has the bucket of that number memory, and may there be so many? */
+static inline bool table_has_bucket(const workq *q, uint32_t number, uint32_t buckets) {
+  return likely(buckets <= q->bucket_reach.units) ||
+         (buckets <= q->geometry.buckets_max &&
+          (number < q->bucket_reach.units || reach_unit(&q->bucket_reach, number)));
+}
+
 /* The bucket for a hash; null where the number of buckets is damaged. */
 static inline struct bucket *table_bucket(const workq *q, uint32_t hash) {
   uint32_t buckets = q->control->hot.buckets;
-  if (unlikely(buckets < BUCKETS_MIN || buckets > q->geometry.buckets_max)) return NULL;
-  return &q->table[table_bucket_number(hash, buckets)];
+  if (unlikely(buckets < BUCKETS_MIN)) return NULL;
+  uint32_t number = table_bucket_number(hash, buckets);
+  return likely(table_has_bucket(q, number, buckets)) ? &q->table[number] : NULL;
 }
 
 /* Starts to load the line that a lookup of hash will read.  No lock needed. */

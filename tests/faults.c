@@ -378,6 +378,22 @@ static void wild_fresh(void) {
   hot()->fresh = faults_q->geometry.records + 1;
   expect("%u records were used, of %u", faults_q->geometry.records + 1, faults_q->geometry.records);
 }
+static void too_many_keys(void) {
+  hot()->used = FAULTS_CAPACITY + 1;
+  expect("%u keys, and room for %u", FAULTS_CAPACITY + 1, FAULTS_CAPACITY);
+}
+static void too_many_records(void) {
+  faults_q->control->cold.items_committed = faults_q->geometry.records + 1;
+  expect("memory for %u records, of %u", faults_q->geometry.records + 1, faults_q->geometry.records);
+}
+static void too_many_buckets(void) {
+  faults_q->control->cold.buckets_committed = faults_q->geometry.buckets_max + 1;
+  expect("memory for %u buckets, of %u", faults_q->geometry.buckets_max + 1, faults_q->geometry.buckets_max);
+}
+static void too_large_a_heap(void) {
+  faults_q->control->cold.heap_committed = faults_q->geometry.heap_max + 1;
+  expect("memory for %u entries of the heap, of %u", faults_q->geometry.heap_max + 1, faults_q->geometry.heap_max);
+}
 
 typedef void damage(void);
 
@@ -435,6 +451,10 @@ static damage *const damages[] = {
     records_without_memory,
     given_up,
     wild_fresh,
+    too_many_keys,
+    too_many_records,
+    too_many_buckets,
+    too_large_a_heap,
 };
 
 int faults_count(void) {

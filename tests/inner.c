@@ -220,7 +220,8 @@ static const char *difference(const workq *q, const struct picture *picture, con
 /* A record's line, and its key unless the record was free: then the key is nobody's. */
 static const char *record_difference(const workq *q, const struct picture *picture, uint32_t index) {
   static char name[32];
-  const struct item *item = item_at(q, index);
+  /* Not item_at(): it may have no memory. */
+  const struct item *item = (const void *)(q->items + (size_t)(index - 1) * q->geometry.item_size);
   const struct item *old = (const void *)(picture->bytes + offset_of(q, item));
   size_t size = old->place == PLACE_FREE ? LINE_SIZE : q->geometry.item_size;
   snprintf(name, sizeof name, "record %u", index);
