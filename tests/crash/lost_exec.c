@@ -124,104 +124,105 @@ static void call_others(way how) {
     other_call(i, i == ATTACHER ? CALL_ATTACH : i >= ADDER ? CALL_ADD : CALL_GET, 1 + i);
     other_await_sleep(i);
   }
+}
 
-  /* Until the slot's byte is free, that is, the process's descriptors are closed, as the new program begins. */
-  static void await_new_program(uint32_t slot) {
-    while (segment_byte_held(q->fd, slot)) sched_yield();
-  }
+/* Until the slot's byte is free, that is, the process's descriptors are closed, as the new program begins. */
+static void await_new_program(uint32_t slot) {
+  while (segment_byte_held(q->fd, slot)) sched_yield();
+}
 
-  /* Is that mutex held by that thread, which is no more? */
-  static bool is_held_by(const pthread_mutex_t *mutex, pid_t tid) {
-    bool died;
-    return trace_mutex_owner(mutex, &died) == tid && !died;
-  }
+/* Is that mutex held by that thread, which is no more? */
+static bool is_held_by(const pthread_mutex_t *mutex, pid_t tid) {
+  bool died;
+  return trace_mutex_owner(mutex, &died) == tid && !died;
+}
 
-  static void check_others(way how, const char *name, int64_t dead_ns) {
-    for (unsigned i = 0; i < OTHERS; i++) {
-      if (!other_await_end(i, dead_ns + WITHIN_NS) && !other_has_ended(i))
-        plain_fail("%s, %s: other %u still waits after 2 s", way_names[how], name, i);
-      plain_ok(stage->others[i].result, name);
-      int64_t took_ns = stage->others[i].ended_ns - dead_ns;
-      if (took_ns > sum.longest_ns) sum.longest_ns = took_ns;
-    }
+static void check_others(way how, const char *name, int64_t dead_ns) {
+  for (unsigned i = 0; i < OTHERS; i++) {
+    if (!other_await_end(i, dead_ns + WITHIN_NS) && !other_has_ended(i))
+      plain_fail("%s, %s: other %u still waits after 2 s", way_names[how], name, i);
+    plain_ok(stage->others[i].result, name);
+    int64_t took_ns = stage->others[i].ended_ns - dead_ns;
+    if (took_ns > sum.longest_ns) sum.longest_ns = took_ns;
   }
+}
 
-  /* Brings the process to where it will call execve(), and the others to where they wait for it.  Returns the thread. */
-  static pid_t set_up(way how, const char *name, unsigned inside) {
-    pid_t tid = 0;
-    if (how != WAY_SLOT) {
-      tid = victim_begin();
-      if (!victim_into_lock(q, tid, inside)) plain_fail("%s: the victim never had the lock", name);
-    }
-    while (how != WAY_LOCK && !atomic_load(&stage->keeper)) sched_yield();
-    call_others(how);
-    return how == WAY_LOCK ? tid : atomic_load(&stage->keeper);
+/* Brings the process to where it will call execve(), and the others to where they wait for it.  Returns the thread. */
+static pid_t set_up(way how, const char *name, unsigned inside) {
+  pid_t tid = 0;
+  if (how != WAY_SLOT) {
+    tid = victim_begin();
+    if (!victim_into_lock(q, tid, inside)) plain_fail("%s: the victim never had the lock", name);
   }
+  while (how != WAY_LOCK && !atomic_load(&stage->keeper)) sched_yield();
+  call_others(how);
+  return how == WAY_LOCK ? tid : atomic_load(&stage->keeper);
+}
 
-  static void go(way how, pid_t process, pid_t thread) {
-    atomic_store(&stage->victim_dead, true);
-    if (how == WAY_LOCK) trace_let_go(thread, SIGUSR1);
-    if (how == WAY_OTHER) trace_let_go(process, SIGUSR2);
-    atomic_store(&stage->told, TOLD_TO_EXEC);
-    await_new_program(how == WAY_LOCK ? stage->slot : stage->keeper_slot);
-  }
+static void go(way how, pid_t process, pid_t thread) {
+  atomic_store(&stage->victim_dead, true);
+  if (how == WAY_LOCK) trace_let_go(thread, SIGUSR1);
+  if (how == WAY_OTHER) trace_let_go(process, SIGUSR2);
+  atomic_store(&stage->told, TOLD_TO_EXEC);
+  await_new_program(how == WAY_LOCK ? stage->slot : stage->keeper_slot);
+}
 
-  static void play(way how, const victim_operation *operation, unsigned inside) {
-    workq_stats_data before, after;
-    uint32_t runs_before[KEYS_MAX];
-    for (uint32_t key = 0; key < KEYS_MAX; key++) runs_before[key] = atomic_load(&stage->keys[key].runs);
-    plain_ok(workq_stats(q, &before), "workq_stats");
-    pid_t pid = start_process(how, operation);
-    pid_t tid = set_up(how, operation->name, inside);
-    const struct lock_mutex *m = lock_mutex_of(q, atomic_load(&q->control->lock.epoch));
-    bool had_lock = is_held_by(&m->mutex, tid);
-    go(how, pid, tid);
-    int64_t dead_ns = clock_monotonic_ns();
-    bool lost_lock = how == WAY_LOCK && is_held_by(&m->mutex, tid);
-    /* Not if somebody has already seen to it. */
-    if (how != WAY_LOCK) sum.lost_slots += is_held_by(&q->slots[stage->keeper_slot].life.mutex, tid);
-    check_others(how, operation->name, dead_ns);
-    keys_drain(q, operation->name);
-    for (uint32_t key = how == WAY_LOCK ? 3 : 1; key <= (how == WAY_SLOT ? 2 : 4); key++)
-      if (atomic_load(&stage->keys[key].runs) - runs_before[key] < (key < 3 ? 2 : 1))
-        plain_fail("%s: key %u was lost", operation->name, key);
-    plain_ok(workq_stats(q, &after), "workq_stats");
-    if (lost_lock != had_lock && how == WAY_LOCK) plain_fail("%s: the lock did come free", operation->name);
-    if (lost_lock && after.lock_losses == before.lock_losses) plain_fail("%s: no lost lock counted", operation->name);
-    if (after.reaped - before.reaped < (how == WAY_OTHER ? 2 : 1))
-      plain_fail("%s: too few deaths counted", operation->name);
-    sum.lost_locks += lost_lock;
-    sum.rounds[how]++;
-    trace_kill(pid);
-  }
+static void play(way how, const victim_operation *operation, unsigned inside) {
+  workq_stats_data before, after;
+  uint32_t runs_before[KEYS_MAX];
+  for (uint32_t key = 0; key < KEYS_MAX; key++) runs_before[key] = atomic_load(&stage->keys[key].runs);
+  plain_ok(workq_stats(q, &before), "workq_stats");
+  pid_t pid = start_process(how, operation);
+  pid_t tid = set_up(how, operation->name, inside);
+  const struct lock_mutex *m = lock_mutex_of(q, atomic_load(&q->control->lock.epoch));
+  bool had_lock = is_held_by(&m->mutex, tid);
+  go(how, pid, tid);
+  int64_t dead_ns = clock_monotonic_ns();
+  bool lost_lock = how == WAY_LOCK && is_held_by(&m->mutex, tid);
+  /* Not if somebody has already seen to it. */
+  if (how != WAY_LOCK) sum.lost_slots += is_held_by(&q->slots[stage->keeper_slot].life.mutex, tid);
+  check_others(how, operation->name, dead_ns);
+  keys_drain(q, operation->name);
+  for (uint32_t key = how == WAY_LOCK ? 3 : 1; key <= (how == WAY_SLOT ? 2 : 4); key++)
+    if (atomic_load(&stage->keys[key].runs) - runs_before[key] < (key < 3 ? 2 : 1))
+      plain_fail("%s: key %u was lost", operation->name, key);
+  plain_ok(workq_stats(q, &after), "workq_stats");
+  if (lost_lock != had_lock && how == WAY_LOCK) plain_fail("%s: the lock did come free", operation->name);
+  if (lost_lock && after.lock_losses == before.lock_losses) plain_fail("%s: no lost lock counted", operation->name);
+  if (after.reaped - before.reaped < (how == WAY_OTHER ? 2 : 1))
+    plain_fail("%s: too few deaths counted", operation->name);
+  sum.lost_locks += lost_lock;
+  sum.rounds[how]++;
+  trace_kill(pid);
+}
 
-  int main(int argc, char **argv) {
-    if (argc > 1 && strcmp(argv[1], "--after") == 0) return live_on();
-    seed = plain_begin(&argc, argv);
-    bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
-    q = stage_open("lost_exec", OTHERS, 20 * NS_PER_MS);
-    plain_watchdog(full ? 1200 : 300, stage->name);
-    unsigned inside[OPERATIONS];
-    for (size_t i = 0; i < OPERATIONS; i++) {
-      inside[i] = victim_count(q, operations[i], 0, NULL);
-      keys_drain(q, operations[i]->name);
-    }
-    unsigned rounds = full ? ROUNDS_FULL : plain_scaled(ROUNDS);
-    /* A slot that is lost is not always seen before somebody has mended it. */
-    for (unsigned n = 0; n < rounds || n < 2 * WAYS || (n < ROUNDS_FULL && sum.lost_slots == 0); n++) {
-      size_t i = (size_t)plain_below(&seed, OPERATIONS);
-      play((way)(n % WAYS), operations[i], (unsigned)plain_below(&seed, inside[i]));
-    }
-    stage_close(q);
-    printf("another program in the place of a thread: %u times with keys in hand (%u of these seen: a slot held by "
-           "nobody), "
-           "%u "
-           "times of these while the main thread had the lock; %u times in the lock (%u locks held by nobody); the "
-           "longest "
-           "until all went on %.0f ms; nothing lost\n",
-           sum.rounds[WAY_SLOT] + sum.rounds[WAY_OTHER], sum.lost_slots, sum.rounds[WAY_OTHER], sum.rounds[WAY_LOCK],
-           sum.lost_locks, (double)sum.longest_ns / 1e6);
-    if (sum.lost_locks == 0) plain_fail("no lock was left held by nobody: the test tests nothing");
-    if (sum.lost_slots == 0) plain_fail("no slot was left held by nobody: the test tests nothing");
-    return PLAIN_PASS;
+int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--after") == 0) return live_on();
+  seed = plain_begin(&argc, argv);
+  bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
+  q = stage_open("lost_exec", OTHERS, 20 * NS_PER_MS);
+  plain_watchdog(full ? 1200 : 300, stage->name);
+  unsigned inside[OPERATIONS];
+  for (size_t i = 0; i < OPERATIONS; i++) {
+    inside[i] = victim_count(q, operations[i], 0, NULL);
+    keys_drain(q, operations[i]->name);
   }
+  unsigned rounds = full ? ROUNDS_FULL : plain_scaled(ROUNDS);
+  /* A slot that is lost is not always seen before somebody has mended it. */
+  for (unsigned n = 0; n < rounds || n < 2 * WAYS || (n < ROUNDS_FULL && sum.lost_slots == 0); n++) {
+    size_t i = (size_t)plain_below(&seed, OPERATIONS);
+    play((way)(n % WAYS), operations[i], (unsigned)plain_below(&seed, inside[i]));
+  }
+  stage_close(q);
+  printf("another program in the place of a thread: %u times with keys in hand (%u of these seen: a slot held by "
+         "nobody), "
+         "%u "
+         "times of these while the main thread had the lock; %u times in the lock (%u locks held by nobody); the "
+         "longest "
+         "until all went on %.0f ms; nothing lost\n",
+         sum.rounds[WAY_SLOT] + sum.rounds[WAY_OTHER], sum.lost_slots, sum.rounds[WAY_OTHER], sum.rounds[WAY_LOCK],
+         sum.lost_locks, (double)sum.longest_ns / 1e6);
+  if (sum.lost_locks == 0) plain_fail("no lock was left held by nobody: the test tests nothing");
+  if (sum.lost_slots == 0) plain_fail("no slot was left held by nobody: the test tests nothing");
+  return PLAIN_PASS;
+}
