@@ -212,7 +212,8 @@ WORKQ_API int workq_open(const char *name, const workq_options *options, workq *
 
 /*
  * workq_open(), or workq_create() if there is none yet; of several callers at a time one creates, the others open.
- * Returns 1 if it was created, 0 if it was there; errors as for both, without -ENOENT and -EEXIST.
+ * Returns 1 if it was created, 0 if it was there; errors as for both, without -ENOENT and -EEXIST, and
+ *  -EAGAIN  others created and removed it again and again meanwhile
  */
 WORKQ_API int workq_open_or_create(const char *name, const workq_options *options, workq **out);
 

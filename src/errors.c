@@ -16,7 +16,7 @@ static const struct {
 } errors_own[] = {
     {0, "success"},
     {EACCES, "permission denied by the mode of the queue or of /dev/shm"},
-    {EAGAIN, "no more processes can be started at the moment"},
+    {EAGAIN, "not at the moment: no process can be started, or the queue comes and goes"},
     {EBADF, "the handle was opened for looking only"},
     {ECANCELED, "the wait was ended by a shutdown or resume"},
     {EEXIST, "a queue of this name exists already"},

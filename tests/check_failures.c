@@ -1,350 +1,192 @@
 /*
- * What the system refuses: each call of the library into the kernel or the C library fails in turn, once, and whoever
- * called the library gets an error and can go on; nothing leaks, nothing half-made is left.
- *
- * The program is linked with --wrap, so that the calls go through the functions below.
+ * What the system refuses: each call of the library into the kernel or the C library fails in turn, once or from then on,
+ * with each error that it may give; and whoever called the library gets a documented error that says why, or success.
+ * Nothing leaks, nothing is lost, nothing half-made is left.  Each suite is in the file check_failures_<suite>.c.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "fixture.h"
+#include "check_failures.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdarg.h>
 #include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/stat.h>
+#include <sys/wait.h>
 
-/* ---- The calls that fail ---- */
+/* So many refusals: more than any loop of the library makes tries. */
+#define MOST_REFUSED 2000
 
-static bool armed;
-static unsigned calls_seen;
-static unsigned failing; /* number of the call that fails */
-static const char *failed;
+/* ---- The errors that the header lists ---- */
 
-/* Only what lies between these two fails: Check and the test itself make such calls, too. */
-static void arm(void) {
-  armed = true;
-}
+#define CREATING ENOSPC, EFBIG, ENOMEM, EMFILE, ENFILE, EACCES
+#define OPENING  EUCLEAN, EPROTONOSUPPORT, EPERM, EACCES, EUSERS, ENOSPC, ENOMEM, EMFILE, ENFILE
 
-static int disarm(int rc) {
-  armed = false;
-  return rc;
-}
-
-/* Is this the one? */
-static bool fails(const char *what, int error) {
-  if (!armed || ++calls_seen != failing) return false;
-  failed = what;
-  errno = error;
-  return true;
-}
-
-/* WRAP(result, function, parameters, arguments, errno, what it returns then) */
-#define WRAP(type, function, parameters, arguments, error, value)                                                      \
-  type __real_##function parameters;                                                                                   \
-  type __wrap_##function parameters;                                                                                   \
-  type __wrap_##function parameters {                                                                                  \
-    return fails(#function, error) ? (value) : __real_##function arguments;                                            \
-  }
-
-WRAP(void *, calloc, (size_t n, size_t size), (n, size), ENOMEM, NULL)
-WRAP(void *, malloc, (size_t size), (size), ENOMEM, NULL)
-WRAP(void *, mmap, (void *at, size_t len, int protection, int flags, int fd, off_t offset),
-     (at, len, protection, flags, fd, offset), ENOMEM, MAP_FAILED)
-WRAP(int, madvise, (void *at, size_t len, int advice), (at, len, advice), ENOMEM, -1)
-WRAP(int, shm_open, (const char *object, int flags, mode_t mode), (object, flags, mode), EMFILE, -1)
-WRAP(int, fstat, (int fd, struct stat *st), (fd, st), EIO, -1)
-WRAP(int, ftruncate, (int fd, off_t size), (fd, size), EIO, -1)
-WRAP(int, fchmod, (int fd, mode_t mode), (fd, mode), EIO, -1)
-WRAP(int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags),
-     (from_dir, from, to_dir, to, flags), EIO, -1)
-WRAP(ssize_t, pread, (int fd, void *to, size_t len, off_t at), (fd, to, len, at), EIO, -1)
-WRAP(ssize_t, pwrite, (int fd, const void *from, size_t len, off_t at), (fd, from, len, at), ENOSPC, -1)
-WRAP(ssize_t, getrandom, (void *to, size_t len, unsigned flags), (to, len, flags), ENOSYS, -1)
-WRAP(int, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len), 0, ENOSPC)
-WRAP(int, pthread_mutex_init, (pthread_mutex_t * mutex, const pthread_mutexattr_t *attributes), (mutex, attributes), 0,
-     ENOMEM)
-
-int __real_open(const char *path, int flags, mode_t mode);
-int __wrap_open(const char *path, int flags, ...);
-int __wrap_open(const char *path, int flags, ...) {
-  va_list rest;
-  va_start(rest, flags);
-  mode_t mode = flags & (O_CREAT | O_TMPFILE) ? va_arg(rest, mode_t) : 0;
-  va_end(rest);
-  return fails("open", EMFILE) ? -1 : __real_open(path, flags, mode);
-}
-
-int __real_fcntl(int fd, int command, void *argument);
-int __wrap_fcntl(int fd, int command, ...);
-int __wrap_fcntl(int fd, int command, ...) {
-  va_list rest;
-  va_start(rest, command);
-  void *argument = va_arg(rest, void *); /* the library gives a pointer to a lock, and nothing else */
-  va_end(rest);
-  return fails("fcntl", ENOLCK) ? -1 : __real_fcntl(fd, command, argument);
-}
-
-/* ---- What must be as before ---- */
-
-struct state {
-  unsigned descriptors, mappings;
+/* system: "and what else mmap(2), open(2) ... may say".  Errors of every call with a handle are apart. */
+static const struct promise {
+  const char *function;
+  bool system;
+  int errors[16];
+} promises[] = {
+    {"create", true, {EEXIST, EINVAL, ENAMETOOLONG, CREATING}},
+    {"open", true, {ENOENT, EINVAL, ENAMETOOLONG, OPENING}},
+    {"open_or_create", true, {EINVAL, ENAMETOOLONG, EFBIG, EAGAIN, OPENING}},
+    {"unlink", false, {ENOENT, EINVAL, ENAMETOOLONG, EACCES, EISDIR}},
+    {"describe_mismatch", true, {ENOENT, EINVAL, ENAMETOOLONG, OPENING}},
+    {"add", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
+    {"add_after", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
+    {"add_rate_limited", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
+    {"add_opts", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN, ETIMEDOUT, EINTR}},
+    {"add_wait", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN, ETIMEDOUT, EINTR}},
+    {"add_batch", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
+    {"get", false, {ETIMEDOUT, ESHUTDOWN, EINTR}},
+    {"get_batch", false, {ETIMEDOUT, ESHUTDOWN, EINTR, EINVAL}},
+    {"shutdown_drain", false, {ETIMEDOUT, ECANCELED, EINTR}},
+    {"iterate", false, {ENOMEM}},
+    {"dump", false, {EIO, ENOMEM}},
+    {"check", false, {ENOMEM}},
+    {"run", false, {EAGAIN, ENOMEM, EMFILE, EUSERS, EUCLEAN, EPROTONOSUPPORT, ENFILE, ENODEV}},
 };
 
-static struct state state_now(void) {
-  struct state state = {0};
-  DIR *dir = opendir("/proc/self/fd");
-  ck_assert_ptr_nonnull(dir);
-  while (readdir(dir)) state.descriptors++;
-  closedir(dir);
-  FILE *maps = fopen("/proc/self/maps", "r");
-  ck_assert_ptr_nonnull(maps);
-  for (char line[1024]; fgets(line, sizeof line, maps);) state.mappings += strstr(line, "/dev/shm/") != NULL;
-  fclose(maps);
-  return state;
+static bool lists(const int *errors, int error) {
+  for (; *errors; errors++)
+    if (*errors == error) return true;
+  return false;
 }
 
-static void assert_state(struct state before) {
-  struct state now = state_now();
-  ck_assert_msg(now.descriptors == before.descriptors, "after %s failed: %u descriptors, not %u", failed,
-                now.descriptors, before.descriptors);
-  ck_assert_msg(now.mappings == before.mappings, "after %s failed: %u mappings, not %u", failed, now.mappings,
-                before.mappings);
+static bool is_promised(const char *function, int error) {
+  static const int of_every_handle[] = {ESTALE, EUCLEAN, ETIMEDOUT, 0};
+  if (lists(of_every_handle, error)) return true;
+  for (size_t i = 0; i < sizeof promises / sizeof *promises; i++)
+    if (strcmp(promises[i].function, function) == 0)
+      return lists(promises[i].errors, error) || (promises[i].system && refusals->given[error]);
+  return false;
 }
 
-/*
- * Runs the operation with its first call failing, then its second, and so on until none is left to fail.  It arms, and
- * returns what the library gave; after_success undoes what it did where the library did without the call.  Returns how
- * many gave an error.
- */
-static unsigned fail_each(int (*operation)(void), void (*after_success)(void)) {
-  unsigned failures = 0;
-  for (failing = 1;; failing++) {
-    struct state before = state_now();
-    failed = NULL;
-    calls_seen = 0;
-    int rc = operation();
-    if (rc < 0) {
-      ck_assert_msg(failed != NULL, "%d without a reason", rc);
-      ck_assert_msg(rc > -200, "%s: %d is no errno", failed, rc);
-      failures++;
-      assert_state(before);
-    } else {
-      after_success();
-      assert_state(before);
-    }
-    if (!failed) break;
+/* Where the library has its own word for what the system said. */
+static bool tells_of(int error) {
+  const bool *given = refusals->given;
+  switch (error) {
+  case ENOSPC:
+    return given[ENOSPC] || given[EINTR] || given[ENOMEM] || given[EDQUOT];
+  case ENOMEM:
+    return given[ENOMEM] || given[EAGAIN];
+  case EAGAIN:
+    return given[EAGAIN] || given[EEXIST]; /* the name was there again and again, but never to be opened */
+  case EUSERS:
+    return given[EAGAIN]; /* the byte of every slot was said to be locked */
+  case EUCLEAN:
+    return given[ENOTRECOVERABLE];
+  default:
+    return given[error];
   }
-  printf("%u calls failed, %u of them with an error\n", failing - 1, failures);
-  return failures;
 }
 
-/* ---- Each operation ---- */
-
-static workq *handle;
-
-static int run_create(void) {
-  arm();
-  return disarm(workq_create(name, &options, &handle));
+void assert_error(const char *function, int rc) {
+  ck_assert_msg(refusals->function != NULL, "%s: %d without a reason", function, rc);
+  ck_assert_msg(rc > -256 && is_promised(function, -rc), "%s: %d is not documented; %s said %d", function, rc,
+                refusals->function, refusals->error);
+  ck_assert_msg(tells_of(-rc), "%s: %d is not what %s said: %d", function, rc, refusals->function, refusals->error);
 }
 
-static void end_create(void) {
-  ck_assert_int_eq(workq_add(handle, "a", 1), 1);
+/* ---- What is there ---- */
+
+static int draw(void *arg, const workq_info *info) {
+  fprintf(arg, "%.*s: %s, priority %d, %u failures, %u crashes, due in %lld\n", (int)info->key_len,
+          (const char *)info->key, workq_state_name(info->state), info->priority, info->failures, info->crashes,
+          (long long)info->due_in_ns);
+  return 0;
+}
+
+char *picture(workq *handle) {
+  char *text;
+  size_t size;
+  FILE *out = open_memstream(&text, &size);
+  ck_assert_ptr_nonnull(out);
+  workq_stats_data s;
+  ok(workq_stats(handle, &s));
+  fprintf(out, "%u ready, %u processing, %u delayed, %u buried, %u idle, %u keys, %u attached, %u waiting\n", s.ready,
+          s.processing, s.delayed, s.buried, s.idle, s.keys, s.attached, s.waiting);
+  fprintf(out, "shut down %u, paused %u\n", s.shut_down, s.paused);
+  ok(workq_iterate(handle, draw, out));
+  ck_assert_int_eq(fclose(out), 0);
+  return text;
+}
+
+/* Above all that tests add, so that get hands it out, and gone afterwards. */
+void assert_usable(workq *handle) {
+  static const workq_add_options first = {.priority = 127};
   assert_sound(handle);
-  ok(workq_close(handle));
-  ok(workq_unlink(name));
+  ck_assert_int_eq(workq_add_opts(handle, "usable", 6, &first), 1);
+  workq_item item = take_by(handle, "usable");
+  ck_assert_int_eq(workq_complete(handle, &item), 0);
 }
 
-START_TEST(create_a_queue) {
-  options.handles = 2;
-  ck_assert_uint_gt(fail_each(run_create, end_create), 0);
-  ck_assert_int_eq(workq_unlink(name), -ENOENT);
-}
-END_TEST
-
-static int run_open(void) {
-  arm();
-  return disarm(workq_open(name, &options, &handle));
-}
-
-static void end_open(void) {
-  ck_assert_int_eq(workq_len(handle), 1);
-  ok(workq_close(handle));
-}
-
-START_TEST(open_one_that_is_there) {
-  options.handles = 2;
-  create();
-  add("a");
-  options.flags = _i ? WORKQ_RAW : 0;
-  ck_assert_uint_gt(fail_each(run_open, end_open), 0);
-  ck_assert_uint_eq(stats().attached, 1);
-}
-END_TEST
-
-static int run_open_or_create(void) {
-  arm();
-  return disarm(workq_open_or_create(name, &options, &handle));
+static void assert_held(struct holdings before, const char *when) {
+  struct holdings now = holdings_now();
+  const char *said = refusals->function ? refusals->function : "nothing";
+  ck_assert_msg(now.blocks == before.blocks, "%s, %s refused: %u blocks, not %u", when, said, now.blocks,
+                before.blocks);
+  ck_assert_msg(now.mappings == before.mappings && now.segments == before.segments,
+                "%s, %s refused: %d mappings, %u of segments, not %d and %u", when, said, now.mappings, now.segments,
+                before.mappings, before.segments);
+  ck_assert_msg(now.descriptors == before.descriptors, "%s, %s refused: %u descriptors, not %u", when, said,
+                now.descriptors, before.descriptors);
+  ck_assert_msg(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD, "%s, %s refused: a child is left", when, said);
+  char path[128];
+  snprintf(path, sizeof path, "/dev/shm%s", refusals_temporary);
+  ck_assert_msg(!refusals_temporary[0] || access(path, F_OK) != 0, "%s, %s refused: %s is left", when, said, path);
 }
 
-static void end_open_or_create(void) {
-  ok(workq_close(handle));
-  ok(workq_unlink(name));
+/* ---- One refusal after another ---- */
+
+static bool has_failed; /* the last one */
+
+static void refuse_one(const struct scenario *s, unsigned nth, unsigned which, enum refusals_mode mode) {
+  struct holdings before = holdings_now();
+  if (s->prepare) s->prepare();
+  refusals_plan(nth, which, mode);
+  int rc = s->run();
+  has_failed = rc < 0 && rc != s->expected;
+  if (has_failed) assert_error(s->function, rc);
+  else
+    ck_assert_msg(rc == s->expected, "%s: %d after %s said %d", s->function, rc, refusals->function, refusals->error);
+  s->finish(rc);
+  assert_held(before, s->function);
 }
 
-START_TEST(open_or_create_a_queue) {
-  options.handles = 2;
-  ck_assert_uint_gt(fail_each(run_open_or_create, end_open_or_create), 0);
-}
-END_TEST
-
-static int run_describe(void) {
-  char line[256];
-  arm();
-  return disarm(workq_describe_mismatch(name, line, sizeof line));
-}
-
-static void end_nothing(void) {}
-
-START_TEST(describe_mismatch) {
-  create();
-  ck_assert_uint_gt(fail_each(run_describe, end_nothing), 0);
-}
-END_TEST
-
-/* In the child each number of a failing call has a process of its own. */
-START_TEST(the_first_call_after_a_fork) {
-  create();
-  add("a");
-  failing = 1;
-  for (bool more = true; more; failing++) {
-    pid_t child = fork_child();
-    if (child == 0) {
-      arm();
-      int rc = disarm(workq_len(q));
-      ck_assert_msg(rc == 1 || rc < 0, "%d", rc);
-      ck_assert(rc == 1 || failed);
-      ck_assert_int_eq(workq_len(q), 1); /* and then it attaches */
-      ok(workq_close(q));
-      shared->steps[0] = failed != NULL;
-      child_done();
+unsigned refuse_each(const struct scenario *s) {
+  unsigned refusals_made = 0, failures = 0;
+  for (unsigned nth = 1;; nth++) {
+    for (unsigned which = 0;; which++) {
+      bool any = false;
+      for (unsigned mode = 0; mode < REFUSE_MODES; mode++) {
+        refuse_one(s, nth, which, mode);
+        if (mode == REFUSE_ONCE && refusals->seen < nth) {
+          printf("%s: %u calls, refused in %u ways, %u of them an error\n", s->function, nth - 1, refusals_made,
+                 failures);
+          return nth - 1;
+        }
+        if (!refusals->function) continue;
+        any = true;
+        refusals_made++;
+        failures += has_failed;
+      }
+      if (!any) break;
     }
-    join_child(child);
-    more = shared->steps[0];
-    ck_assert_uint_eq(stats().attached, 1);
   }
-  ck_assert_uint_gt(failing, 3);
-}
-END_TEST
-
-static int keys_added;
-
-/* Until the queue has grown twice. */
-static int run_add(void) {
-  uint64_t committed = stats().committed;
-  for (int grown = 0; grown < 2;) {
-    char key[16];
-    int len = snprintf(key, sizeof key, "%d", keys_added);
-    arm();
-    int rc = disarm(workq_add_after(q, key, (size_t)len, S));
-    if (rc < 0) return rc;
-    keys_added++;
-    if (stats().committed == committed) continue;
-    committed = stats().committed;
-    grown++;
-  }
-  return 0;
 }
 
-static void end_add(void) {
-  assert_sound(q);
-  ck_assert_uint_eq(stats().keys, (unsigned)keys_added);
+static void refuse_nothing(void) {
+  *refusals = (struct refusals){.most = MOST_REFUSED};
 }
 
-START_TEST(adds_that_make_the_queue_grow) {
-  create();
-  ck_assert_uint_eq(fail_each(run_add, end_add), 0); /* it then grows by less */
-  ck_assert_uint_gt(failing, 2);
-  end_add();
-}
-END_TEST
-
-static int visit(void *arg, const workq_info *info) {
-  (void)info;
-  ++*(int *)arg;
-  return 0;
-}
-
-static int run_iterate(void) {
-  int visited = 0;
-  arm();
-  int rc = disarm(workq_iterate(q, visit, &visited));
-  if (rc == 0) ck_assert_int_eq(visited, 2);
-  return rc;
-}
-
-static int run_check(void) {
-  arm();
-  return disarm(workq_check(q, NULL, NULL));
-}
-
-static FILE *null;
-
-static int run_dump(void) {
-  arm();
-  return disarm(workq_dump(q, null));
-}
-
-static int (*const looks[])(void) = {run_iterate, run_check, run_dump};
-
-START_TEST(looking) {
-  create();
-  add("a");
-  add("b");
-  null = fopen("/dev/null", "w");
-  ck_assert_ptr_nonnull(null);
-  setvbuf(null, NULL, _IONBF, 0); /* its buffer is not the library's */
-  ck_assert_uint_gt(fail_each(looks[_i], end_nothing), 0);
-  fclose(null);
-}
-END_TEST
-
-/* Reaping asks the kernel about locks.  What it does not know is taken for alive. */
-START_TEST(reaping_without_an_answer_takes_nothing_from_the_living) {
-  create();
-  add("a");
-  pid_t child = fork_worker_with("a");
-  for (failing = 1; failing < 4; failing++) {
-    failed = NULL;
-    calls_seen = 0;
-    arm();
-    int rc = disarm(workq_reap(q));
-    ck_assert_int_eq(rc, 0);
-    ck_assert_int_eq(state_of("a"), WORKQ_STATE_PROCESSING);
-  }
-  kill_child(child);
-  ck_assert_int_eq(workq_reap(q), 1);
-}
-END_TEST
-
-static Suite *failure_suite(void) {
-  Suite *suite = suite_create("failures");
-  TCase *tcase = fixture_case(suite, "each call of");
-  tcase_add_test(tcase, create_a_queue);
-  tcase_add_loop_test(tcase, open_one_that_is_there, 0, 2);
-  tcase_add_test(tcase, open_or_create_a_queue);
-  tcase_add_test(tcase, describe_mismatch);
-  tcase_add_test(tcase, the_first_call_after_a_fork);
-  tcase_add_test(tcase, adds_that_make_the_queue_grow);
-  tcase_add_loop_test(tcase, looking, 0, 3);
-  tcase_add_test(tcase, reaping_without_an_answer_takes_nothing_from_the_living);
-  return suite;
+TCase *failures_case(Suite *suite, const char *words) {
+  TCase *tcase = fixture_case(suite, words);
+  tcase_add_checked_fixture(tcase, refuse_nothing, NULL);
+  return tcase;
 }
 
 int main(void) {
-  static suite_maker *const suites[] = {failure_suite};
-  return fixture_run("check-failures", suites, 1);
+  static suite_maker *const suites[] = {handles_suite, operations_suite, processes_suite};
+  refusals = mmap(NULL, sizeof *refusals, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (refusals == MAP_FAILED) return EXIT_FAILURE;
+  return fixture_run("check-failures", suites, sizeof suites / sizeof *suites);
 }

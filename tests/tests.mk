@@ -78,13 +78,28 @@ check_programs += tests/check_errors
 tests_check_errors_SOURCES = tests/check_errors.c
 tests_check_errors_LDADD = $(check_ldadd)
 
+# tests/refusals.sh reads from these flags which functions may be refused.
 check_programs += tests/check_failures
-tests_check_failures_SOURCES = tests/check_failures.c tests/fixture.c tests/fixture.h
+tests_check_failures_SOURCES = \
+	tests/calls.c \
+	tests/calls.h \
+	tests/check_failures.c \
+	tests/check_failures.h \
+	tests/check_failures_handles.c \
+	tests/check_failures_operations.c \
+	tests/check_failures_processes.c \
+	tests/fixture.c \
+	tests/fixture.h \
+	tests/refusals.c \
+	tests/refusals.h
 tests_check_failures_LDADD = $(check_ldadd)
 tests_check_failures_LDFLAGS = \
-	-Wl,--wrap=calloc,--wrap=malloc,--wrap=mmap,--wrap=madvise,--wrap=open,--wrap=shm_open,--wrap=fstat \
-	-Wl,--wrap=ftruncate,--wrap=fchmod,--wrap=linkat,--wrap=pread,--wrap=pwrite,--wrap=getrandom \
-	-Wl,--wrap=posix_fallocate,--wrap=pthread_mutex_init,--wrap=fcntl
+	-Wl,--wrap=access,--wrap=calloc,--wrap=close,--wrap=fchmod,--wrap=fcntl,--wrap=fork,--wrap=free,--wrap=fstat \
+	-Wl,--wrap=ftruncate,--wrap=getrandom,--wrap=getrlimit,--wrap=linkat,--wrap=madvise,--wrap=malloc,--wrap=mmap \
+	-Wl,--wrap=munmap,--wrap=nanosleep,--wrap=open,--wrap=pipe2,--wrap=posix_fallocate,--wrap=ppoll,--wrap=pread \
+	-Wl,--wrap=pthread_mutex_clocklock,--wrap=pthread_mutex_init,--wrap=pthread_mutex_trylock \
+	-Wl,--wrap=pthread_mutexattr_init,--wrap=pthread_mutexattr_setpshared,--wrap=pthread_mutexattr_setrobust \
+	-Wl,--wrap=pwrite,--wrap=read,--wrap=realloc,--wrap=shm_open,--wrap=shm_unlink,--wrap=signalfd,--wrap=stat,--wrap=syscall
 
 check_programs += tests/check_limiter
 tests_check_limiter_SOURCES = tests/check_limiter.c
@@ -185,7 +200,7 @@ tests_process_cond_wedge_SOURCES = tests/process/cond_wedge.c
 tests_process_cond_wedge_LDADD = $(plain_ldadd)
 
 # --- scripts
-test_scripts += tests/headers.sh tests/includes.sh tests/strace.sh
+test_scripts += tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
 tests_strace_cycles_SOURCES = tests/strace_cycles.c
 tests_strace_cycles_LDADD = $(plain_ldadd)
