@@ -1,0 +1,33 @@
+#!/bin/sh
+# The soak can fail: whatever it may be made to lose, to hand out twice or to leave behind, it says so, and cleans up.
+# Copyright 2026 The workq authors
+# SPDX-License-Identifier: Apache-2.0
+set -eu
+
+cd "${WORKQ_BUILDDIR:-.}"
+program=tests/soak/soak
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+failed=0
+
+# caught MUTANT WORDS: it must fail with these words.
+caught() {
+  status=0
+  $program --seconds 2 --stall-seconds 2 --mutant "$1" >"$output" 2>&1 || status=$?
+  if [ "$status" -eq 1 ] && grep -q "^FAIL: .*$2" "$output" && grep -q '^soak: FAILED after .*, seed [0-9]' "$output"; then
+    echo "caught $1: $(sed -n 's/^FAIL: //p' "$output" | head -n 1)"
+  else
+    echo "FAIL: not caught: $1 (exit $status)"
+    tail -n 20 "$output"
+    failed=1
+  fi
+}
+
+caught lose-dirty 'is lost'
+caught lose-on-reap 'is lost'
+caught two-hands 'is in two hands\|was given to life'
+caught leak 'bytes after the warm-up'
+caught litter 'records are still in use'
+caught squatter 'handles are left'
+caught stuck 'has run for'
+exit $failed

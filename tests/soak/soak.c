@@ -1,0 +1,173 @@
+/*
+ * The soak: producers, workers, an operator, a pool, forked children and others play with two queues while a killer kills,
+ * stops and freezes them, all of them now and then; an accountant outside the queues proves that every key ran after
+ * its last add, that none was in two hands at a time, that nothing is left, and that the segments have not grown.
+ *
+ *   soak [--minutes N | --seconds N] [--seed N] [--kills-per-second N] [--workers N] [--producers N] [--stall-seconds N]
+ *
+ * Without a time it takes 10 s x WORKQ_TEST_SCALE %.  --mutant NAME makes it misbehave, see mutants.sh.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "soak.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { DEFAULT_MS = 10000 };
+
+soak_options soak = {.kills_per_second = 250, .workers = 5, .producers = 3, .stall_ns = 10 * SECOND};
+char queue_names[QUEUES][64];
+char founders_name[64];
+
+const char *const mutant_names[MUTANTS] = {"none",  "lose-dirty", "lose-on-reap", "two-hands",
+                                           "leak", "litter",     "squatter",     "stuck"};
+
+static pid_t main_pid;
+static bool finished;
+static uint64_t seed;
+
+/* ---- Options ---- */
+
+static unsigned number_of(const char *text, unsigned most) {
+  char *end;
+  unsigned long value = strtoul(text, &end, 10);
+  if (end == text || *end != '\0' || value == 0 || value > most) plain_fail("not a number from 1 to %u: %s", most, text);
+  return (unsigned)value;
+}
+
+static mutant mutant_of(const char *name) {
+  for (unsigned i = 0; i < MUTANTS; i++)
+    if (strcmp(mutant_names[i], name) == 0) return (mutant)i;
+  plain_fail("no such mutant: %s", name);
+}
+
+static void take_option(const char *name, const char *value) {
+  if (strcmp(name, "--minutes") == 0) {
+    soak.duration_ns = number_of(value, 100000) * 60 * SECOND;
+  } else if (strcmp(name, "--seconds") == 0) {
+    soak.duration_ns = number_of(value, 1000000) * SECOND;
+  } else if (strcmp(name, "--kills-per-second") == 0) {
+    soak.kills_per_second = number_of(value, 10000);
+  } else if (strcmp(name, "--workers") == 0) {
+    soak.workers = number_of(value, PLAYERS_MAX);
+  } else if (strcmp(name, "--producers") == 0) {
+    soak.producers = number_of(value, PLAYERS_MAX);
+  } else if (strcmp(name, "--stall-seconds") == 0) {
+    soak.stall_ns = number_of(value, 1000) * SECOND;
+  } else if (strcmp(name, "--mutant") == 0) {
+    soak.mutant = mutant_of(value);
+  } else {
+    plain_fail("no such option: %s", name);
+  }
+}
+
+static void take_options(int argc, char **argv) {
+  soak.duration_ns = plain_scaled(DEFAULT_MS) * MILLISECOND;
+  for (int i = 1; i < argc; i += 2) {
+    if (i + 1 == argc) plain_fail("no value for %s", argv[i]);
+    take_option(argv[i], argv[i + 1]);
+  }
+}
+
+/* ---- How it went ---- */
+
+static uint64_t percent(uint64_t part_of, uint64_t whole) {
+  return whole == 0 ? 0 : part_of * 100 / whole;
+}
+
+static void print_deaths(void) {
+  uint64_t inside = 0;
+  printf("died in a call:");
+  for (unsigned i = CALL_NONE + 1; i < CALLS; i++) {
+    inside += shared->kills_inside[i];
+    printf(" %s %llu%s", call_names[i], (unsigned long long)shared->kills_inside[i], i + 1 < CALLS ? "," : "\n");
+  }
+  printf("%llu%% of the victims died in a call, %llu%% with keys in hand; %llu more were killed before their first call;\n"
+         "%llu were killed from outside, the others by their own timer; the memory of %llu went before their locks\n",
+         (unsigned long long)percent(inside, shared->kills),
+         (unsigned long long)percent(shared->kills_holding, shared->kills), (unsigned long long)shared->kills_early,
+         (unsigned long long)report.direct, (unsigned long long)report.reaped_memory);
+}
+
+static void print_line(const workq_stats_data s[QUEUES], int64_t took_ns) {
+  int64_t longest_ns = report.longest_ns[report.longest_ns[NARROW] > report.longest_ns[WIDE] ? NARROW : WIDE];
+  printf("soak: %.1f min, %llu kills, %llu stops, %llu freezes, %llu blackouts, %llu recoveries, %llu reaped, %llu crashes,"
+         " %llu lock losses, %llu adds, %llu coalesced, %llu gets, %llu runs, %llu retries, %llu buried, %llu evictions,"
+         " %llu drains, %llu audits, %llu checks, longest pause %lld ms, nothing lost\n",
+         (double)took_ns / (double)(60 * SECOND), (unsigned long long)shared->kills, (unsigned long long)report.stops,
+         (unsigned long long)report.freezes, (unsigned long long)report.blackouts,
+         (unsigned long long)(s[WIDE].recoveries + s[NARROW].recoveries),
+         (unsigned long long)(s[WIDE].reaped + s[NARROW].reaped),
+         (unsigned long long)(s[WIDE].crashes + s[NARROW].crashes),
+         (unsigned long long)(s[WIDE].lock_losses + s[NARROW].lock_losses),
+         (unsigned long long)(s[WIDE].adds + s[NARROW].adds),
+         (unsigned long long)(s[WIDE].coalesced + s[NARROW].coalesced),
+         (unsigned long long)(s[WIDE].gets + s[NARROW].gets),
+         (unsigned long long)(shared->runs[WIDE] + shared->runs[NARROW]),
+         (unsigned long long)(s[WIDE].retries + s[NARROW].retries),
+         (unsigned long long)(s[NARROW].crash_buried + s[NARROW].gave_up), (unsigned long long)s[NARROW].evictions,
+         (unsigned long long)shared->drains, (unsigned long long)shared->audits, (unsigned long long)shared->looks,
+         (long long)(longest_ns / MILLISECOND));
+}
+
+/* A soak in which nobody died at a bad moment proves nothing. */
+static void expect_bad_moments(const workq_stats_data s[QUEUES]) {
+  if (shared->kills == 0) plain_fail("nobody was killed");
+  if (s[WIDE].recoveries + s[NARROW].recoveries == 0) plain_fail("nobody died inside the lock");
+  if (s[WIDE].crashes == 0 || s[NARROW].crashes == 0) plain_fail("nobody died with keys in hand");
+}
+
+/* ---- The whole ---- */
+
+/* Whatever ends it, no process stays; the queues go after this. */
+static void leave_nobody(void) {
+  if (getpid() != main_pid) return;
+  if (!finished)
+    fprintf(stderr, "soak: FAILED after %llu kills, seed %llu\n", (unsigned long long)shared->kills,
+            (unsigned long long)seed);
+  stage_abandon();
+}
+
+static void block_signals(void) {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGCHLD);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void name_queues(void) {
+  plain_own(queue_names[WIDE], sizeof queue_names[WIDE], "soakwide");
+  plain_own(queue_names[NARROW], sizeof queue_names[NARROW], "soaknarrow");
+  plain_own(founders_name, sizeof founders_name, "soakfounder");
+}
+
+int main(int argc, char **argv) {
+  seed = plain_begin(&argc, argv);
+  uint64_t random = seed;
+  take_options(argc, argv);
+  name_queues();
+  shared = plain_share(sizeof *shared);
+  main_pid = getpid();
+  atexit(leave_nobody);
+  block_signals();
+  warm_up();
+  int64_t start_ns = plain_now_ns();
+  stage_fill(plain_random(&random));
+  bool wanted = killer_run(plain_random(&random));
+  if (!wanted) plain_fail("ended by a signal; nothing was proved");
+  workq_stats_data stats[QUEUES];
+  int64_t took_ns = plain_now_ns() - start_ns;
+  finish(stats);
+  expect_bad_moments(stats);
+  print_deaths();
+  print_line(stats, took_ns);
+  finished = true;
+  return PLAIN_PASS;
+}

@@ -1,0 +1,265 @@
+/*
+ * What the parts of the soak share: two queues, the accounts that are kept outside of them, and who plays.
+ *
+ *   account.c  the accountant: lives, keys, and what must hold of them
+ *   work.c     what players do with a queue, each call in its account
+ *   players.c  the roles
+ *   stage.c    starting and burying players
+ *   killer.c   kills, stops, freezes and blackouts
+ *   finish.c   the warm-up, and the proof at the end
+ *   soak.c     options, and the line that says how it went
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef SOAK_H
+#define SOAK_H
+
+#include "plain.h"
+
+#include "workq.h"
+
+#include <signal.h>
+#include <stdatomic.h>
+
+/* WIDE has room for all keys and never gives one up; NARROW has room for a quarter, and buries. */
+enum { WIDE, NARROW, QUEUES };
+
+enum {
+  WIDE_KEYS = 1024,
+  WIDE_CAPACITY = 4096, /* a leak of records must show as growth */
+  NARROW_KEYS = 256,
+  NARROW_CAPACITY = 64,
+  KEYS = WIDE_KEYS + NARROW_KEYS,
+  HANDLES = 40,
+  KEY_MAX = 32,
+  HANDS = 8, /* keys in one process's hands, and in a batch */
+  LIVES = 1 << 16,
+  PLAYERS_MAX = 24
+};
+
+#define MICROSECOND INT64_C(1000)
+#define MILLISECOND INT64_C(1000000)
+#define SECOND      INT64_C(1000000000)
+
+typedef enum role {
+  WORKER,
+  PRODUCER,
+  OPERATOR,
+  ATTACHER,
+  FOUNDER,
+  PARENT,
+  POOL,
+  BYSTANDER,
+  ROLES,
+  CHILD = ROLES, /* of a PARENT */
+  POOL_WORKER,
+  ALL_ROLES
+} role;
+extern const char *const role_names[ALL_ROLES];
+
+/* The calls in which a player can die. */
+typedef enum call {
+  CALL_NONE,
+  CALL_ADD,
+  CALL_ADD_WAIT,
+  CALL_BATCH,
+  CALL_GET,
+  CALL_FINISH,
+  CALL_KEY,   /* remove, kick, forget, num_requeues, state */
+  CALL_QUEUE, /* shutdown, resume, pause, unpause, reap */
+  CALL_DRAIN,
+  CALL_LOOK, /* stats, check, iterate, peek */
+  CALL_OPEN, /* create, open, attach of a forked child */
+  CALL_CLOSE,
+  CALLS
+} call;
+extern const char *const call_names[CALLS];
+
+/* Ways in which the soak itself misbehaves, to prove that it would notice. */
+typedef enum mutant { NO_MUTANT, LOSE_DIRTY, LOSE_ON_REAP, TWO_HANDS, LEAK, LITTER, SQUATTER, STUCK, MUTANTS } mutant;
+extern const char *const mutant_names[MUTANTS];
+
+enum { STAGE_PLAY, STAGE_WORK_OFF, STAGE_END };
+
+/* What is known of a key outside of the queue.  Versions are numbers of adds. */
+typedef struct key_account {
+  _Atomic uint32_t holder;  /* life that has it in hand, 0 for nobody */
+  _Atomic uint32_t version; /* raised before each add */
+  _Atomic uint32_t added;   /* highest version whose add has returned */
+  _Atomic uint32_t seen;    /* version that the last finished run began with */
+  _Atomic uint32_t excused; /* adds up to this one may have been cancelled by a remove */
+} key_account;
+
+/* One process.  Its number, the life, is never used again; its place here is, LIVES lives later. */
+typedef struct life_record {
+  _Atomic int32_t pid;
+  _Atomic uint32_t role;
+  _Atomic bool dead;         /* its parent has waited for it */
+  _Atomic uint32_t inside;   /* the call it is in */
+  _Atomic uint32_t calls;    /* that have returned */
+  _Atomic uint32_t removing; /* the key, + 1, whose remove is under way */
+  _Atomic int64_t fuse_ns;   /* the killer's wish: die so long after now */
+  char rest[24];
+} __attribute__((aligned(64))) life_record;
+
+typedef struct account {
+  key_account keys[KEYS];
+  life_record lives[LIVES];
+  _Atomic uint32_t last_life;
+  _Atomic uint32_t stage;
+  _Atomic bool calm; /* little is added, so that workers sleep */
+  _Atomic uint64_t runs[QUEUES];
+  _Atomic uint64_t committed[QUEUES]; /* after the warm-up */
+  _Atomic int64_t next_look_ns;       /* of the bystander */
+  _Atomic uint64_t looks;
+  _Atomic uint64_t audits;
+  _Atomic uint64_t drains;
+  _Atomic uint64_t kills;              /* of processes that had returned from a call at least */
+  _Atomic uint64_t kills_early;        /* of others; not among the kills */
+  _Atomic uint64_t kills_inside[CALLS];
+  _Atomic uint64_t kills_holding; /* with keys in hand */
+} account;
+
+typedef struct soak_options {
+  int64_t duration_ns;
+  unsigned kills_per_second;
+  unsigned workers;
+  unsigned producers;
+  int64_t stall_ns; /* longest time in which a queue may stand still */
+  mutant mutant;
+} soak_options;
+
+extern account *shared;
+extern soak_options soak;
+extern char queue_names[QUEUES][64];
+extern char founders_name[64];
+
+/* ---- account.c ---- */
+
+extern uint32_t my_life;
+
+/* Keys of a queue have numbers from 0; the bytes are the number and a tail whose length depends on it. */
+typedef struct key_bytes {
+  uint32_t number;
+  unsigned char tail[KEY_MAX - sizeof(uint32_t)];
+} key_bytes;
+size_t key_write(key_bytes *bytes, uint32_t number);
+unsigned keys_of(unsigned queue);
+key_account *key_of(unsigned queue, uint32_t number);
+/* May it be removed?  Only then is it excused from running. */
+bool key_is_removable(uint32_t number);
+
+/* Before the fork, by the parent, or in a process that has no life yet; then in the process itself. */
+uint32_t life_new(role r);
+void life_begin(uint32_t life);
+life_record *life_of(uint32_t life);
+/* The process has ended, and its parent knows.  Returns how many keys it had in hand. */
+unsigned life_bury(uint32_t life, int status);
+/* The youngest life of that pid that is not buried, 0 for none. */
+uint32_t life_find(pid_t pid);
+
+/* Around each call of the library, so that it is known in which one a victim died. */
+void call_begin(call c);
+int call_end(int result);
+#define CALL(c, expression) (call_begin(c), call_end(expression))
+
+/* What an add promises begins with its call, and binds from its return. */
+uint32_t account_add(unsigned queue, uint32_t number);
+void account_added(unsigned queue, uint32_t number, uint32_t version);
+void account_remove(unsigned queue, uint32_t number);
+void account_removed(unsigned queue, uint32_t number);
+
+typedef struct run {
+  workq_item item;
+  unsigned queue;
+  uint32_t number;
+  uint32_t version;
+} run;
+void account_run(run *r, unsigned queue, const workq_item *item);
+/* Before the call that finishes it. */
+void account_ran(const run *r);
+/* The key is given back unfinished. */
+void account_dropped(const run *r);
+
+/* A key that is not in the queue must have run since its last add. */
+void account_audit(workq *q, unsigned queue, uint32_t number);
+/* Nothing is in the queue or in hand any more. */
+void account_verify(void);
+
+/* ---- work.c ---- */
+
+typedef struct player {
+  workq *q[QUEUES];
+  uint64_t random;
+} player;
+
+void work_once(player *p, unsigned queue, int64_t timeout_ns);
+void produce_once(player *p, unsigned queue);
+workq *open_queue(unsigned queue);
+void close_queue(workq *q);
+void open_both(player *p);
+void close_both(player *p);
+/* Looks for the killer's wish.  False when the player shall end, as it sometimes does by itself. */
+bool goes_on(player *p, uint32_t last_stage);
+void light_fuse(int64_t after_ns);
+void nap(int64_t ns);
+/* Fails unless the result is good or one of those; returns it. */
+int expect(int result, const char *what, int allowed, int allowed_too);
+
+/* ---- players.c ---- */
+
+void play(role r, uint64_t random) __attribute__((noreturn));
+
+/* ---- stage.c ---- */
+
+/* A place on the stage, which is always taken by somebody. */
+typedef struct part {
+  role role;
+  pid_t pid;
+  uint32_t life;
+  bool dying;
+  int64_t stopped_until_ns; /* 0: runs */
+  int64_t fuse_until_ns;    /* when it is killed if it has not lit its fuse; 0: it has none */
+  uint32_t calls;           /* when last looked at */
+  int64_t calls_ns;         /* when that changed last */
+} part;
+extern part parts[PLAYERS_MAX];
+extern unsigned parts_count;
+
+void stage_fill(uint64_t random);
+void stage_start(unsigned i);
+/* Buries who has ended; those with a part are started again if that is wanted.  Returns false when nobody is left. */
+bool stage_collect(bool restart);
+void stage_kill(unsigned i);
+void stage_continue(unsigned i);
+/* Kills and buries everybody, orphaned grandchildren, too. */
+void stage_clear(void);
+/* As that, but asks nobody how it ended. */
+void stage_abandon(void);
+/* Is a part of that role still played? */
+bool stage_has(role r);
+
+/* ---- killer.c ---- */
+
+typedef struct killer_report {
+  uint64_t direct; /* kills by kill(2); the others by a timer of the victim */
+  uint64_t reaped_memory;
+  uint64_t stops;
+  uint64_t freezes;
+  uint64_t blackouts;
+  int64_t longest_ns[QUEUES]; /* time without a run */
+} killer_report;
+extern killer_report report;
+
+/* Returns false if a signal ended it early. */
+bool killer_run(uint64_t random);
+/* Says what the queues look like, without their lock. */
+void dump_queues(void);
+
+/* ---- finish.c ---- */
+
+void warm_up(void);
+void finish(workq_stats_data sum[QUEUES]);
+
+#endif
