@@ -20,62 +20,16 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+
+#include "own_shm.h"
 
 #ifndef CLONE_NEWTIME
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-#define PAGE 4096
-
 /* ---- A /dev/shm of one's own ---- */
-
-static bool write_text(const char *path, const char *text) {
-  int fd = open(path, O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  ssize_t n = write(fd, text, strlen(text));
-  close(fd);
-  return n == (ssize_t)strlen(text);
-}
-
-static bool enter_user_namespace(void) {
-  char map[64], gmap[64];
-  snprintf(map, sizeof map, "0 %d 1", (int)getuid());
-  snprintf(gmap, sizeof gmap, "0 %d 1", (int)getgid());
-  return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_text("/proc/self/setgroups", "deny") &&
-         write_text("/proc/self/uid_map", map) && write_text("/proc/self/gid_map", gmap);
-}
-
-/* A mount namespace, and a tmpfs over /dev/shm with these options. */
-static bool own_shm(const char *tmpfs_options) {
-  if (unshare(CLONE_NEWNS) != 0 && !enter_user_namespace()) return false;
-  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return false;
-  return mount("tmpfs", "/dev/shm", "tmpfs", 0, tmpfs_options) == 0;
-}
-
-static unsigned long pages_free(void) {
-  struct statvfs fs;
-  ck_assert_int_eq(statvfs("/dev/shm", &fs), 0);
-  return fs.f_bfree * fs.f_frsize / PAGE;
-}
-
-static int filler = -1;
-
-/* Fills /dev/shm but for so many pages. */
-static void fill_but(unsigned long pages) {
-  if (filler < 0) filler = open("/dev/shm/filler", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-  ck_assert_int_ge(filler, 0);
-  ck_assert_int_eq(ftruncate(filler, 0), 0);
-  unsigned long now = pages_free();
-  if (now > pages) ck_assert_int_eq(posix_fallocate(filler, 0, (off_t)(now - pages) * PAGE), 0);
-  ck_assert_uint_eq(pages_free(), pages);
-}
-
-static void empty_shm(void) {
-  ck_assert_int_eq(ftruncate(filler, 0), 0);
-}
 
 static unsigned files_in_shm(void) {
   unsigned count = 0;
@@ -96,11 +50,11 @@ static void need_own_shm(const char *tmpfs_options) {
 START_TEST(create_in_a_full_shm_is_enospc_and_leaves_nothing) {
   need_own_shm("size=64m");
   options.handles = 8;
-  fill_but(0);
+  own_shm_fill_but(0);
   unsigned long pages;
   for (pages = 0;; pages++) { /* with a page more each time, until it suffices */
     ck_assert_uint_lt(pages, 1000);
-    fill_but(pages);
+    own_shm_fill_but(pages);
     int rc = workq_create(name, &options, &q);
     if (rc == 0) break;
     ck_assert_int_eq(rc, -ENOSPC);
@@ -108,10 +62,10 @@ START_TEST(create_in_a_full_shm_is_enospc_and_leaves_nothing) {
     ck_assert_int_eq(workq_open_or_create(name, &options, &q), -ENOSPC);
     ck_assert_int_eq(workq_open(name, &options, &q), -ENOENT);
     ck_assert_uint_eq(files_in_shm(), 0);
-    ck_assert_uint_eq(pages_free(), pages);
+    ck_assert_uint_eq(own_shm_free(), pages);
   }
   ck_assert_uint_gt(pages, 1);
-  empty_shm();
+  own_shm_empty();
   ck_assert_int_eq(add("a"), 1);
   assert_ready("a");
 }
@@ -121,7 +75,7 @@ START_TEST(open_in_a_full_shm_is_enospc) {
   need_own_shm("size=64m");
   create();
   add("a");
-  fill_but(0);
+  own_shm_fill_but(0);
   workq *other = NULL;
   ck_assert_int_eq(workq_open(name, &options, &other), -ENOSPC);
   ck_assert_ptr_null(other);
@@ -133,11 +87,11 @@ START_TEST(open_in_a_full_shm_is_enospc) {
   }
   join_child(child);
   ck_assert_uint_eq(stats().attached, 1);
-  fill_but(1);
+  own_shm_fill_but(1);
   other = open_again();
   ck_assert_int_eq(workq_len(other), 1);
   ok(workq_close(other));
-  empty_shm();
+  own_shm_empty();
 }
 END_TEST
 
@@ -180,7 +134,7 @@ START_TEST(add_in_a_full_shm_is_enospc_and_every_key_is_there) {
   need_own_shm("size=8m");
   options.key_max = 16;
   create();
-  fill_but((unsigned long)_i * 37);
+  own_shm_fill_but((unsigned long)_i * 37);
   int keys = add_until_full(0, 0);
   ck_assert_int_eq(workq_add_wait(q, "x", 1, WORKQ_FOREVER), -ENOSPC); /* it is not the queue that is full */
   ck_assert_int_eq(workq_add_opts(q, "x", 1, &(workq_add_options){.wait_ns = S}), -ENOSPC);
@@ -194,7 +148,7 @@ START_TEST(add_in_a_full_shm_is_enospc_and_every_key_is_there) {
   ck_assert_uint_eq(stats().keys, 0);
   if (keys > 0) ck_assert_int_eq(add_until_full(0, 0), keys); /* the memory that it has is used again */
   ck_assert_int_eq(workq_add(q, "x", 1), -ENOSPC);
-  empty_shm();
+  own_shm_empty();
   ck_assert_int_eq(add("x"), 1);
   ck_assert_int_eq(workq_len(q), keys + 1);
 }
@@ -204,7 +158,7 @@ START_TEST(add_after_in_a_full_shm_is_enospc_and_every_key_is_there) {
   need_own_shm("size=8m");
   options.key_max = 16;
   create();
-  fill_but((unsigned long)_i * 37);
+  own_shm_fill_but((unsigned long)_i * 37);
   int keys = add_until_full(S, 0);
   assert_all_there(keys);
   ck_assert_int_eq(workq_len(q), 0);
@@ -215,7 +169,7 @@ START_TEST(add_after_in_a_full_shm_is_enospc_and_every_key_is_there) {
   }
   ck_assert_int_eq(workq_len(q), keys);
   assert_all_there(keys);
-  empty_shm();
+  own_shm_empty();
 }
 END_TEST
 
@@ -224,10 +178,10 @@ START_TEST(in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible) {
   need_own_shm("size=8m");
   options.key_max = 16;
   create();
-  fill_but(40);
+  own_shm_fill_but(40);
   int keys = add_until_full(0, 0);
   ck_assert_int_gt(keys, 100);
-  fill_but(0);
+  own_shm_fill_but(0);
   workq_item item;
   for (int i = 0; i < keys; i++) {
     ck_assert_int_eq(workq_get(q, &item, 0), 0);
@@ -251,7 +205,7 @@ START_TEST(in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible) {
   ck_assert_uint_eq(stats().keys, (unsigned)keys);
   ck_assert_uint_eq(stats().ready + stats().buried, (unsigned)keys);
   ck_assert_int_eq(requeues("0"), 1);
-  empty_shm();
+  own_shm_empty();
 }
 END_TEST
 
@@ -261,14 +215,14 @@ START_TEST(in_a_full_shm_the_keys_of_the_dead_go_back) {
   add("a");
   workq *other = open_again(); /* the child's memory */
   ok(workq_close(other));
-  fill_but(0);
+  own_shm_fill_but(0);
   die_with("a");
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY); /* without the delay of a crash */
   workq_item item = take("a");
   ck_assert_uint_eq(item.crashes, 1);
   ck_assert_int_eq(workq_complete(q, &item), 0);
-  empty_shm();
+  own_shm_empty();
 }
 END_TEST
 
@@ -276,7 +230,7 @@ START_TEST(in_a_full_shm_idle_records_make_room) {
   need_own_shm("size=8m");
   create();
   int keys = 0;
-  fill_but(4);
+  own_shm_fill_but(4);
   keys = add_until_full(0, 0);
   ck_assert_int_gt(keys, 0);
   ok(workq_add_rate_limited(q, "0", 1));
@@ -285,7 +239,7 @@ START_TEST(in_a_full_shm_idle_records_make_room) {
   ck_assert_int_eq(workq_add(q, "x", 1), 1);
   ck_assert_int_eq(state_of("0"), -ENOENT);
   ck_assert_uint_eq(stats().evictions, 1);
-  empty_shm();
+  own_shm_empty();
 }
 END_TEST
 
@@ -298,7 +252,7 @@ START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
   char key[16];
   workq_item item;
   for (unsigned i = 0; i < fixture_scaled(40000); i++) {
-    if (i % 1000 == 0) fill_but(fixture_below(&random, 60));
+    if (i % 1000 == 0) own_shm_fill_but(fixture_below(&random, 60));
     int len = snprintf(key, sizeof key, "%u", (unsigned)fixture_below(&random, 20000));
     int rc;
     switch (fixture_below(&random, 8)) {
@@ -325,7 +279,7 @@ START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
     }
     ck_assert_msg(rc >= 0 || rc == -ENOSPC, "%d", rc);
   }
-  empty_shm();
+  own_shm_empty();
 }
 END_TEST
 

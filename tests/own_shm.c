@@ -1,0 +1,61 @@
+/*
+ * A /dev/shm of one's own; see own_shm.h.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "own_shm.h"
+
+#include <check.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define PAGE 4096
+
+static bool write_text(const char *path, const char *text) {
+  int fd = open(path, O_WRONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t n = write(fd, text, strlen(text));
+  close(fd);
+  return n == (ssize_t)strlen(text);
+}
+
+static bool enter_user_namespace(void) {
+  char map[64], gmap[64];
+  snprintf(map, sizeof map, "0 %d 1", (int)getuid());
+  snprintf(gmap, sizeof gmap, "0 %d 1", (int)getgid());
+  return unshare(CLONE_NEWUSER | CLONE_NEWNS) == 0 && write_text("/proc/self/setgroups", "deny") &&
+         write_text("/proc/self/uid_map", map) && write_text("/proc/self/gid_map", gmap);
+}
+
+bool own_shm(const char *tmpfs_options) {
+  if (unshare(CLONE_NEWNS) != 0 && !enter_user_namespace()) return false;
+  if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) return false;
+  return mount("tmpfs", "/dev/shm", "tmpfs", 0, tmpfs_options) == 0;
+}
+
+unsigned long own_shm_free(void) {
+  struct statvfs fs;
+  ck_assert_int_eq(statvfs("/dev/shm", &fs), 0);
+  return fs.f_bfree * fs.f_frsize / PAGE;
+}
+
+static int filler = -1;
+
+void own_shm_fill_but(unsigned long pages) {
+  if (filler < 0) filler = open("/dev/shm/filler", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+  ck_assert_int_ge(filler, 0);
+  ck_assert_int_eq(ftruncate(filler, 0), 0);
+  unsigned long now = own_shm_free();
+  if (now > pages) ck_assert_int_eq(posix_fallocate(filler, 0, (off_t)(now - pages) * PAGE), 0);
+  ck_assert_uint_eq(own_shm_free(), pages);
+}
+
+void own_shm_empty(void) {
+  ck_assert_int_eq(ftruncate(filler, 0), 0);
+}
