@@ -62,4 +62,7 @@ unsigned damage_ranges(struct damage_area *ranges);
 /* Changes a few bytes. */
 void damage_do(uint64_t *random);
 
+/* The segment says that all of it has memory. */
+void damage_claim_memory(void);
+
 #endif

@@ -167,6 +167,14 @@ static void spoil_count(uint64_t *random) {
   set_word(at, choose_word(random, &all, at));
 }
 
+void damage_claim_memory(void) {
+  const uint32_t most[] = {damage_geometry.records, damage_geometry.buckets_max, damage_geometry.heap_max};
+  _Static_assert(offsetof(struct cold_line, heap_committed) - offsetof(struct cold_line, items_committed) == 8,
+                 "one by one");
+  memcpy(damage_image + damage_geometry.control_off + offsetof(struct control, cold.items_committed), most,
+         sizeof most);
+}
+
 void damage_do(uint64_t *random) {
   unsigned count = 1 + (unsigned)fixture_below(random, 6);
   for (unsigned i = 0; i < count; i++) {
