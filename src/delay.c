@@ -16,6 +16,11 @@ static uint32_t heap_end(const workq *q) {
   return likely(end <= q->heap_reach.units) || !count || reach_all(&q->heap_reach, end) ? end : 0;
 }
 
+uint32_t delay_count(const workq *q) {
+  uint32_t end = heap_end(q);
+  return end > HEAP_FIRST ? end - HEAP_FIRST : 0;
+}
+
 static int heap_set(workq *q, uint32_t place, const struct heap_entry *entry) {
   struct item *item = item_at(q, entry->item);
   if (unlikely(!item)) return -EUCLEAN;

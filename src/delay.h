@@ -36,6 +36,8 @@ int delay_remove(workq *q, struct item *item);
  * and at once by damage, which whoever takes it out then finds. */
 int64_t delay_due_ns(const workq *q, const struct item *item);
 int64_t delay_next_ns(const workq *q);
+/* How many are delayed: entries from HEAP_FIRST on, which have memory; 0 by damage. */
+uint32_t delay_count(const workq *q);
 /* The item that is due first, 0 for none. */
 uint32_t delay_first(const workq *q);
 

@@ -85,7 +85,8 @@ struct workq {
   uint32_t probe;
   int64_t gap_ns;
 
-  int lock_owner; /* pid, see workq_lock_owner */
+  int lock_owner;    /* pid, see workq_lock_owner */
+  int64_t moment_ns; /* a snapshot: when it was taken */
   int fd;
   size_t size;
   void *shadow;              /* journal.c, debug builds */

@@ -40,8 +40,7 @@ static int state_of(const struct item *item) {
   }
 }
 
-/* Copies what there is to say of an item, its key to key_copy.  Returns its state, 0 for a free record, or one without memory. */
-static int describe(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info) {
+int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info) {
   if (!item) return 0;
   int state = state_of(item);
   uint32_t len = item->key_len;
@@ -77,7 +76,7 @@ int workq_state(workq *q, const void *key, size_t len, workq_info *info) {
   rc = queue_enter(q, CLOCK_NEVER);
   if (rc < 0) return rc;
   rc = queue_find(q, hash, key, len, &index, &item);
-  if (rc == 0) rc = item ? describe(q, item, handle_now_ns(q), q->key_buffer, &found) : -ENOENT;
+  if (rc == 0) rc = item ? inspect_item(q, item, handle_now_ns(q), q->key_buffer, &found) : -ENOENT;
   queue_leave(q);
   if (rc > 0 && info) *info = found;
   return rc == 0 ? -EUCLEAN : rc;
@@ -91,7 +90,7 @@ int workq_peek(workq *q, workq_info *info) {
   if (!(q->control->hot.flags & QUEUE_PAUSED)) {
     rc = ready_first(q, &index);
     struct item *item = item_at(q, index);
-    if (rc == 0 && index) rc = describe(q, item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
+    if (rc == 0 && index) rc = inspect_item(q, item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
   }
   queue_leave(q);
   if (rc > 0 && info) *info = found;
@@ -151,7 +150,7 @@ static int page_fill(workq *q, struct page *page, uint32_t *next) {
   page->count = 0;
   for (uint32_t seen = 0; *next <= fresh && seen < ITERATE_RECORDS && page->count < page->places; seen++) {
     unsigned char *copy = page->keys + (size_t)page->count * q->geometry.key_max;
-    if (describe(q, item_at(q, (*next)++), now_ns, copy, &page->infos[page->count])) page->count++;
+    if (inspect_item(q, item_at(q, (*next)++), now_ns, copy, &page->infos[page->count])) page->count++;
   }
   return *next > fresh;
 }

@@ -21,6 +21,12 @@ static inline void look_end(workq *q) {
 }
 
 /*
+ * Copies what there is to say of an item (or null), its key to key_copy, which has room for key_max bytes.  Returns its state,
+ * WORKQ_STATE_*; 0 for a free record.
+ */
+int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info);
+
+/*
  * For tests: visits the ready keys in the order in which gets would hand them out, under the lock.  Stops where visit does
  * not return 0.  Returns what visit returned last, or -EUCLEAN.
  */

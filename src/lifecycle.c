@@ -32,7 +32,7 @@ int lifecycle_signal_ready(workq *q) {
   return rc < 0 ? rc : 0;
 }
 
-static int enter_buried(workq *q, uint32_t index, struct item *item) {
+int lifecycle_enter_buried(workq *q, uint32_t index, struct item *item) {
   int rc = list_append(q, &q->control->cold.buried, index, item);
   if (unlikely(rc < 0)) return rc;
   item->place = PLACE_BURIED;
@@ -54,7 +54,7 @@ static int bury(workq *q, struct slot *slot, uint32_t index, struct item *item) 
   int rc = cancel_pending(q, item);
   item->priority = (int8_t)priority;
   if (rc == 0) rc = lifecycle_leave_hands(q, slot, index, item);
-  return rc == 0 ? enter_buried(q, index, item) : rc;
+  return rc == 0 ? lifecycle_enter_buried(q, index, item) : rc;
 }
 
 static int schedule(workq *q, uint32_t index, struct item *item, int64_t due_ns) {

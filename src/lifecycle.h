@@ -77,6 +77,9 @@ static inline int lifecycle_enter_idle_or_vanish(workq *q, uint32_t index, struc
   return rc < 0 ? rc : lifecycle_signal_room(q);
 }
 
+/* The item is in no list: set aside. */
+int lifecycle_enter_buried(workq *q, uint32_t index, struct item *item);
+
 /* lifecycle_mark() of a key that is known, or for a later time. */
 int lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
 

@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "open.h"
+
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -30,7 +32,7 @@ static int fork_page_make(workq *q) {
   return 0;
 }
 
-static void handle_free(workq *q) {
+void handle_free(workq *q) {
   if (!q) return;
   segment_unmap(q);
   if (q->fork_page) munmap(q->fork_page, sizeof *q->fork_page);
@@ -46,7 +48,7 @@ static bool handle_options_valid(const workq_options *o) {
   return !o || (!(o->flags & ~known) && !(o->mode & ~0777u) && o->lock_timeout_ns >= 0);
 }
 
-static workq *handle_make(const char *name, const workq_options *options) {
+workq *handle_make(const char *name, const workq_options *options) {
   workq *q = calloc(1, sizeof *q);
   if (!q) return NULL;
   q->fd = -1;
@@ -77,8 +79,7 @@ static int own_description(workq *q) {
   return 0;
 }
 
-/* Maps the segment and makes room for what a handle needs.  Owns fd from now on. */
-static int handle_map(workq *q, int fd) {
+int handle_map(workq *q, int fd) {
   q->fd = fd;
   int rc = segment_map(q, fd, !(q->flags & WORKQ_RAW));
   if (rc == 0) rc = fork_page_make(q);

@@ -34,16 +34,19 @@ libworkq_core_la_SOURCES = \
 	src/lock.c \
 	src/lock.h \
 	src/open.c \
+	src/open.h \
 	src/pool.c \
 	src/queue.c \
 	src/queue.h \
 	src/reach.c \
 	src/reach.h \
 	src/ready.h \
+	src/restore.c \
 	src/segment.c \
 	src/segment.h \
 	src/slot.c \
 	src/slot.h \
+	src/snapshot.c \
 	src/table.c \
 	src/table.h \
 	src/wait.c \

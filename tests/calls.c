@@ -152,6 +152,19 @@ static int run_check(workq *q) {
   return workq_check(q, NULL, NULL);
 }
 
+static int run_snapshot(workq *q) {
+  workq *copy;
+  int rc = workq_snapshot(q, &copy);
+  if (rc == 0) workq_close(copy);
+  return rc;
+}
+static int run_iterate_order(workq *q) {
+  return workq_iterate_order(q, visit_key, NULL);
+}
+static int run_restore(workq *q) {
+  return workq_restore(q, &(workq_info){.key = CALLS_KEY, .key_len = strlen(CALLS_KEY), .state = WORKQ_STATE_READY});
+}
+
 /* Those that get and finish stand so that a key which is got is finished. */
 const call calls[] = {
     {"add", run_add, true, false},
@@ -181,6 +194,9 @@ const call calls[] = {
     {"get_limiter", run_get_limiter, false, true},
     {"iterate", run_iterate, true, true},
     {"iterate_workers", run_iterate_workers, true, true},
+    {"iterate_order", run_iterate_order, false, true},
+    {"snapshot", run_snapshot, true, true},
+    {"restore", run_restore, true, false},
     {"shutdown", run_shutdown, true, false},
     {"shutdown_drain", run_shutdown_drain, true, false},
     {"shutting_down", run_shutting_down, true, false},

@@ -74,6 +74,10 @@ check_programs += tests/check_damage
 tests_check_damage_SOURCES = tests/calls.c tests/calls.h tests/check_damage.c tests/fixture.c tests/fixture.h
 tests_check_damage_LDADD = $(check_ldadd)
 
+check_programs += tests/check_snapshot
+tests_check_snapshot_SOURCES = tests/check_snapshot.c tests/fixture.c tests/fixture.h
+tests_check_snapshot_LDADD = $(check_ldadd)
+
 check_programs += tests/check_errors
 tests_check_errors_SOURCES = tests/check_errors.c
 tests_check_errors_LDADD = $(check_ldadd)

@@ -1,0 +1,179 @@
+/*
+ * snapshot.c: a private copy of a queue at one moment, to be read at leisure, and its keys in the order that lists and heap
+ * have.
+ *
+ * The copy is a file without a name, mapped for reading: whatever reads a segment without its lock reads this, too.  Of
+ * a damaged segment it shows what can be found: whatever no list leads to is looked for among the records.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "delay.h"
+#include "inspect.h"
+#include "open.h"
+#include "ready.h"
+#include "segment.h"
+#include "table.h"
+
+/* ---- The copy ---- */
+
+static int64_t moment(void *arg) {
+  return ((const workq *)arg)->moment_ns;
+}
+
+/* The kernel reads the mapping for us: memory that is missing there (a file that was cut off) is an error and no signal. */
+static int copy_range(const workq *from, int to, off_t begin, off_t end) {
+  while (begin < end) {
+    ssize_t n = pwrite(to, from->base + begin, (size_t)(end - begin), begin);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno == EFAULT ? -EUCLEAN : errno == ENOMEM ? -ENOSPC : -errno;
+    begin += n;
+  }
+  return 0;
+}
+
+/* Holes stay holes. */
+static int copy_segment(const workq *from, int to) {
+  off_t size = (off_t)from->geometry.total_size, data = 0;
+  while (data < size && (data = lseek(from->fd, data, SEEK_DATA)) >= 0) {
+    off_t hole = lseek(from->fd, data, SEEK_HOLE);
+    if (hole < 0) return -errno;
+    if (hole > size) hole = size;
+    int rc = copy_range(from, to, data, hole);
+    if (rc < 0) return rc;
+    data = hole;
+  }
+  return data < 0 && errno != ENXIO ? -errno : 0;
+}
+
+static int make_copy(workq *q, workq *copy) {
+  int fd = memfd_create("workq-snapshot", MFD_CLOEXEC);
+  if (fd < 0) return -errno;
+  int rc = ftruncate(fd, (off_t)q->geometry.total_size) == 0 ? look_begin(q) : -errno;
+  if (rc == 0) {
+    copy->moment_ns = handle_now_ns(q);
+    rc = copy_segment(q, fd);
+    look_end(q);
+  }
+  if (rc == 0) return handle_map(copy, fd);
+  close(fd);
+  return rc;
+}
+
+int workq_snapshot(workq *q, workq **out) {
+  static const workq_options raw = {.flags = WORKQ_RAW};
+  workq *copy = handle_make(q->name, &raw);
+  if (!copy) return -ENOMEM;
+  copy->header = q->header;
+  copy->clock = moment;
+  copy->clock_arg = copy;
+  int rc = make_copy(q, copy);
+  if (rc < 0) {
+    handle_free(copy);
+    return rc;
+  }
+  *out = copy;
+  return 0;
+}
+
+/* ---- Its keys in order ---- */
+
+/* A walk through all keys. */
+struct tour {
+  workq *q;
+  int64_t now_ns;
+  uint8_t *seen; /* a bit a record */
+  int (*visit)(void *arg, const workq_info *info);
+  void *arg;
+};
+
+/* Visits an item, once.  Its key must have the hash that is noted, or it is no key. */
+static int visit_item(struct tour *tour, uint32_t index, struct item *item) {
+  workq *q = tour->q;
+  uint8_t bit = (uint8_t)(1u << index % 8);
+  workq_info info;
+  if (tour->seen[index / 8] & bit) return 0;
+  if (!inspect_item(q, item, tour->now_ns, q->key_buffer, &info)) return 0;
+  if (info.key_len == 0 || table_hash(q, info.key, info.key_len) != item->hash) return 0;
+  tour->seen[index / 8] |= bit;
+  return tour->visit(tour->arg, &info);
+}
+
+/* Visits the items of a list that have this place; by damage it may lead anywhere, but not for longer than there are records. */
+static int visit_list(struct tour *tour, const struct list *list, uint8_t place) {
+  workq *q = tour->q;
+  int rc = 0;
+  uint32_t index = list->head;
+  for (uint32_t n = 0; index && n < q->geometry.records && rc == 0; n++) {
+    struct item *item = item_at(q, index);
+    if (!item) break;
+    if (item->place == place) rc = visit_item(tour, index, item);
+    index = item->next;
+  }
+  return rc;
+}
+
+static int visit_ready(struct tour *tour) {
+  int rc = 0;
+  for (int priority = INT8_MAX; priority >= INT8_MIN && rc == 0; priority--)
+    rc = visit_list(tour, &band_of(tour->q, priority)->keys, PLACE_READY);
+  return rc;
+}
+
+static int visit_processing(struct tour *tour) {
+  int rc = 0;
+  for (uint32_t i = 0; i < tour->q->geometry.handles && rc == 0; i++)
+    rc = visit_list(tour, &tour->q->slots[i].own.processing, PLACE_PROCESSING);
+  return rc;
+}
+
+static int by_time(const void *left, const void *right) {
+  const struct heap_entry *a = left, *b = right;
+  return delay_before(a, b) ? -1 : delay_before(b, a);
+}
+
+static int visit_delayed(struct tour *tour) {
+  workq *q = tour->q;
+  uint32_t count = delay_count(q);
+  struct heap_entry *entries = malloc(((size_t)count + 1) * sizeof *entries);
+  if (!entries) return -ENOMEM;
+  memcpy(entries, q->heap + HEAP_FIRST, count * sizeof *entries);
+  qsort(entries, count, sizeof *entries, by_time);
+  int rc = 0;
+  for (uint32_t i = 0; i < count && rc == 0; i++) {
+    struct item *item = item_at(q, entries[i].item);
+    if (item && item->place == PLACE_DELAYED) rc = visit_item(tour, entries[i].item, item);
+  }
+  free(entries);
+  return rc;
+}
+
+/* What nothing led to: there is none in a sound segment. */
+static int visit_lost(struct tour *tour) {
+  workq *q = tour->q;
+  int rc = 0;
+  for (uint32_t index = 1; index <= q->geometry.records && rc == 0; index++) {
+    struct item *item = item_at(q, index);
+    if (!item) break;
+    rc = visit_item(tour, index, item);
+  }
+  return rc;
+}
+
+int workq_iterate_order(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg) {
+  if (!(q->flags & WORKQ_RAW)) return -EINVAL;
+  struct tour tour = {.q = q, .now_ns = handle_now_ns(q), .visit = visit, .arg = arg};
+  tour.seen = calloc(q->geometry.records / 8 + 1, 1);
+  if (!tour.seen) return -ENOMEM;
+  int rc = visit_ready(&tour);
+  if (rc == 0) rc = visit_processing(&tour);
+  if (rc == 0) rc = visit_delayed(&tour);
+  if (rc == 0) rc = visit_list(&tour, &q->control->cold.buried, PLACE_BURIED);
+  if (rc == 0) rc = visit_list(&tour, &q->control->cold.idle, PLACE_IDLE);
+  if (rc == 0) rc = visit_lost(&tour);
+  free(tour.seen);
+  return rc;
+}
