@@ -67,7 +67,7 @@ struct header {
   int32_t max_retries;
   int32_t max_crashes; /* as given: never 0 */
   uint32_t give_up;
-  uint32_t reserved;
+  uint32_t reserved; /* 0: whoever finds more here cannot know what it means, and does not attach */
   int64_t reap_interval_ns;
   workq_limiter limiter; /* normalized */
   uint64_t checksum;     /* XXH3 of all before it */

@@ -240,8 +240,12 @@ static int check_versions(const struct header *header, char *reason, size_t size
   return fingerprint_differs(&header->fingerprint, &here, reason, size) ? -EPROTONOSUPPORT : 0;
 }
 
-static int check_header(const struct header *header, off_t file_size) {
+static int check_header(const struct header *header, off_t file_size, char *reason, size_t size) {
   if (header->checksum != header_checksum(header)) return -EUCLEAN;
+  if (header->reserved || header->fingerprint.reserved) {
+    if (size) snprintf(reason, size, "there are options there that are unknown here");
+    return -EPROTONOSUPPORT;
+  }
   struct geometry geometry;
   if (geometry_compute(header->capacity, header->key_max, header->handles, &geometry) < 0) return -EUCLEAN;
   if (header->total_size != geometry.total_size || (uint64_t)file_size != geometry.total_size) return -EUCLEAN;
@@ -281,7 +285,7 @@ int segment_open(const char *name, const workq_options *options, struct header *
     ssize_t n = pread(fd, header, sizeof *header, 0);
     rc = n == (ssize_t)sizeof *header ? check_versions(header, reason, size) : n < 0 ? -errno : -EUCLEAN;
   }
-  if (rc == 0) rc = check_header(header, st.st_size);
+  if (rc == 0) rc = check_header(header, st.st_size, reason, size);
   if (rc < 0) {
     close(fd);
     return rc;

@@ -130,6 +130,27 @@ START_TEST(an_older_or_newer_layout_is_eprotonosupport_and_described) {
 }
 END_TEST
 
+/* A later version may use these for what this one must not overlook. */
+START_TEST(options_from_the_future_are_eprotonosupport_and_described) {
+  create_closed();
+  const struct header sound = header_read();
+  for (int bit = 0; bit < 64; bit++) {
+    struct header future = sound;
+    if (bit < 32) future.reserved = UINT32_C(1) << bit;
+    else future.fingerprint.reserved = UINT32_C(1) << (bit - 32);
+    header_write_sealed(&future);
+    ck_assert_int_eq(try_open(), -EPROTONOSUPPORT);
+    ck_assert_int_eq(try_open_with(WORKQ_RAW), -EPROTONOSUPPORT);
+    ck_assert_int_eq(workq_open_or_create(name, &options, &q), -EPROTONOSUPPORT);
+    char line[512];
+    ck_assert_int_eq(workq_describe_mismatch(name, line, sizeof line), 1);
+    ck_assert_str_ne(line, "");
+  }
+  header_write(&sound);
+  assert_whole();
+}
+END_TEST
+
 START_TEST(a_description_fits_its_buffer) {
   create_closed();
   const struct header sound = header_read();
@@ -385,6 +406,7 @@ Suite *header_suite(void) {
                       (int)(sizeof fingerprint_fields / sizeof *fingerprint_fields));
   tcase_add_test(tcase, every_foreign_boot_id_is_eprotonosupport_and_safe_to_print);
   tcase_add_test(tcase, an_older_or_newer_layout_is_eprotonosupport_and_described);
+  tcase_add_test(tcase, options_from_the_future_are_eprotonosupport_and_described);
   tcase_add_test(tcase, a_description_fits_its_buffer);
 
   tcase = fixture_case(suite, "values");
