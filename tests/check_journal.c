@@ -488,7 +488,20 @@ START_TEST(lines_outside_are_nonsense) {
   workq *two[2];
   open_two(two);
   uint32_t end = (uint32_t)(q->size / LINE_SIZE), control = (uint32_t)(q->geometry.control_off / LINE_SIZE);
-  const uint32_t wild[] = {0, 1, control - 1, end, end + 1, INT32_MAX, UINT32_MAX};
+  /* A transaction changes none of those with a mutex in it either: it would get any bytes. */
+  const uint32_t wild[] = {0,
+                           1,
+                           control - 1,
+                           control,
+                           journal_line(q, q->mutexes),
+                           journal_line(q, &q->mutexes[LOCK_MUTEXES - 1]),
+                           journal_line(q, &q->slots[0].life),
+                           journal_line(q, &q->slots[1].life),
+                           journal_line(q, q->journals),
+                           end,
+                           end + 1,
+                           INT32_MAX,
+                           UINT32_MAX};
   for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
     q->journal->line[0] = wild[i];
     set_count(q, 1);
