@@ -199,7 +199,10 @@ static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_wo
 }
 
 int workq_iterate_workers(workq *q, int (*visit)(void *arg, const workq_worker *worker), void *arg) {
-  int rc = 0;
+  /* A forked child takes its slot at its first entry: that must not be one which was looked at already. */
+  int rc = look_begin(q);
+  if (rc < 0) return rc;
+  look_end(q);
   for (uint32_t i = 0; i < q->geometry.handles && rc == 0; i++) {
     workq_worker worker;
     if (q->slots[i].who.state != SLOT_ATTACHED) continue;

@@ -230,6 +230,22 @@ START_TEST(a_forked_child_has_a_slot_of_its_own) {
 }
 END_TEST
 
+/* Here it takes a slot before its parent's. */
+START_TEST(a_forked_child_sees_itself_at_once) {
+  create();
+  workq *other = open_again();
+  ok(workq_close(q));
+  pid_t child = fork_child();
+  if (child == 0) {
+    ck_assert_uint_eq(self_of(other).slot, 0);
+    ok(workq_close(other));
+    child_done();
+  }
+  join_child(child);
+  q = other;
+}
+END_TEST
+
 START_TEST(keys_in_the_parents_hands_stay_the_parents) {
   create();
   add("a");
@@ -406,6 +422,7 @@ Suite *handle_suite(void) {
 
   tcase = fixture_case(suite, "fork");
   tcase_add_test(tcase, a_forked_child_has_a_slot_of_its_own);
+  tcase_add_test(tcase, a_forked_child_sees_itself_at_once);
   tcase_add_test(tcase, keys_in_the_parents_hands_stay_the_parents);
   tcase_add_test(tcase, a_child_that_closes_its_copy_unused_does_not_touch_the_parents);
   tcase_add_test(tcase, a_parent_that_dies_is_found_although_a_child_has_its_descriptor);
