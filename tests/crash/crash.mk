@@ -1,22 +1,32 @@
-# Death at every instruction.
+# Death at every instruction.  `make check` takes a sample of the points, `make crash-full` all of them.
 
-# Two processes and more: one dies while others wait.
-two_sources = \
-	tests/crash/two_operations.c \
-	tests/crash/two_operations.h \
-	tests/crash/two_others.c \
-	tests/crash/two_others.h \
-	tests/crash/two_trace.c \
-	tests/crash/two_trace.h
-plain_programs += tests/crash/lost_release tests/crash/lost_exec
-tests_crash_lost_release_SOURCES = tests/crash/lost_release.c $(two_sources)
-tests_crash_lost_release_LDADD = $(plain_ldadd)
-tests_crash_lost_exec_SOURCES = tests/crash/lost_exec.c $(two_sources)
-tests_crash_lost_exec_LDADD = $(plain_ldadd)
+# Stepping a child through one call.
+check_LTLIBRARIES += tests/crash/libtracer.la
+tests_crash_libtracer_la_SOURCES = tests/crash/tracer.c tests/crash/tracer.h
+tests_crash_libtracer_la_LIBADD = tests/libplain.la
 
-# The full runs of these programs; make crash-full runs them, too.
-crash-full-two: tests/crash/lost_release$(EXEEXT) tests/crash/lost_exec$(EXEEXT)
-	tests/crash/lost_release --full
-	tests/crash/lost_exec --full
-crash-full: crash-full-two
-.PHONY: crash-full crash-full-two
+plain_programs += tests/crash/every_instruction
+tests_crash_every_instruction_SOURCES = \
+	tests/crash/every_instruction.c \
+	tests/crash/keys.c \
+	tests/crash/keys.h \
+	tests/crash/scenarios_adding.c \
+	tests/crash/scenarios_naming.c \
+	tests/crash/scenarios_slots.c \
+	tests/crash/scenarios_working.c \
+	tests/crash/scene.c \
+	tests/crash/scene.h \
+	tests/crash/second.c \
+	tests/crash/second.h \
+	tests/crash/state.c \
+	tests/crash/state.h \
+	tests/crash/sweep.c \
+	tests/crash/sweep.h
+tests_crash_every_instruction_LDADD = tests/crash/libtracer.la $(plain_ldadd)
+# Bound at the start: a victim must not be the first to find a function.
+tests_crash_every_instruction_LDFLAGS = \
+	-Wl,-z,now,--wrap=pthread_mutex_consistent,--wrap=getrandom,--wrap=access
+
+crash-full: tests/crash/every_instruction
+	tests/crash/every_instruction full
+.PHONY: crash-full
