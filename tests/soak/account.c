@@ -27,8 +27,8 @@
 
 const char *const role_names[ALL_ROLES] = {"worker", "producer", "operator",  "attacher", "founder",
                                            "parent", "pool",     "bystander", "child",    "pool worker"};
-const char *const call_names[CALLS] = {"no call", "add",   "add_wait", "add_batch", "get",  "finish",
-                                       "key",     "queue", "drain",    "look",      "open", "close"};
+const char *const call_names[CALLS] = {"no call", "add",   "add_wait", "add_batch", "get",   "finish", "key",
+                                       "queue",   "drain", "look",     "open",      "close", "pool"};
 
 account *shared;
 uint32_t my_life;
@@ -123,6 +123,7 @@ static void count_kill(const life_record *record, unsigned in_hand) {
   }
   atomic_fetch_add(&shared->kills, 1);
   atomic_fetch_add(&shared->kills_inside[record->inside], 1);
+  atomic_fetch_add(&shared->kills_of[record->role], 1);
   if (in_hand > 0) atomic_fetch_add(&shared->kills_holding, 1);
 }
 

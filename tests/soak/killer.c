@@ -23,14 +23,15 @@
 #define SYS_process_mrelease 448
 #endif
 
-enum { CALLS_BEFORE_DEATH = 3, STOPS_PER_SECOND = 10, MEMORY_REAPED_ONE_IN = 100 };
+enum { CALLS_BEFORE_DEATH = 3, FUSE_PATIENCE_MS = 250, STOPS_PER_SECOND = 10, LOOKS_FOR_HOLDER = 500 };
 
 killer_report report;
 
 /* What comes next, and when. */
-static struct {
-  int64_t kill_ns, stop_ns, freeze_ns, blackout_ns, weather_ns;
-} next;
+static struct { int64_t kill_ns, strike_ns, stop_ns, freeze_ns, blackout_ns, weather_ns; } next;
+
+/* To see from outside who holds the locks. */
+static workq *raw[QUEUES];
 
 static uint64_t dice;
 
@@ -40,14 +41,6 @@ static int64_t random_ns(int64_t below_ns) {
 
 /* ---- Killing ---- */
 
-/* As the OOM killer does it: the memory goes first, and with it the list by which the kernel finds the dead's mutexes. */
-static void kill_and_reap_memory(unsigned i) {
-  int fd = (int)syscall(SYS_pidfd_open, parts[i].pid, 0);
-  stage_kill(i);
-  if (fd >= 0 && syscall(SYS_process_mrelease, fd, 0) == 0) report.reaped_memory++;
-  if (fd >= 0) close(fd);
-}
-
 static void kill_one(int64_t now_ns) {
   unsigned i = (unsigned)plain_below(&dice, parts_count);
   part *p = &parts[i];
@@ -56,16 +49,12 @@ static void kill_one(int64_t now_ns) {
   if (p->role == BYSTANDER && !plain_chance(&dice, 5)) return;
   next.kill_ns += random_ns(2 * SECOND / soak.kills_per_second);
   if (p->role != POOL && plain_chance(&dice, 75)) {
-    p->fuse_until_ns = now_ns + 50 * MILLISECOND;
-    atomic_store(&life_of(p->life)->fuse_ns, 1 + random_ns(200 * MICROSECOND));
+    p->fuse_until_ns = now_ns + FUSE_PATIENCE_MS * MILLISECOND;
+    atomic_store(&life_of(p->life)->fuse_ns, 1 + random_ns(plain_chance(&dice, 70) ? SHORT_FUSE_NS : LONG_FUSE_NS));
     return;
   }
   report.direct++;
-  if (plain_below(&dice, MEMORY_REAPED_ONE_IN) == 0) {
-    kill_and_reap_memory(i);
-  } else {
-    stage_kill(i);
-  }
+  stage_kill(i);
 }
 
 /* A player that sleeps does not see that it was given a fuse. */
@@ -82,6 +71,46 @@ static void kill_some(int64_t now_ns) {
   kill_overdue(now_ns);
   if (next.kill_ns < now_ns - SECOND / 10) next.kill_ns = now_ns - SECOND / 10;
   for (unsigned tries = 0; tries < parts_count && next.kill_ns <= now_ns; tries++) kill_one(now_ns);
+}
+
+/* As the OOM killer does it: the memory goes first, and with it the list by which the kernel finds the dead's mutexes. */
+static void kill_and_reap_memory(unsigned i) {
+  int fd = (int)syscall(SYS_pidfd_open, parts[i].pid, 0);
+  stage_kill(i);
+  if (fd >= 0 && syscall(SYS_process_mrelease, fd, 0) == 0) report.reaped_memory++;
+  if (fd >= 0) close(fd);
+}
+
+/* Kills that player if it is stopped with the lock in its hands. */
+static bool strike(unsigned i, unsigned queue) {
+  part *p = &parts[i];
+  if (p->dying || p->stopped_until_ns != 0) return false;
+  kill(p->pid, SIGSTOP);
+  nap(MILLISECOND / 10);
+  if (workq_lock_owner(raw[queue]) != p->pid) {
+    kill(p->pid, SIGCONT);
+    return false;
+  }
+  report.direct++;
+  report.holders++;
+  if (plain_chance(&dice, 75)) {
+    kill_and_reap_memory(i);
+  } else {
+    stage_kill(i);
+  }
+  return true;
+}
+
+/* By chance alone a holder's memory would nearly never go first. */
+static void strike_holder(int64_t now_ns) {
+  if (next.strike_ns > now_ns) return;
+  next.strike_ns = now_ns + random_ns(SECOND);
+  unsigned queue = (unsigned)plain_below(&dice, QUEUES);
+  for (unsigned look = 0; look < LOOKS_FOR_HOLDER; look++) {
+    pid_t pid = workq_lock_owner(raw[queue]);
+    for (unsigned i = 0; pid != 0 && i < parts_count; i++)
+      if (parts[i].pid == pid && strike(i, queue)) return;
+  }
 }
 
 /* ---- Stopping ---- */
@@ -156,10 +185,10 @@ static void disturb_all(int64_t now_ns) {
 /* ---- Watching ---- */
 
 void dump_queues(void) {
-  workq_options raw = {.flags = WORKQ_RAW};
+  workq_options options = {.flags = WORKQ_RAW};
   for (unsigned i = 0; i < QUEUES; i++) {
     workq *q;
-    if (workq_open(queue_names[i], &raw, &q) < 0) continue;
+    if (workq_open(queue_names[i], &options, &q) < 0) continue;
     fprintf(stderr, "---- %s, its lock held by %d\n", queue_names[i], workq_lock_owner(q));
     workq_dump(q, stderr);
     workq_close(q);
@@ -236,17 +265,24 @@ static bool await_event(void) {
   return signal < 0 || signal == SIGCHLD;
 }
 
+static void look_from_outside(void) {
+  workq_options options = {.flags = WORKQ_RAW};
+  for (unsigned i = 0; i < QUEUES; i++) plain_ok(workq_open(queue_names[i], &options, &raw[i]), "workq_open");
+}
+
 bool killer_run(uint64_t random) {
   int64_t now_ns = plain_now_ns();
   int64_t end_ns = now_ns + soak.duration_ns;
   bool wanted = true;
   dice = random;
-  next.kill_ns = next.stop_ns = next.weather_ns = now_ns;
+  look_from_outside();
+  next.kill_ns = next.strike_ns = next.stop_ns = next.weather_ns = now_ns;
   next.freeze_ns = now_ns + soak.duration_ns / 8;
   next.blackout_ns = now_ns + soak.duration_ns / 4;
   while (wanted && (now_ns = plain_now_ns()) < end_ns) {
     stage_collect(true);
     kill_some(now_ns);
+    strike_holder(now_ns);
     stop_some(now_ns);
     disturb_all(now_ns);
     watch_queues(now_ns);
@@ -254,5 +290,6 @@ bool killer_run(uint64_t random) {
     wanted = await_event();
   }
   for (unsigned i = 0; i < parts_count; i++) stage_continue(i);
+  for (unsigned i = 0; i < QUEUES; i++) workq_close(raw[i]);
   return wanted;
 }

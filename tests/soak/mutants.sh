@@ -10,10 +10,10 @@ output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 failed=0
 
-# caught MUTANT WORDS: it must fail with these words.
+# caught MUTANT WORDS SECONDS: it must fail with these words.
 caught() {
   status=0
-  $program --seconds 2 --stall-seconds 2 --mutant "$1" >"$output" 2>&1 || status=$?
+  $program --seconds "$3" --stall-seconds 2 --mutant "$1" >"$output" 2>&1 || status=$?
   if [ "$status" -eq 1 ] && grep -q "^FAIL: .*$2" "$output" && grep -q '^soak: FAILED after .*, seed [0-9]' "$output"; then
     echo "caught $1: $(sed -n 's/^FAIL: //p' "$output" | head -n 1)"
   else
@@ -23,11 +23,11 @@ caught() {
   fi
 }
 
-caught lose-dirty 'is lost'
-caught lose-on-reap 'is lost'
-caught two-hands 'is in two hands\|was given to life'
-caught leak 'bytes after the warm-up'
-caught litter 'records are still in use'
-caught squatter 'handles are left'
-caught stuck 'has run for'
+caught lose-dirty 'is lost' 2
+caught lose-on-reap 'is lost' 2
+caught two-hands 'is in two hands\|was given to life' 2
+caught leak 'bytes after the warm-up' 2
+caught litter 'records are still in use' 2
+caught squatter 'handles are left' 2
+caught stuck 'has run for' 10
 exit $failed

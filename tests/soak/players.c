@@ -115,8 +115,7 @@ static void founder(player *p) {
     }
     int faults = CALL(CALL_LOOK, workq_check(q, NULL, NULL));
     if (faults != 0) plain_fail("%d faults in the founder's queue", faults);
-    if (plain_chance(&p->random, 20))
-      expect(CALL(CALL_OPEN, workq_unlink(founders_name)), "workq_unlink", -ENOENT, 0);
+    if (plain_chance(&p->random, 20)) expect(CALL(CALL_OPEN, workq_unlink(founders_name)), "workq_unlink", -ENOENT, 0);
     close_queue(q);
     nap((int64_t)plain_below(&p->random, 3000000));
   }
@@ -134,7 +133,7 @@ static void child(player *p, uint32_t life) {
     } else {
       work_once(p, queue, (int64_t)plain_below(&p->random, 1000000));
     }
-    if (plain_chance(&p->random, 1)) light_fuse((int64_t)plain_below(&p->random, 300000));
+    if (plain_below(&p->random, 200) == 0) light_fuse((int64_t)plain_below(&p->random, LONG_FUSE_NS));
   }
   close_both(p);
   _exit(PLAIN_PASS);
@@ -187,12 +186,12 @@ static int pool_work(workq *q, const workq_item *item, unsigned worker_number, v
   (void)worker_number;
   player *p = arg;
   run r;
-  account_run(&r, WIDE, item);
-  if (plain_below(&p->random, 200) == 0) light_fuse((int64_t)plain_below(&p->random, 300000));
-  if (plain_chance(&p->random, 10)) nap((int64_t)plain_below(&p->random, 100000));
-  /* The verdict is a call of its own, though of the pool's. */
-  account_ran(&r);
   call_end(0);
+  account_run(&r, WIDE, item);
+  if (plain_below(&p->random, 500) == 0) light_fuse((int64_t)plain_below(&p->random, LONG_FUSE_NS));
+  if (plain_chance(&p->random, 10)) nap((int64_t)plain_below(&p->random, 100000));
+  account_ran(&r);
+  call_begin(CALL_POOL);
   if (atomic_load(&shared->stage) != STAGE_PLAY || !plain_chance(&p->random, 20)) return WORKQ_OK;
   return plain_chance(&p->random, 50) ? WORKQ_RETRY : WORKQ_RELEASE;
 }
@@ -268,7 +267,8 @@ static void bystander(player *p) {
 /* ---- All ---- */
 
 void play(role r, uint64_t random) {
-  static void (*const roles[ROLES])(player *) = {worker, producer, operator, attacher, founder, parent, pool, bystander};
+  static void (*const roles[ROLES])(player *) = {worker, producer, operator, attacher, founder,
+                                                 parent, pool,     bystander};
   static player p;
   /* Attaching and creating is all system calls: they must leave time to those who use the lock. */
   if ((r == ATTACHER || r == FOUNDER) && nice(5) == -1) plain_fail("nice");

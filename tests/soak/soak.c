@@ -24,7 +24,7 @@ soak_options soak = {.kills_per_second = 250, .workers = 5, .producers = 3, .sta
 char queue_names[QUEUES][64];
 char founders_name[64];
 
-const char *const mutant_names[MUTANTS] = {"none",  "lose-dirty", "lose-on-reap", "two-hands",
+const char *const mutant_names[MUTANTS] = {"none", "lose-dirty", "lose-on-reap", "two-hands",
                                            "leak", "litter",     "squatter",     "stuck"};
 
 static pid_t main_pid;
@@ -36,7 +36,8 @@ static uint64_t seed;
 static unsigned number_of(const char *text, unsigned most) {
   char *end;
   unsigned long value = strtoul(text, &end, 10);
-  if (end == text || *end != '\0' || value == 0 || value > most) plain_fail("not a number from 1 to %u: %s", most, text);
+  if (end == text || *end != '\0' || value == 0 || value > most)
+    plain_fail("not a number from 1 to %u: %s", most, text);
   return (unsigned)value;
 }
 
@@ -82,37 +83,45 @@ static uint64_t percent(uint64_t part_of, uint64_t whole) {
 
 static void print_deaths(void) {
   uint64_t inside = 0;
+  printf("died:");
+  for (unsigned i = 0; i < ALL_ROLES; i++)
+    printf(" %s %llu%s", role_names[i], (unsigned long long)shared->kills_of[i], i + 1 < ALL_ROLES ? "," : "\n");
   printf("died in a call:");
   for (unsigned i = CALL_NONE + 1; i < CALLS; i++) {
     inside += shared->kills_inside[i];
     printf(" %s %llu%s", call_names[i], (unsigned long long)shared->kills_inside[i], i + 1 < CALLS ? "," : "\n");
   }
-  printf("%llu%% of the victims died in a call, %llu%% with keys in hand; %llu more were killed before their first call;\n"
-         "%llu were killed from outside, the others by their own timer; the memory of %llu went before their locks\n",
-         (unsigned long long)percent(inside, shared->kills),
-         (unsigned long long)percent(shared->kills_holding, shared->kills), (unsigned long long)shared->kills_early,
-         (unsigned long long)report.direct, (unsigned long long)report.reaped_memory);
+  printf(
+      "%llu%% of the victims died in a call, %llu%% with keys in hand; %llu more were killed before their first call;\n"
+      "%llu were killed from outside, the others by their own timer; %llu were picked for holding a lock, and the "
+      "memory of"
+      " %llu went before it\n",
+      (unsigned long long)percent(inside, shared->kills),
+      (unsigned long long)percent(shared->kills_holding, shared->kills), (unsigned long long)shared->kills_early,
+      (unsigned long long)report.direct, (unsigned long long)report.holders, (unsigned long long)report.reaped_memory);
 }
 
 static void print_line(const workq_stats_data s[QUEUES], int64_t took_ns) {
   int64_t longest_ns = report.longest_ns[report.longest_ns[NARROW] > report.longest_ns[WIDE] ? NARROW : WIDE];
-  printf("soak: %.1f min, %llu kills, %llu stops, %llu freezes, %llu blackouts, %llu recoveries, %llu reaped, %llu crashes,"
-         " %llu lock losses, %llu adds, %llu coalesced, %llu gets, %llu runs, %llu retries, %llu buried, %llu evictions,"
-         " %llu drains, %llu audits, %llu checks, longest pause %lld ms, nothing lost\n",
-         (double)took_ns / (double)(60 * SECOND), (unsigned long long)shared->kills, (unsigned long long)report.stops,
-         (unsigned long long)report.freezes, (unsigned long long)report.blackouts,
-         (unsigned long long)(s[WIDE].recoveries + s[NARROW].recoveries),
-         (unsigned long long)(s[WIDE].reaped + s[NARROW].reaped),
-         (unsigned long long)(s[WIDE].crashes + s[NARROW].crashes),
-         (unsigned long long)(s[WIDE].lock_losses + s[NARROW].lock_losses),
-         (unsigned long long)(s[WIDE].adds + s[NARROW].adds),
-         (unsigned long long)(s[WIDE].coalesced + s[NARROW].coalesced),
-         (unsigned long long)(s[WIDE].gets + s[NARROW].gets),
-         (unsigned long long)(shared->runs[WIDE] + shared->runs[NARROW]),
-         (unsigned long long)(s[WIDE].retries + s[NARROW].retries),
-         (unsigned long long)(s[NARROW].crash_buried + s[NARROW].gave_up), (unsigned long long)s[NARROW].evictions,
-         (unsigned long long)shared->drains, (unsigned long long)shared->audits, (unsigned long long)shared->looks,
-         (long long)(longest_ns / MILLISECOND));
+  printf(
+      "soak: %.1f min, %llu kills, %llu stops, %llu freezes, %llu blackouts, %llu recoveries, %llu reaped, %llu "
+      "crashes,"
+      " %llu lock losses, %llu adds, %llu coalesced, %llu gets, %llu runs, %llu retries, %llu buried, %llu evictions,"
+      " %llu drains, %llu audits, %llu checks, longest pause %lld ms, nothing lost\n",
+      (double)took_ns / (double)(60 * SECOND), (unsigned long long)shared->kills, (unsigned long long)report.stops,
+      (unsigned long long)report.freezes, (unsigned long long)report.blackouts,
+      (unsigned long long)(s[WIDE].recoveries + s[NARROW].recoveries),
+      (unsigned long long)(s[WIDE].reaped + s[NARROW].reaped),
+      (unsigned long long)(s[WIDE].crashes + s[NARROW].crashes),
+      (unsigned long long)(s[WIDE].lock_losses + s[NARROW].lock_losses),
+      (unsigned long long)(s[WIDE].adds + s[NARROW].adds),
+      (unsigned long long)(s[WIDE].coalesced + s[NARROW].coalesced),
+      (unsigned long long)(s[WIDE].gets + s[NARROW].gets),
+      (unsigned long long)(shared->runs[WIDE] + shared->runs[NARROW]),
+      (unsigned long long)(s[WIDE].retries + s[NARROW].retries),
+      (unsigned long long)(s[NARROW].crash_buried + s[NARROW].gave_up), (unsigned long long)s[NARROW].evictions,
+      (unsigned long long)shared->drains, (unsigned long long)shared->audits, (unsigned long long)shared->looks,
+      (long long)(longest_ns / MILLISECOND));
 }
 
 /* A soak in which nobody died at a bad moment proves nothing. */

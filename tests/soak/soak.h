@@ -42,6 +42,10 @@ enum {
 #define MILLISECOND INT64_C(1000000)
 #define SECOND      INT64_C(1000000000)
 
+/* How long a victim lives once it knows.  On a short fuse it hurries from call to call, as most time is spent elsewhere. */
+#define SHORT_FUSE_NS (20 * MICROSECOND)
+#define LONG_FUSE_NS  (200 * MICROSECOND)
+
 typedef enum role {
   WORKER,
   PRODUCER,
@@ -72,6 +76,7 @@ typedef enum call {
   CALL_LOOK, /* stats, check, iterate, peek */
   CALL_OPEN, /* create, open, attach of a forked child */
   CALL_CLOSE,
+  CALL_POOL, /* get and finish of a pool's worker */
   CALLS
 } call;
 extern const char *const call_names[CALLS];
@@ -115,9 +120,10 @@ typedef struct account {
   _Atomic uint64_t looks;
   _Atomic uint64_t audits;
   _Atomic uint64_t drains;
-  _Atomic uint64_t kills;              /* of processes that had returned from a call at least */
-  _Atomic uint64_t kills_early;        /* of others; not among the kills */
+  _Atomic uint64_t kills;       /* of processes that had returned from a call at least */
+  _Atomic uint64_t kills_early; /* of others; not among the kills */
   _Atomic uint64_t kills_inside[CALLS];
+  _Atomic uint64_t kills_of[ALL_ROLES];
   _Atomic uint64_t kills_holding; /* with keys in hand */
 } account;
 
@@ -243,7 +249,8 @@ bool stage_has(role r);
 /* ---- killer.c ---- */
 
 typedef struct killer_report {
-  uint64_t direct; /* kills by kill(2); the others by a timer of the victim */
+  uint64_t direct;  /* kills by kill(2); the others by a timer of the victim */
+  uint64_t holders; /* of these, killed with the lock in hand on purpose */
   uint64_t reaped_memory;
   uint64_t stops;
   uint64_t freezes;

@@ -25,6 +25,8 @@ void nap(int64_t ns) {
   nanosleep(&(struct timespec){.tv_sec = ns / SECOND, .tv_nsec = (long)(ns % SECOND)}, NULL);
 }
 
+static bool in_a_hurry;
+
 /* The kernel kills the process at a moment that has nothing to do with what it is doing then, and mostly while it runs.
    A forked child does not inherit the timer. */
 void light_fuse(int64_t after_ns) {
@@ -40,7 +42,10 @@ void light_fuse(int64_t after_ns) {
 
 bool goes_on(player *p, uint32_t last_stage) {
   int64_t fuse_ns = atomic_exchange(&life_of(my_life)->fuse_ns, 0);
-  if (fuse_ns > 0) light_fuse(fuse_ns);
+  if (fuse_ns > 0) {
+    light_fuse(fuse_ns);
+    in_a_hurry = fuse_ns <= SHORT_FUSE_NS;
+  }
   uint32_t stage = atomic_load_explicit(&shared->stage, memory_order_relaxed);
   if (stage == STAGE_PLAY) return plain_below(&p->random, 20000) != 0;
   return stage <= last_stage;
@@ -75,9 +80,8 @@ static int64_t random_delay(uint64_t *random) {
 }
 
 static workq_add_options random_options(uint64_t *random) {
-  return (workq_add_options){.priority = random_priority(random),
-                             .rate_limited = plain_chance(random, 10),
-                             .after_ns = random_delay(random)};
+  return (workq_add_options){
+      .priority = random_priority(random), .rate_limited = plain_chance(random, 10), .after_ns = random_delay(random)};
 }
 
 /* WIDE has room for every key there is. */
@@ -204,7 +208,7 @@ static void look(player *p, unsigned queue) {
 
 void produce_once(player *p, unsigned queue) {
   uint64_t choice = plain_below(&p->random, 100);
-  if (choice < 65) {
+  if (choice < 65 && !in_a_hurry) {
     add_one(p, queue, (uint32_t)plain_below(&p->random, keys_of(queue)));
   } else if (choice < 85) {
     add_batch(p, queue);
@@ -215,7 +219,8 @@ void produce_once(player *p, unsigned queue) {
   } else {
     look(p, queue);
   }
-  if (atomic_load_explicit(&shared->calm, memory_order_relaxed)) nap((int64_t)plain_below(&p->random, 500000));
+  if (!in_a_hurry && atomic_load_explicit(&shared->calm, memory_order_relaxed))
+    nap((int64_t)plain_below(&p->random, 500000));
 }
 
 /* ---- Working ---- */
@@ -330,6 +335,6 @@ void work_once(player *p, unsigned queue, int64_t timeout_ns) {
     hold_in_two_hands(p, &runs[0]);
     return;
   }
-  hold(p, &runs[0]);
+  if (!in_a_hurry) hold(p, &runs[0]);
   finish_many(p, runs, n);
 }
