@@ -40,6 +40,9 @@ static const struct promise {
     {"get_batch", false, {ETIMEDOUT, ESHUTDOWN, EINTR, EINVAL}},
     {"shutdown_drain", false, {ETIMEDOUT, ECANCELED, EINTR}},
     {"iterate", false, {ENOMEM}},
+    {"iterate_order", false, {ENOMEM, EINVAL}},
+    {"snapshot", false, {ENOSPC, ENOMEM, EMFILE, ENFILE}},
+    {"restore", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
     {"dump", false, {EIO, ENOMEM}},
     {"check", false, {ENOMEM}},
     {"run", false, {EAGAIN, ENOMEM, EMFILE, EUSERS, EUCLEAN, EPROTONOSUPPORT, ENFILE, ENODEV}},
@@ -148,6 +151,7 @@ static void refuse_one(const struct scenario *s, unsigned nth, unsigned which, e
   if (has_failed) assert_error(s->function, rc);
   else
     ck_assert_msg(rc == s->expected, "%s: %d after %s said %d", s->function, rc, refusals->function, refusals->error);
+  ck_assert_msg(refusals->careless == NULL, "%s: %s", s->function, refusals->careless);
   s->finish(rc);
   assert_held(before, s->function);
 }

@@ -1,6 +1,6 @@
 /*
- * What needs a /dev/shm or a namespace of its own: a full /dev/shm, one that may not be written, other pid and time
- * namespaces, no /proc.
+ * What needs a /dev/shm or a namespace of its own: a full /dev/shm, one without inodes, one that may not be written, other
+ * pid and time namespaces, no /proc.
  *
  * Each test is a process with a mount namespace of its own (as root, or in a user namespace) and a small tmpfs over
  * /dev/shm.  Where that is not permitted, as in many containers, the program is skipped.
@@ -283,6 +283,87 @@ START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
 }
 END_TEST
 
+/* ---- A /dev/shm without inodes ---- */
+
+static unsigned squatters;
+
+static const char *squatter_path(unsigned number) {
+  static char path[64];
+  snprintf(path, sizeof path, "/dev/shm/squatter-%u", number);
+  return path;
+}
+
+static void use_up_inodes(void) {
+  for (squatters = 0;; squatters++) {
+    int fd = open(squatter_path(squatters), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0) break;
+    close(fd);
+  }
+  ck_assert_int_eq(errno, ENOSPC);
+}
+
+static void assert_cannot_be_created(const char *another) {
+  unsigned files = files_in_shm();
+  workq *own = NULL;
+  ck_assert_int_eq(workq_create(another, &options, &own), -ENOSPC);
+  ck_assert_int_eq(workq_open_or_create(another, &options, &own), -ENOSPC);
+  ck_assert_int_eq(workq_open(another, &options, &own), -ENOENT);
+  ck_assert_ptr_null(own);
+  ck_assert_uint_eq(files_in_shm(), files);
+}
+
+static pid_t fork_without_proc(void);
+
+START_TEST(without_inodes_a_create_is_enospc) {
+  char another[sizeof name];
+  need_own_shm("size=8m,nr_inodes=8");
+  fixture_name(another);
+  use_up_inodes();
+  assert_cannot_be_created(another);
+  pid_t child = fork_without_proc();
+  if (child == 0) {
+    assert_cannot_be_created(another);
+    child_done();
+  }
+  join_child(child);
+  ck_assert_int_eq(unlink(squatter_path(0)), 0);
+  create();
+  add("a");
+}
+END_TEST
+
+/* Memory there is: so all that needs no new file goes on, with keys in hand and delayed. */
+START_TEST(without_inodes_a_queue_that_is_there_goes_on_and_grows) {
+  need_own_shm("size=8m,nr_inodes=8");
+  create();
+  add("in hand");
+  workq_item item = take("in hand");
+  use_up_inodes();
+  uint64_t before = stats().committed;
+  for (unsigned i = 0; i < 2000; i++) {
+    char key[16];
+    int len = snprintf(key, sizeof key, "%u", i);
+    ck_assert_int_eq(workq_add_after(q, key, (size_t)len, i % 2 ? S : 0), 1);
+  }
+  ck_assert_uint_gt(stats().committed, before);
+  workq *other = open_again();
+  take_by(other, "0");
+  ok(workq_close(other));
+  pid_t child = fork_child();
+  if (child == 0) {
+    ck_assert_int_eq(workq_len(q), 1000);
+    ok(workq_close(q));
+    child_done();
+  }
+  join_child(child);
+  die_with("2");
+  ck_assert_int_eq(workq_reap(q), 1);
+  ck_assert_int_eq(workq_retry(q, &item), 1);
+  ck_assert_int_eq(state_of("in hand"), WORKQ_STATE_DELAYED);
+  ck_assert_uint_eq(stats().keys, 2001);
+}
+END_TEST
+
 /* ---- Permissions of /dev/shm ---- */
 
 static void drop_capabilities(void) {
@@ -490,6 +571,10 @@ static Suite *namespace_suite(void) {
   tcase_add_test(tcase, in_a_full_shm_idle_records_make_room);
   tcase_add_test(tcase, a_shm_that_gets_full_at_any_moment_does_no_harm);
   tcase_add_test(tcase, a_shm_that_may_not_be_written_is_eacces);
+
+  tcase = fixture_case(suite, "no inodes");
+  tcase_add_test(tcase, without_inodes_a_create_is_enospc);
+  tcase_add_test(tcase, without_inodes_a_queue_that_is_there_goes_on_and_grows);
 
   tcase = fixture_case(suite, "other namespaces");
   tcase_add_test(tcase, another_pid_namespace_is_eprotonosupport);

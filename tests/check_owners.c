@@ -80,6 +80,11 @@ START_TEST(a_strangers_queue_is_eperm_even_where_its_mode_lets) {
   give(STRANGER, 0666);
   pid_t child = fork_as(NOBODY);
   if (child == 0) {
+    workq *own = NULL;
+    options.mode = 0666;
+    ck_assert_int_eq(workq_open_or_create(name, &options, &own), -EPERM); /* one that was laid there to be found */
+    ck_assert_int_eq(workq_create(name, &options, &own), -EEXIST);
+    ck_assert_ptr_null(own);
     ck_assert_int_eq(try_open(0, 0666), -EPERM);
     ck_assert_int_eq(try_open(WORKQ_RAW, 0666), -EPERM);
     ck_assert_int_eq(try_open(WORKQ_ANY_OWNER, 0666), 0);
@@ -87,6 +92,26 @@ START_TEST(a_strangers_queue_is_eperm_even_where_its_mode_lets) {
     child_done();
   }
   join_child(child);
+}
+END_TEST
+
+/* In a program that is set-user-id: it acts for its owner, and not for whoever called it. */
+START_TEST(whose_a_queue_is_goes_by_the_effective_user) {
+  create();
+  give(STRANGER, 0644);
+  const struct {
+    uid_t real, effective;
+    int rc;
+  } cases[] = {{STRANGER, NOBODY, -EPERM}, {NOBODY, STRANGER, 0}, {0, NOBODY, -EPERM}, {STRANGER, 0, -EPERM}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    pid_t child = fork_child();
+    if (child == 0) {
+      ck_assert_int_eq(setresuid(cases[i].real, cases[i].effective, 0), 0);
+      ck_assert_msg(try_open(WORKQ_RAW, 0) == cases[i].rc, "case %zu", i);
+      child_done();
+    }
+    join_child(child);
+  }
 }
 END_TEST
 
@@ -166,6 +191,7 @@ static Suite *owner_suite(void) {
   tcase_add_test(tcase, one_that_belongs_to_another_is_eperm_unless_any_owner_will_do);
   tcase_add_test(tcase, roots_queue_may_be_opened_by_whom_its_mode_lets);
   tcase_add_test(tcase, a_strangers_queue_is_eperm_even_where_its_mode_lets);
+  tcase_add_test(tcase, whose_a_queue_is_goes_by_the_effective_user);
   tcase_add_test(tcase, users_of_a_group_can_share_a_queue);
   tcase_add_test(tcase, one_cannot_unlink_anothers_queue);
   tcase_add_test(tcase, a_name_that_another_has_taken_is_taken);

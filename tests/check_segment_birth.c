@@ -13,6 +13,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -267,6 +268,25 @@ START_TEST(a_creator_that_fails_leaves_nothing) {
 }
 END_TEST
 
+/* Beyond the limit there would be a signal, SIGXFSZ.  The limit concerns Check's own files, too: no assertion in between. */
+START_TEST(a_file_size_limit_below_the_segments_size_is_efbig) {
+  choose_own_size();
+  const struct rlimit unlimited = {RLIM_INFINITY, RLIM_INFINITY};
+  for (int less = 0; less < 2; less++) {
+    struct rlimit limit = {(rlim_t)(own_size - less), RLIM_INFINITY};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    int rc = workq_create(name, &options, &q);
+    setrlimit(RLIMIT_FSIZE, &unlimited);
+    ck_assert_int_eq(rc, less ? -EFBIG : 0);
+    ck_assert_uint_eq(count_unborn(false), 0);
+    if (less) continue;
+    ok(workq_close(q));
+    ok(workq_unlink(name));
+    q = NULL;
+  }
+}
+END_TEST
+
 /* ---- Where the file system has no files without names ---- */
 
 /* From now on open(O_TMPFILE) gives EOPNOTSUPP in this process and its children.  False if that cannot be had. */
@@ -354,6 +374,7 @@ Suite *birth_suite(void) {
   tcase = fixture_case(suite, "whole");
   tcase_add_test(tcase, a_killed_creator_leaves_a_whole_segment_or_none);
   tcase_add_test(tcase, a_creator_that_fails_leaves_nothing);
+  tcase_add_test(tcase, a_file_size_limit_below_the_segments_size_is_efbig);
 
   tcase = fixture_case(suite, "by a temporary name");
   tcase_add_test(tcase, by_a_temporary_name_mode_and_errors_are_the_same);

@@ -165,6 +165,7 @@ START_TEST(what_is_no_segment_is_euclean_and_is_left_as_it_is) {
     ck_assert_int_eq(workq_describe_mismatch(name, line, sizeof line), expected == -EUCLEAN ? -EUCLEAN : 1);
     ck_assert_int_eq(lstat(fixture_path(name), &after), 0);
     ck_assert(before.st_ino == after.st_ino && before.st_size == after.st_size && before.st_mode == after.st_mode);
+    ck_assert_int_eq(access("/dev/shm/workq.there-is-no-such-thing", F_OK), -1); /* where a link led to */
     if (!S_ISDIR(after.st_mode)) ck_assert_int_eq(workq_unlink(name), 0);
   }
   ck_assert_int_eq(workq_add(of_other, "a", 1), 1); /* the other is none the worse */

@@ -316,6 +316,56 @@ START_TEST(a_value_that_cannot_be_is_euclean_whatever_the_checksum_says) {
 }
 END_TEST
 
+/* ---- Sizes that agree with each other, and are out of range all the same ---- */
+
+static uint64_t pages(uint64_t bytes) {
+  return (bytes + REGION_ALIGN - 1) / REGION_ALIGN * REGION_ALIGN;
+}
+
+/* What a library that knew no limits would compute. */
+static uint64_t size_without_limits(uint64_t capacity, uint64_t key_max, uint64_t handles) {
+  uint64_t buckets = (capacity + BUCKET_LOAD - 1) / BUCKET_LOAD;
+  uint64_t item_size = (sizeof(struct item) + key_max + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE;
+  if (buckets < BUCKETS_MIN) buckets = BUCKETS_MIN;
+  return REGION_ALIGN + pages(sizeof(struct control)) + pages(LOCK_MUTEXES * sizeof(struct lock_mutex)) +
+         pages(handles * sizeof(struct slot)) + pages(handles * sizeof(struct journal)) +
+         pages(buckets * sizeof(struct bucket)) + pages((capacity + HEAP_FIRST) * sizeof(struct heap_entry)) +
+         pages((capacity + 1) * item_size);
+}
+
+static const struct {
+  uint32_t capacity, key_max, handles;
+  int rc;
+} extremes[] = {{100, 256, 4, 0}, /* the formula above is right */
+                {1, 1, 1, 0},
+                {0, 256, 4, -EUCLEAN},
+                {WORKQ_CAPACITY_MAX + 1, 1, 4, -EUCLEAN},
+                {UINT32_MAX - 1, 1, 4, -EUCLEAN},
+                {UINT32_MAX, 1, 4, -EUCLEAN},
+                {100, 0, 4, -EUCLEAN},
+                {100, WORKQ_KEY_MAX + 1, 4, -EUCLEAN},
+                {100, UINT32_MAX - 128, 4, -EUCLEAN},
+                {100, UINT32_MAX, 4, -EUCLEAN},
+                {100, 256, 0, -EUCLEAN},
+                {100, 256, WORKQ_HANDLES_MAX + 1, -EUCLEAN},
+                {100, 256, UINT32_MAX, -EUCLEAN},
+                {WORKQ_CAPACITY_MAX, WORKQ_KEY_MAX, WORKQ_HANDLES_MAX, -EUCLEAN}};
+
+START_TEST(a_geometry_out_of_range_is_euclean_though_all_sizes_agree) {
+  create_closed();
+  struct header header = header_read();
+  header.capacity = extremes[_i].capacity;
+  header.key_max = extremes[_i].key_max;
+  header.handles = extremes[_i].handles;
+  header.total_size = size_without_limits(header.capacity, header.key_max, header.handles);
+  header_write_sealed(&header);
+  ck_assert_int_eq(truncate(fixture_path(name), (off_t)header.total_size), 0);
+  ck_assert_int_eq(try_open_with(WORKQ_RAW), extremes[_i].rc);
+  if (extremes[_i].rc < 0) ck_assert_int_eq(try_open(), extremes[_i].rc);
+  ok(workq_unlink(name));
+}
+END_TEST
+
 START_TEST(a_file_longer_or_shorter_than_its_header_says_is_euclean) {
   create_closed();
   const off_t size = (off_t)header_read().total_size;
@@ -395,6 +445,21 @@ START_TEST(random_headers_with_a_good_checksum_do_no_harm) {
 }
 END_TEST
 
+/* A file that has the right size, and a header, and nothing else. */
+START_TEST(a_sound_header_before_holes_does_no_harm) {
+  create_closed();
+  const struct header sound = header_read();
+  const off_t starts[] = {REGION_ALIGN, 2 * REGION_ALIGN, 4 * REGION_ALIGN, (off_t)sound.total_size / 2};
+  for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+    if (i > 0) create_closed();
+    ck_assert_int_eq(truncate(fixture_path(name), starts[i]), 0);
+    ck_assert_int_eq(truncate(fixture_path(name), (off_t)sound.total_size), 0);
+    run_all_calls();
+    ok(workq_unlink(name));
+  }
+}
+END_TEST
+
 Suite *header_suite(void) {
   Suite *suite = suite_create("headers");
   TCase *tcase = fixture_case(suite, "bits");
@@ -412,8 +477,11 @@ Suite *header_suite(void) {
   tcase = fixture_case(suite, "values");
   tcase_add_loop_test(tcase, a_value_that_cannot_be_is_euclean_whatever_the_checksum_says, 0,
                       (int)(sizeof spoilers / sizeof *spoilers));
+  tcase_add_loop_test(tcase, a_geometry_out_of_range_is_euclean_though_all_sizes_agree, 0,
+                      (int)(sizeof extremes / sizeof *extremes));
   tcase_add_test(tcase, a_file_longer_or_shorter_than_its_header_says_is_euclean);
   tcase_add_test(tcase, a_file_that_is_cut_off_and_says_so_is_euclean);
+  tcase_add_test(tcase, a_sound_header_before_holes_does_no_harm);
   tcase_add_test(tcase, random_headers_with_a_good_checksum_do_no_harm);
   return suite;
 }

@@ -30,6 +30,8 @@
 struct refusals *refusals;
 char refusals_temporary[64];
 
+#define SHM "/dev/shm"
+
 static bool armed, armed_in_children;
 static int mappings;
 
@@ -83,6 +85,21 @@ static int refused(const char *function, const int *errors) {
   return errno = error;
 }
 
+/* Whatever the library opens is to be closed on exec, at once: another thread may fork and execute something meanwhile. */
+static void open_checked(const char *path, int flags, mode_t mode) {
+  bool in_shm = strncmp(path, SHM, strlen(SHM)) == 0, nameless = (flags & O_TMPFILE) == O_TMPFILE;
+  if (!armed) return;
+  if (!(flags & O_CLOEXEC)) refusals->careless = "no O_CLOEXEC";
+  if (flags & O_CREAT && !(flags & O_EXCL)) refusals->careless = "a bare O_CREAT";
+  if ((flags & O_CREAT || nameless) && mode != 0600) refusals->careless = "a new file that others can open";
+  if (in_shm && !nameless && (flags & (O_NOFOLLOW | O_NONBLOCK)) != (O_NOFOLLOW | O_NONBLOCK))
+    refusals->careless = "no O_NOFOLLOW or no O_NONBLOCK";
+}
+
+static void flags_checked(int flags, int needed) {
+  if (armed && !(flags & needed)) refusals->careless = "a descriptor that is not closed on exec";
+}
+
 /* A mutex that is always busy, or always lost, is no shortage of the system's: it is refused once. */
 static int refused_once(const char *function, const int *errors) {
   static const int none[] = {0};
@@ -117,9 +134,6 @@ WRAP(refused, int, getrlimit, (int what, struct rlimit *limit), (what, limit), -
 WRAP(refused, int, nanosleep, (const struct timespec *time, struct timespec *left), (time, left), -1, EINTR)
 WRAP(refused, int, ppoll, (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
      (fds, n, timeout, mask), -1, ENOMEM, EINTR)
-WRAP(refused, int, pipe2, (int ends[2], int flags), (ends, flags), -1, EMFILE, ENFILE)
-WRAP(refused, int, signalfd, (int fd, const sigset_t *mask, int flags), (fd, mask, flags), -1, EMFILE, ENFILE, ENOMEM,
-     ENODEV)
 WRAP(refused, int, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len), error, ENOSPC, EINTR, ENOMEM, EDQUOT)
 WRAP(refused, int, pthread_mutexattr_init, (pthread_mutexattr_t * attributes), (attributes), error, ENOMEM)
 WRAP(refused, int, pthread_mutexattr_setpshared, (pthread_mutexattr_t * attributes, int shared), (attributes, shared),
@@ -253,6 +267,7 @@ int __wrap_open(const char *path, int flags, ...) {
   mode_t mode = makes ? va_arg(rest, mode_t) : 0;
   va_end(rest);
   static const int proc_errors[] = {EMFILE, ENFILE, ENOMEM, EINTR, 0}; /* /proc is there, or it is not */
+  open_checked(path, flags, mode);
   bool of_system = strncmp(path, "/proc/sys", 9) == 0;
   int error = refused("open", makes ? nameless_errors : of_system ? proc_errors : errors);
   return error ? -1 : __real_open(path, flags, mode);
@@ -263,6 +278,8 @@ int __wrap_shm_open(const char *object, int flags, mode_t mode);
 int __wrap_shm_open(const char *object, int flags, mode_t mode) {
   static const int errors[] = {EMFILE, ENFILE, ENOMEM, EACCES, EINTR, 0};
   static const int birth_errors[] = {EMFILE, ENFILE, ENOMEM, EACCES, EINTR, ENOSPC, EEXIST, 0};
+  open_checked(SHM, flags | O_CLOEXEC | O_NOFOLLOW | (flags & O_CREAT ? O_NONBLOCK : 0),
+               mode); /* which it adds itself */
   int error = refused("shm_open", flags & O_CREAT ? birth_errors : errors);
   if (flags & O_CREAT) snprintf(refusals_temporary, sizeof refusals_temporary, "%s", object);
   return error ? -1 : __real_shm_open(object, flags, mode);
@@ -325,6 +342,22 @@ long __wrap_syscall(long number, ...) {
     return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
   errno = error;
   return -1;
+}
+
+int __real_pipe2(int ends[2], int flags);
+int __wrap_pipe2(int ends[2], int flags);
+int __wrap_pipe2(int ends[2], int flags) {
+  static const int errors[] = {EMFILE, ENFILE, 0};
+  flags_checked(flags, O_CLOEXEC);
+  return refused("pipe2", errors) ? -1 : __real_pipe2(ends, flags);
+}
+
+int __real_signalfd(int fd, const sigset_t *mask, int flags);
+int __wrap_signalfd(int fd, const sigset_t *mask, int flags);
+int __wrap_signalfd(int fd, const sigset_t *mask, int flags) {
+  static const int errors[] = {EMFILE, ENFILE, ENOMEM, ENODEV, 0};
+  flags_checked(flags, SFD_CLOEXEC);
+  return refused("signalfd", errors) ? -1 : __real_signalfd(fd, mask, flags);
 }
 
 pid_t __real_fork(void);

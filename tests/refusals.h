@@ -35,6 +35,7 @@ struct refusals {
   const char *function; /* the first that was refused; null if none was */
   int error;            /* what it said */
   bool given[256];      /* all errors that were given */
+  const char *careless; /* null, or what was opened in a way that is not safe */
 };
 extern struct refusals *refusals;
 
