@@ -13,8 +13,9 @@
  *  - A thread that ends without workq_close() has died as far as the queue is concerned: the keys it had in hand go
  *    back to the queue as after a crash.
  *  - A segment is shared among processes that trust each other (by default: those of one user).  Damaged contents
- *    give -EUCLEAN; but whoever can write the bytes of the C library's mutexes inside the segment, or truncate the
- *    file, can harm its users.
+ *    give -EUCLEAN; but whoever can write the bytes of the C library's mutexes inside the segment can harm its users:
+ *    a robust mutex holds pointers into its process, through which the C library writes and which nobody can check.  So
+ *    can whoever truncates the file: a mapped page that the file no longer has is SIGBUS.
  *  - A forked child that neither uses nor closes its copy of a handle keeps the parent's slot from being used again when
  *    the parent has died.
  *  - The library opens one descriptor a handle (close-on-exec) and detects some deaths by a lock on it.  Do not close

@@ -61,8 +61,9 @@ int journal_recover(workq *q) {
 
 #ifdef WORKQ_JOURNAL_CHECK
 
+/* Where what has memory ended in the table, the heap and the records when the transaction began. */
 struct shadow {
-  size_t size;
+  size_t table_end, heap_end, size;
   LINE_ALIGNED unsigned char bytes[];
 };
 
@@ -70,25 +71,15 @@ static size_t at_most(uint32_t count, uint32_t max) {
   return count < max ? count : max;
 }
 
-/* Where what has memory ends in the table, the heap and the records, as a cold line says; it may be damaged. */
-static size_t table_end(const workq *q, const struct cold_line *cold) {
-  const struct geometry *g = &q->geometry;
-  return (size_t)g->table_off + at_most(cold->buckets_committed, g->buckets_max) * sizeof(struct bucket);
-}
-
-static size_t heap_end(const workq *q, const struct cold_line *cold) {
-  const struct geometry *g = &q->geometry;
-  return (size_t)g->heap_off + at_most(cold->heap_committed, g->heap_max) * sizeof(struct heap_entry);
-}
-
-static size_t items_end(const workq *q, const struct cold_line *cold) {
-  const struct geometry *g = &q->geometry;
-  return (size_t)g->items_off + at_most(cold->items_committed, g->records) * g->item_size;
+/* The segment's word for what has memory may be damaged. */
+static size_t reach_end(const workq *q, const struct reach *part) {
+  size_t units = at_most(*part->committed, part->max);
+  if (!reach_all(part, (uint32_t)units)) units = part->units;
+  return (size_t)(part->first - q->base) + units * part->unit_size;
 }
 
 void journal_check_begin(workq *q) {
-  const struct cold_line *cold = &q->control->cold;
-  size_t size = items_end(q, cold);
+  size_t size = reach_end(q, &q->item_reach);
   struct shadow *shadow = q->shadow;
   if (!shadow || shadow->size != size) {
     free(shadow);
@@ -96,11 +87,13 @@ void journal_check_begin(workq *q) {
     if (!shadow) abort();
     shadow->size = size;
   }
+  shadow->table_end = reach_end(q, &q->bucket_reach);
+  shadow->heap_end = reach_end(q, &q->heap_reach);
   /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
   const struct geometry *g = &q->geometry;
   memcpy(shadow->bytes, q->base, (size_t)g->journals_off);
-  memcpy(shadow->bytes + g->table_off, q->base + g->table_off, table_end(q, cold) - g->table_off);
-  memcpy(shadow->bytes + g->heap_off, q->base + g->heap_off, heap_end(q, cold) - g->heap_off);
+  memcpy(shadow->bytes + g->table_off, q->base + g->table_off, shadow->table_end - g->table_off);
+  memcpy(shadow->bytes + g->heap_off, q->base + g->heap_off, shadow->heap_end - g->heap_off);
   memcpy(shadow->bytes + g->items_off, q->base + g->items_off, size - g->items_off);
 }
 
@@ -135,9 +128,8 @@ void journal_check_end(workq *q) {
     journal_check_range(q, shadow, (size_t)((const unsigned char *)&s->who - q->base),
                         (size_t)((const unsigned char *)&s->futex - q->base));
   }
-  const struct cold_line *old_cold = (const void *)(shadow->bytes + ((const unsigned char *)&c->cold - q->base));
-  journal_check_range(q, shadow, (size_t)g->table_off, table_end(q, old_cold));
-  journal_check_range(q, shadow, (size_t)g->heap_off, heap_end(q, old_cold));
+  journal_check_range(q, shadow, (size_t)g->table_off, shadow->table_end);
+  journal_check_range(q, shadow, (size_t)g->heap_off, shadow->heap_end);
   /* Of a record that was free at the start, only the header line is under the journal: its key is new. */
   for (size_t at = (size_t)g->items_off; at + g->item_size <= shadow->size; at += g->item_size) {
     const struct item *old = (const void *)(shadow->bytes + at);

@@ -65,35 +65,6 @@ static void run_idle(uint64_t seed, unsigned trial, uint64_t random) {
   assert_ended_well(seed, trial, status);
 }
 
-/* Waits for so many calls more, or until no victim is left; notes the status of those that end.  Returns how many are left. */
-static int await_calls(uint64_t more, int left, int *status) {
-  uint64_t until = damage_report->calls + more;
-  while (left > 0 && damage_report->calls < until) {
-    int ended;
-    if (waitpid(-1, &ended, WNOHANG) > 0) {
-      left--;
-      if (ended != 0) *status = ended;
-    }
-    sched_yield();
-  }
-  return left;
-}
-
-/* Several victims that work side by side, while the bytes change under their hands. */
-static void run_busy(uint64_t seed, unsigned trial, uint64_t random) {
-  for (int i = 0; i < BUSY; i++) {
-    pid_t child = fork_child();
-    if (child == 0) damage_be_victim(random + (uint64_t)i, false);
-  }
-  int left = BUSY, status = 0;
-  for (int i = 0; i < BUSY_DAMAGES && left; i++) {
-    left = await_calls(1 + fixture_below(&random, 30), left, &status);
-    damage_do(&random);
-  }
-  while (left) left = await_calls(1, left, &status);
-  assert_ended_well(seed, trial, status);
-}
-
 /* Repeats what was slow: only what is slow each time is at fault. */
 static void run_timed(uint64_t seed, unsigned trial, run_trial *run) {
   for (int tries = 0; tries < TRIES; tries++) {
@@ -125,8 +96,39 @@ START_TEST(no_damage_makes_a_call_crash_or_hang) {
 }
 END_TEST
 
+/* ---- Meanwhile ---- */
+
 /* The journal check takes a line that somebody else has changed for one that this transaction has not saved. */
 #ifndef WORKQ_JOURNAL_CHECK
+/* Waits for so many calls more, or until no victim is left; notes the status of those that end.  Returns how many are left. */
+static int await_calls(uint64_t more, int left, int *status) {
+  uint64_t until = damage_report->calls + more;
+  while (left > 0 && damage_report->calls < until) {
+    int ended;
+    if (waitpid(-1, &ended, WNOHANG) > 0) {
+      left--;
+      if (ended != 0) *status = ended;
+    }
+    sched_yield();
+  }
+  return left;
+}
+
+/* Several victims that work side by side, while the bytes change under their hands. */
+static void run_busy(uint64_t seed, unsigned trial, uint64_t random) {
+  for (int i = 0; i < BUSY; i++) {
+    pid_t child = fork_child();
+    if (child == 0) damage_be_victim(random + (uint64_t)i, false);
+  }
+  int left = BUSY, status = 0;
+  for (int i = 0; i < BUSY_DAMAGES && left; i++) {
+    left = await_calls(1 + fixture_below(&random, 30), left, &status);
+    damage_do(&random);
+  }
+  while (left) left = await_calls(1, left, &status);
+  assert_ended_well(seed, trial, status);
+}
+
 START_TEST(no_damage_done_meanwhile_makes_a_call_crash_or_hang) {
   uint64_t seed = fixture_seed();
   damage_begin(seed, CAPACITY);
