@@ -49,6 +49,10 @@ tests_check_api_SOURCES = \
 	tests/fixture.h
 tests_check_api_LDADD = $(check_ldadd)
 
+check_programs += tests/check_attack
+tests_check_attack_SOURCES = tests/check_attack.c tests/fixture.c tests/fixture.h
+tests_check_attack_LDADD = $(check_ldadd)
+
 check_programs += tests/check_namespaces
 tests_check_namespaces_SOURCES = tests/check_namespaces.c tests/fixture.c tests/fixture.h
 tests_check_namespaces_LDADD = $(check_ldadd)
