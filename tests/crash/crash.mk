@@ -30,3 +30,34 @@ tests_crash_every_instruction_LDFLAGS = \
 crash-full: tests/crash/every_instruction
 	tests/crash/every_instruction full
 .PHONY: crash-full
+
+# One dies while others wait.
+check_LTLIBRARIES += tests/crash/libtwo.la
+tests_crash_libtwo_la_SOURCES = \
+	tests/crash/two_operations.c \
+	tests/crash/two_operations.h \
+	tests/crash/two_others.c \
+	tests/crash/two_others.h \
+	tests/crash/two_points.c \
+	tests/crash/two_points.h \
+	tests/crash/two_trace.c \
+	tests/crash/two_trace.h
+tests_crash_libtwo_la_LIBADD = tests/libplain.la
+two_ldadd = tests/crash/libtwo.la $(plain_ldadd)
+two_programs = tests/crash/two_lock tests/crash/two_wait tests/crash/lost_release tests/crash/lost_exec
+plain_programs += $(two_programs)
+tests_crash_two_lock_SOURCES = tests/crash/two_lock.c
+tests_crash_two_lock_LDADD = $(two_ldadd)
+tests_crash_two_lock_LDFLAGS = -Wl,-z,now
+tests_crash_two_wait_SOURCES = tests/crash/two_wait.c
+tests_crash_two_wait_LDADD = $(two_ldadd)
+tests_crash_two_wait_LDFLAGS = -Wl,-z,now
+tests_crash_lost_release_SOURCES = tests/crash/lost_release.c
+tests_crash_lost_release_LDADD = $(two_ldadd)
+tests_crash_lost_exec_SOURCES = tests/crash/lost_exec.c
+tests_crash_lost_exec_LDADD = $(two_ldadd)
+
+crash-full: crash-full-two
+crash-full-two: $(two_programs)
+	for program in $(two_programs); do $$program --full || exit; done
+.PHONY: crash-full-two

@@ -1,0 +1,87 @@
+/*
+ * Points of death; see two_points.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "two_points.h"
+
+#include <limits.h>
+#include <stdio.h>
+
+#include "plain.h"
+
+/* Long after any bound: what sleeps that long would sleep for ever. */
+#define NEVER_NS (20 * NS_PER_S)
+
+typedef struct {
+  unsigned points, had_lock, wakes_lost, again;
+  int64_t longest_ns;
+} figures;
+
+static double units(int64_t ns, point_bound bound) {
+  return (double)ns / (double)bound.unit_ns;
+}
+
+static void print_figures(const char *name, const figures *f, point_bound bound) {
+  printf("%s: %u points, %u died with the lock, %u wake-ups lost and passed on, longest sleep %.2f %s", name, f->points,
+         f->had_lock, f->wakes_lost, units(f->longest_ns, bound), bound.unit);
+  printf(f->again ? ", %u played twice\n" : "\n", f->again);
+  fflush(stdout);
+}
+
+static void play_point(workq *q, const scene *s, unsigned steps, point_bound bound, figures *f) {
+  point_result result = s->play(s, steps);
+  keys_drain(q, s->name);
+  if (result.longest_ns > bound.most * bound.unit_ns) {
+    f->again++;
+    result = s->play(s, steps);
+    keys_drain(q, s->name);
+  }
+  if (result.longest_ns > bound.most * bound.unit_ns)
+    plain_fail("%s, step %u: somebody slept for %.2f %s, twice", s->name, steps, units(result.longest_ns, bound),
+               bound.unit);
+  f->points++;
+  f->had_lock += result.had_lock;
+  f->wakes_lost += result.wake_lost;
+  if (result.longest_ns > f->longest_ns) f->longest_ns = result.longest_ns;
+}
+
+static void add_figures(figures *sum, const figures *f) {
+  sum->points += f->points;
+  sum->had_lock += f->had_lock;
+  sum->wakes_lost += f->wakes_lost;
+  sum->again += f->again;
+  if (f->longest_ns > sum->longest_ns) sum->longest_ns = f->longest_ns;
+}
+
+void points_play(workq *q, const scene *scenes, size_t count, point_bound bound, bool full, unsigned sample,
+                 uint64_t *seed) {
+  figures sum = {0};
+  for (const scene *s = scenes; s < scenes + count; s++) {
+    figures f = {0};
+    unsigned all = s->play(s, UINT_MAX).steps;
+    keys_drain(q, s->name);
+    if (full) {
+      for (unsigned steps = 0; steps <= all; steps++) play_point(q, s, steps, bound, &f);
+    } else {
+      for (unsigned n = 0; n < sample; n++) play_point(q, s, (unsigned)plain_below(seed, all + 1), bound, &f);
+    }
+    print_figures(s->name, &f, bound);
+    add_figures(&sum, &f);
+  }
+  print_figures("in all", &sum, bound);
+  if (sum.had_lock == 0) plain_fail("no victim died with the lock: the test tests nothing");
+}
+
+point_result point_steps(const workq *q, pid_t victim, unsigned steps) {
+  point_result result = {.steps = victim_steps(victim, steps)};
+  result.had_lock = trace_lock_owner(q) == victim;
+  return result;
+}
+
+void point_await(point_result *result, unsigned i, int64_t since_ns) {
+  if (!other_await_end(i, clock_monotonic_ns() + NEVER_NS)) plain_fail("other %u sleeps for ever", i);
+  plain_ok(stage->others[i].result, "a call of another");
+  int64_t slept_ns = stage->others[i].ended_ns - since_ns;
+  if (slept_ns > result->longest_ns) result->longest_ns = slept_ns;
+}
