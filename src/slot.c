@@ -100,8 +100,9 @@ static int vacate(workq *q, struct slot *slot, bool dead) {
   return 0;
 }
 
-static int reap_tenant(workq *q, struct slot *slot, int64_t now_ns) {
-  int rc = put_keys_back(q, slot, lifecycle_crash, now_ns);
+/* By the exact time, whatever clock the look was for: the keys' delays begin now. */
+static int reap_tenant(workq *q, struct slot *slot) {
+  int rc = put_keys_back(q, slot, lifecycle_crash, handle_now_ns(q));
   return rc < 0 ? rc : vacate(q, slot, true);
 }
 
@@ -128,11 +129,11 @@ static int pass_on(workq *q, int64_t now_ns) {
 }
 
 /* Returns 1 if the slot's tenant was dead and is out, 0 if it lives. */
-static int reap_slot(workq *q, uint32_t i, bool thorough, int64_t now_ns) {
+static int reap_slot(workq *q, uint32_t i, bool thorough) {
   bool stuck = life_try(q, i) < 0;
   /* Having the byte, the reaper is alone with a mutex that nobody can unlock. */
   if (stuck && (!thorough || segment_byte_lock(q->fd, i) < 0)) return 0;
-  int rc = reap_tenant(q, &q->slots[i], now_ns);
+  int rc = reap_tenant(q, &q->slots[i]);
   if (stuck) {
     life_renew(q, i);
     segment_byte_unlock(q->fd, i);
@@ -146,7 +147,7 @@ int slot_reap(workq *q, bool thorough, int64_t now_ns) {
   int found = 0;
   for (uint32_t i = 0; i < q->geometry.handles; i++) {
     if (i == q->slot_id || q->slots[i].who.state != SLOT_ATTACHED) continue;
-    int rc = reap_slot(q, i, thorough, now_ns);
+    int rc = reap_slot(q, i, thorough);
     if (rc < 0) return rc;
     found += rc;
   }
@@ -227,7 +228,7 @@ static int move_in(workq *q, pid_t tid, bool *stuck) {
   }
   *stuck = false;
   if (slot->who.state == SLOT_ATTACHED) {
-    int rc = reap_tenant(q, slot, now_ns);
+    int rc = reap_tenant(q, slot);
     if (rc == 0) rc = pass_on(q, now_ns);
     if (rc < 0) return rc;
   }

@@ -9,6 +9,8 @@
  */
 #include "check_api.h"
 
+#include "clock.h"
+
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
@@ -196,6 +198,26 @@ START_TEST(get_looks_for_the_dead_after_the_reap_interval) {
   pass(S);
   take("b");
   ck_assert_uint_eq(stats().reaped, 2);
+}
+END_TEST
+
+/* get looks for the dead by a coarse clock, which may be some milliseconds behind: not to be taken for the delay's start. */
+START_TEST(a_crashed_key_waits_its_whole_delay) {
+  options.clock = NULL;
+  options.reap_interval_ns = MS;
+  options.limiter = (workq_limiter){.kinds = WORKQ_LIMIT_EXPONENTIAL, .exp_initial_ns = 3 * MS, .exp_max_ns = 3 * MS};
+  create();
+  for (int i = 0; i < 10; i++) {
+    workq_item item;
+    add("a");
+    pid_t child = fork_worker_with("a");
+    int64_t alive_ns = clock_monotonic_ns();
+    kill_child(child);
+    ok(workq_get(q, &item, WORKQ_FOREVER));
+    ck_assert_int_ge(clock_monotonic_ns(), alive_ns + 3 * MS);
+    ck_assert_int_eq(item.crashes, 1);
+    ok(workq_complete(q, &item));
+  }
 }
 END_TEST
 
@@ -447,6 +469,7 @@ Suite *death_suite(void) {
   tcase_add_test(tcase, a_crash_counts_as_a_failure_for_max_retries);
   tcase_add_test(tcase, an_item_of_a_reaped_handle_is_stale);
   tcase_add_test(tcase, get_looks_for_the_dead_after_the_reap_interval);
+  tcase_add_test(tcase, a_crashed_key_waits_its_whole_delay);
   tcase_add_test(tcase, a_waiting_worker_finds_the_dead_by_itself);
 
   tcase = fixture_case(suite, "without a word");
