@@ -30,7 +30,7 @@ record_plan record_plan_of(uint64_t seed) {
   rules->max_retries = plain_chance(&random, 50) ? 1 + (int)plain_below(&random, 3) : 0;
   rules->max_crashes = plain_chance(&random, 50) ? 1 + (int)plain_below(&random, 3) : 0;
   rules->drop = plain_chance(&random, 30);
-  plan.ops = 10 + (unsigned)plain_below(&random, 40);
+  plan.ops = 15 + (unsigned)plain_below(&random, 40);
   plan.kills = plain_chance(&random, 60) ? 1 + (unsigned)plain_below(&random, 5) : 0;
   plan.stops = plain_chance(&random, 60) ? 1 + (unsigned)plain_below(&random, 8) : 0;
   plan.storm = plain_chance(&random, 60);
@@ -149,7 +149,12 @@ static void plan_next(director *d) {
   d->next_event = count_begun(d->h) + plain_below(&d->random, 2 * all / (events + 1) + 1);
 }
 
+/* Nobody is stopped or killed before all have begun: the others would wait for it. */
 static void direct(director *d) {
+  while (atomic_load(d->present) < HISTORY_WORKERS) {
+    collect(d);
+    sched_yield();
+  }
   plan_next(d);
   while (d->living > 0) {
     collect(d);

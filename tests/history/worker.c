@@ -84,24 +84,27 @@ static void act_add(worker *w) {
   workq_add_options options = options_of(&request);
   if (plain_chance(&w->random, 20)) options.wait_ns = 100000 + (int64_t)plain_below(&w->random, 200000);
   char name = name_of(request.key);
-  end_timed(begin(w, &request), mutant_add(w->q, &name, 1, &options));
+  history_op *op = begin(w, &request);
+  end_timed(op, mutant_add(w->q, &name, 1, &options));
 }
 
 /* The calls for one purpose. */
 static void act_add_simply(worker *w) {
   history_op request = request_add(w);
   char name = name_of(request.key);
+  bool patient = plain_chance(&w->random, 20);
   request.priority = 0;
+  request.keep_priority = request.rate_limited;
+  if (request.rate_limited) request.delay_ns = 0;
+  history_op *op = begin(w, &request);
   if (request.rate_limited) {
-    request.delay_ns = 0;
-    request.keep_priority = true;
-    end(begin(w, &request), workq_add_rate_limited(w->q, &name, 1));
+    end(op, workq_add_rate_limited(w->q, &name, 1));
   } else if (request.delay_ns > 0) {
-    end(begin(w, &request), workq_add_after(w->q, &name, 1, request.delay_ns));
-  } else if (plain_chance(&w->random, 20)) {
-    end_timed(begin(w, &request), workq_add_wait(w->q, &name, 1, 100000));
+    end(op, workq_add_after(w->q, &name, 1, request.delay_ns));
+  } else if (patient) {
+    end_timed(op, workq_add_wait(w->q, &name, 1, 100000));
   } else {
-    end(begin(w, &request), workq_add(w->q, &name, 1));
+    end(op, workq_add(w->q, &name, 1));
   }
 }
 
@@ -191,7 +194,8 @@ typedef int outcome(workq *q, const workq_item *item);
 
 static void finish(worker *w, const worker_run *run, enum history_kind kind, outcome *call) {
   history_op request = {.kind = (uint8_t)kind, .key = run->key, .run = run->run};
-  end(begin(w, &request), call(w->q, &run->item));
+  history_op *op = begin(w, &request);
+  end(op, call(w->q, &run->item));
 }
 
 static void act_finish(worker *w) {
@@ -239,7 +243,8 @@ typedef int by_name(workq *q, const void *key, size_t len);
 static void call_by_name(worker *w, enum history_kind kind, by_name *call, int8_t key) {
   history_op request = {.kind = (uint8_t)kind, .key = key};
   char name = name_of(key);
-  end(begin(w, &request), call(w->q, &name, 1));
+  history_op *op = begin(w, &request);
+  end(op, call(w->q, &name, 1));
 }
 
 static void act_by_name(worker *w) {
@@ -305,7 +310,8 @@ typedef int of_queue(workq *q);
 
 static void call_of_queue(worker *w, enum history_kind kind, of_queue *call) {
   history_op request = {.kind = (uint8_t)kind, .key = HISTORY_NO_KEY};
-  end(begin(w, &request), call(w->q));
+  history_op *op = begin(w, &request);
+  end(op, call(w->q));
 }
 
 static void act_len(worker *w) {
@@ -373,7 +379,11 @@ static void close_queue(worker *w) {
 }
 
 void worker_work(worker *w, unsigned ops) {
-  for (uint32_t begun = 0; begun < ops; begun = atomic_load(&w->me->count)) act(w);
+  for (uint32_t begun = 0; begun < ops; begun = atomic_load(&w->me->count)) {
+    act(w);
+    /* Else one might be through with all before the next has its turn. */
+    if (plain_chance(&w->random, 20)) sched_yield();
+  }
   close_queue(w);
 }
 
