@@ -543,6 +543,7 @@ WORKQ_API int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *
  *
  * Returns 0.
  *  -ENOSPC, -ENOMEM  there is no memory for the copy
+ *  -EFBIG            the process's file size limit (RLIMIT_FSIZE) is below the segment's size
  *  -EMFILE, -ENFILE  as for workq_open()
  */
 WORKQ_API int workq_snapshot(workq *q, workq **out);

@@ -138,8 +138,7 @@ static int open_unborn(char *temporary) {
   return open_temporary(temporary);
 }
 
-/* A file size beyond the limit would be a signal (SIGXFSZ), which no caller has asked for. */
-static int check_file_limit(uint64_t size) {
+int segment_check_size(uint64_t size) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < size) return -EFBIG;
   return 0;
@@ -154,7 +153,7 @@ static int write_header(int fd, const struct header *header) {
 int segment_build(const struct header *header, int *fd_out, char *temporary) {
   struct geometry geometry;
   int rc = geometry_compute(header->capacity, header->key_max, header->handles, &geometry);
-  if (rc == 0) rc = check_file_limit(geometry.total_size);
+  if (rc == 0) rc = segment_check_size(geometry.total_size);
   if (rc < 0) return rc;
   int fd = open_unborn(temporary);
   if (fd < 0) return fd;

@@ -64,4 +64,8 @@ int segment_reopen(const workq *q);
 /* Was the call refused for a want of descriptors or memory that may pass, and not because there is no way? */
 bool segment_is_shortage(int rc);
 
+/* May a file of this size be made?  More than the process's limit would be a signal (SIGXFSZ), which no caller has asked
+ * for.  0 or -EFBIG. */
+int segment_check_size(uint64_t size);
+
 #endif

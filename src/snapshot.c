@@ -9,6 +9,7 @@
  */
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "delay.h"
@@ -49,10 +50,24 @@ static int copy_segment(const workq *from, int to) {
   return data < 0 && errno != ENXIO ? -errno : 0;
 }
 
-static int make_copy(workq *q, workq *copy) {
+/* A file like the segment's, but empty.  Returns the descriptor or -errno. */
+static int make_file(const workq *q) {
+  struct stat st;
   int fd = memfd_create("workq-snapshot", MFD_CLOEXEC);
   if (fd < 0) return -errno;
-  int rc = ftruncate(fd, (off_t)q->geometry.total_size) == 0 ? look_begin(q) : -errno;
+  if (fstat(q->fd, &st) == 0 && fchmod(fd, st.st_mode & 0777) == 0 && ftruncate(fd, (off_t)q->geometry.total_size) == 0)
+    return fd;
+  int rc = -errno;
+  close(fd);
+  return rc;
+}
+
+static int make_copy(workq *q, workq *copy) {
+  int rc = segment_check_size(q->geometry.total_size);
+  if (rc < 0) return rc;
+  int fd = make_file(q);
+  if (fd < 0) return fd;
+  rc = look_begin(q);
   if (rc == 0) {
     copy->moment_ns = handle_now_ns(q);
     rc = copy_segment(q, fd);

@@ -223,6 +223,7 @@ command_scripts += \
 	tests/cli/readme.sh \
 	tests/cli/run.sh \
 	tests/cli/run_ends.sh \
+	tests/cli/save.sh \
 	tests/cli/show.sh \
 	tests/cli/state.sh \
 	tests/cli/usage.sh \

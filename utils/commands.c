@@ -67,6 +67,15 @@ static const struct subcommand commands[] = {
      "  -v, --verbose       say how many keys were removed (as is done on a terminal)\n" HELP_SHARED},
     {"kick", cmd_kick, "NAME [KEY...]", "make buried keys ready again; without a KEY all of them",
      "  -v, --verbose       say how many keys were kicked (as is done on a terminal)\n" HELP_SHARED},
+    {"save", cmd_save, "NAME FILE", "write the whole queue to a file",
+     "FILE gets JSON lines, at one moment, and appears when it is whole; - is standard output.\n"
+     "A damaged queue is saved as far as it can be read, and what is left out is said.\n"
+     "  --raw               without the queue's lock: for a stuck queue; may be torn\n"
+     "  -v, --verbose       say how many keys were saved (as is done on a terminal)\n" HELP_SHARED},
+    {"load", cmd_load, "NAME FILE", "bring back what save has written",
+     "FILE is read and checked before anything is changed; - is standard input.\n"
+     "The queue is made as it was, unless it exists; then keys are added to it, and none twice.\n"
+     "  -v, --verbose       say how many keys were loaded (as is done on a terminal)\n" HELP_SHARED},
     {"rm", cmd_rm, "NAME", "remove the queue",
      "Those who use it can go on; its memory is given back when the last one ends.\n"},
 };

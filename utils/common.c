@@ -104,13 +104,23 @@ char *escape(const void *bytes, size_t len) {
 
 /* ---- Queues -------------------------------------------------------------------------------------------------- */
 
-int open_queue(const char *name, uint32_t flags, bool shared, workq **out) {
+static int try_open(const char *name, uint32_t flags, bool shared, workq **out) {
   workq_options options = {.flags = flags, .lock_timeout_ns = LOCK_TIMEOUT_NS};
   if (shared) {
     options.flags |= WORKQ_ANY_OWNER;
     options.mode = 0666;
   }
-  int result = workq_open(name, &options, out);
+  return workq_open(name, &options, out);
+}
+
+int open_queue(const char *name, uint32_t flags, bool shared, workq **out) {
+  int result = try_open(name, flags, shared, out);
+  return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
+}
+
+int open_queue_unless(const char *name, bool shared, int declined, workq **out) {
+  int result = try_open(name, 0, shared, out);
+  if (result == declined) return STATUS_DECLINED;
   return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
 }
 

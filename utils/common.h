@@ -16,6 +16,9 @@
 /* Exit statuses of every subcommand. */
 enum { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_USAGE = 2 };
 
+/* No exit status: somebody else is to say it, or to do otherwise. */
+enum { STATUS_DECLINED = -1 };
+
 /* Where the C library keeps named shared memory, and what a queue's object is called there. */
 #define SHM_DIRECTORY "/dev/shm"
 #define SHM_PREFIX    "workq."
@@ -52,6 +55,9 @@ char *escape(const void *bytes, size_t len);
  */
 int open_queue(const char *name, uint32_t flags, bool shared, workq **out);
 
+/* open_queue(), but where the library says `declined`, this returns STATUS_DECLINED and says nothing. */
+int open_queue_unless(const char *name, bool shared, int declined, workq **out);
+
 /* Says what a negative result of the library means for this queue and what to do.  q may be null.  STATUS_ERROR. */
 int queue_failed(const char *name, const workq *q, int error);
 
@@ -80,12 +86,14 @@ int cmd_check(int argc, char **argv);
 int cmd_create(int argc, char **argv);
 int cmd_dump(int argc, char **argv);
 int cmd_kick(int argc, char **argv);
+int cmd_load(int argc, char **argv);
 int cmd_ls(int argc, char **argv);
 int cmd_pause(int argc, char **argv);
 int cmd_remove(int argc, char **argv);
 int cmd_resume(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_run(int argc, char **argv);
+int cmd_save(int argc, char **argv);
 int cmd_shutdown(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);

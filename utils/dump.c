@@ -11,13 +11,13 @@
 
 static int visit_worker(void *arg, const workq_worker *worker) {
   (void)arg;
-  report_worker_json(worker);
+  report_print(stdout, report_worker_json(worker));
   return ferror(stdout) != 0 ? -EIO : 0;
 }
 
 static int visit_item(void *arg, const workq_info *info) {
   (void)arg;
-  report_item_json(info);
+  report_print(stdout, report_item_json(info));
   return ferror(stdout) != 0 ? -EIO : 0;
 }
 
@@ -28,7 +28,7 @@ static int dump_json(workq *q) {
   if (result < 0) return result;
   result = workq_get_limiter(q, &limiter);
   if (result < 0) return result;
-  report_queue_json(&stats, &limiter);
+  report_print(stdout, report_queue_json(&stats, &limiter));
   result = workq_iterate_workers(q, visit_worker, NULL);
   return result < 0 ? result : workq_iterate(q, visit_item, NULL);
 }

@@ -125,7 +125,7 @@ static void set(json_t *object, const char *name, json_t *value) {
   exit(STATUS_ERROR);
 }
 
-static void set_integer(json_t *object, const char *name, int64_t value) {
+void report_set_integer(json_t *object, const char *name, int64_t value) {
   set(object, name, json_integer(value));
 }
 
@@ -156,22 +156,21 @@ static void set_bytes(json_t *object, const char *name, const void *bytes, size_
   free(hex);
 }
 
-static json_t *new_object(const char *type) {
+json_t *report_new(const char *type) {
   json_t *object = json_object();
   set_string(object, "type", type);
   return object;
 }
 
-static void print_object(json_t *object) {
-  /* A failed write is seen by main(), which asks stdout at the end. */
-  json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
-  putchar('\n');
+void report_print(FILE *out, json_t *object) {
+  json_dumpf(object, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
+  putc('\n', out);
   json_decref(object);
 }
 
-void report_queue_json(const workq_stats_data *stats, const workq_limiter *limiter) {
+json_t *report_queue_json(const workq_stats_data *stats, const workq_limiter *limiter) {
   char text[SPEC_LIMITER_SIZE];
-  json_t *object = new_object("queue");
+  json_t *object = report_new("queue");
   set_bytes(object, "name", stats->name, strlen(stats->name));
   for (size_t i = 0; i < FIGURE_COUNT; i++) {
     int64_t value = figure_value(stats, &figures[i]);
@@ -179,12 +178,12 @@ void report_queue_json(const workq_stats_data *stats, const workq_limiter *limit
   }
   spec_print_limiter(limiter, text);
   set_string(object, "limiter", text);
-  set_integer(object, "max_retries", stats->max_retries);
-  set_integer(object, "max_crashes", crash_limit(stats));
+  report_set_integer(object, "max_retries", stats->max_retries);
+  report_set_integer(object, "max_crashes", crash_limit(stats));
   set_string(object, "give_up", give_up_name(stats));
   snprintf(text, sizeof text, "%04o", stats->mode);
   set_string(object, "mode", text);
-  print_object(object);
+  return object;
 }
 
 static const char *waiting_name(uint32_t waiting) {
@@ -192,35 +191,35 @@ static const char *waiting_name(uint32_t waiting) {
   return waiting < sizeof names / sizeof names[0] ? names[waiting] : "unknown";
 }
 
-void report_worker_json(const workq_worker *worker) {
-  json_t *object = new_object("worker");
-  set_integer(object, "slot", worker->slot);
-  set_integer(object, "pid", worker->pid);
-  set_integer(object, "tid", worker->tid);
+json_t *report_worker_json(const workq_worker *worker) {
+  json_t *object = report_new("worker");
+  report_set_integer(object, "slot", worker->slot);
+  report_set_integer(object, "pid", worker->pid);
+  report_set_integer(object, "tid", worker->tid);
   set_bytes(object, "command", worker->command, strnlen(worker->command, sizeof worker->command));
   set(object, "self", json_boolean(worker->self != 0));
   set_string(object, "waiting", waiting_name(worker->waiting));
-  set_integer(object, "processing", worker->processing);
-  set_integer(object, "age_ns", worker->age_ns);
-  set_integer(object, "adds", (int64_t)worker->adds);
-  set_integer(object, "coalesced", (int64_t)worker->coalesced);
-  set_integer(object, "gets", (int64_t)worker->gets);
-  set_integer(object, "dones", (int64_t)worker->dones);
-  set_integer(object, "retries", (int64_t)worker->retries);
-  print_object(object);
+  report_set_integer(object, "processing", worker->processing);
+  report_set_integer(object, "age_ns", worker->age_ns);
+  report_set_integer(object, "adds", (int64_t)worker->adds);
+  report_set_integer(object, "coalesced", (int64_t)worker->coalesced);
+  report_set_integer(object, "gets", (int64_t)worker->gets);
+  report_set_integer(object, "dones", (int64_t)worker->dones);
+  report_set_integer(object, "retries", (int64_t)worker->retries);
+  return object;
 }
 
-void report_item_json(const workq_info *info) {
-  json_t *object = new_object("item");
+json_t *report_item_json(const workq_info *info) {
+  json_t *object = report_new("item");
   set_bytes(object, "key", info->key, info->key_len);
   set_string(object, "state", workq_state_name(info->state));
-  set_integer(object, "priority", info->priority);
-  set_integer(object, "failures", info->failures);
-  set_integer(object, "crashes", info->crashes);
+  report_set_integer(object, "priority", info->priority);
+  report_set_integer(object, "failures", info->failures);
+  report_set_integer(object, "crashes", info->crashes);
   if (info->pid != 0) {
-    set_integer(object, "pid", info->pid);
-    set_integer(object, "tid", info->tid);
+    report_set_integer(object, "pid", info->pid);
+    report_set_integer(object, "tid", info->tid);
   }
-  if (info->due_in_ns >= 0) set_integer(object, "due_in_ns", info->due_in_ns);
-  print_object(object);
+  if (info->due_in_ns >= 0) report_set_integer(object, "due_in_ns", info->due_in_ns);
+  return object;
 }

@@ -24,7 +24,7 @@ int cmd_stats(int argc, char **argv) {
   if (result >= 0) result = workq_get_limiter(q, &limiter);
   int status = STATUS_OK;
   if (result < 0) status = queue_failed(name, q, result);
-  else if (json) report_queue_json(&stats, &limiter);
+  else if (json) report_print(stdout, report_queue_json(&stats, &limiter));
   else report_queue_text(&stats, &limiter);
   workq_close(q);
   return status;

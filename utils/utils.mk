@@ -16,11 +16,14 @@ utils_workq_SOURCES = \
 	utils/informer.c \
 	utils/informer.h \
 	utils/keys.c \
+	utils/load.c \
 	utils/ls.c \
 	utils/main.c \
 	utils/report.c \
 	utils/report.h \
 	utils/run.c \
+	utils/save.c \
+	utils/saved.h \
 	utils/shutdown.c \
 	utils/spec.c \
 	utils/spec.h \

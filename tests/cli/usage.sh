@@ -5,7 +5,7 @@
 # shellcheck disable=SC2016,SC2015
 . "$(dirname "$0")/lib.sh"
 
-commands="create add run watch ls dump stats check shutdown resume pause unpause remove kick rm"
+commands="create add run watch ls dump stats check shutdown resume pause unpause remove kick save load rm"
 
 expect 0 workq help
 for command in $commands; do
@@ -24,7 +24,7 @@ expect_output "workq $(sed -n 's/^#define WORKQ_VERSION "\(.*\)"/\1/p' "$WORKQ_S
 ok "help and version"
 
 # Not in this version, and not half in.
-for command in top save load serve prometheus; do
+for command in top serve prometheus; do
   expect_error 2 "no command '$command'" workq "$command" "$queue"
 done
 expect_error 2 "no option '--prometheus'" workq stats "$queue" --prometheus
@@ -50,6 +50,8 @@ done
 expect_error 2 "no use for the argument '$queue'" workq ls "$queue"
 expect_error 2 'argument is missing' workq remove "$queue"
 expect_error 2 'argument is missing' workq watch "$queue"
+expect_error 2 'argument is missing' workq save "$queue"
+expect_error 2 'argument is missing' workq load "$queue"
 expect_error 2 "'--json' takes no value" workq dump "$queue" --json=yes
 expect_error 2 "'--after' needs a value" workq add "$queue" --after
 expect_error 2 "'-j' needs a value" workq run "$queue" -j -- true
