@@ -5,8 +5,13 @@
  */
 #include "queue.h"
 
-/* Sleepers that are not the leader wake by themselves after this many reap intervals. */
-#define FOLLOWER_INTERVALS 4
+/*
+ * Sleepers that are not the leader wake by themselves, too: the leader may die, and so may whoever was about to wake one of
+ * them.  A few do it every reap interval; the more sleep, the longer each, up to so many intervals, for the sake of an
+ * idle machine.
+ */
+#define FEW_FOLLOWERS          16
+#define FOLLOWER_INTERVALS_MAX 4
 
 int queue_prepare(workq *q) {
   if (q->flags & WORKQ_RAW) return -EBADF;
@@ -29,12 +34,17 @@ int queue_after_repair(workq *q) {
   return rc;
 }
 
+static uint32_t follower_intervals(const workq *q) {
+  uint32_t intervals = 1 + q->control->wait.list[WAIT_GET].count / FEW_FOLLOWERS;
+  return intervals < FOLLOWER_INTERVALS_MAX ? intervals : FOLLOWER_INTERVALS_MAX;
+}
+
 /* When this handle must look again by itself. */
 static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
   int64_t interval_ns = q->header.reap_interval_ns;
   if (kind != WAIT_GET) return clock_add_ns(now_ns, interval_ns);
   if (wait_anyone(q, WAIT_GET) && !wait_is_leader(q))
-    return clock_add_ns(now_ns, clock_times(interval_ns, FOLLOWER_INTERVALS));
+    return clock_add_ns(now_ns, clock_times(interval_ns, follower_intervals(q)));
   return slot_leader_wake_ns(q, now_ns);
 }
 

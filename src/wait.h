@@ -8,7 +8,7 @@
  * anything, and a sleeper that was killed costs one adder one futile system call, once.
  *
  * The oldest sleeper in WAIT_GET is the leader: it wakes at the reap interval and when the earliest delayed key is due.
- * The others sleep longer.  No sleep is unbounded, so a wake-up that got lost with a dead process is made good by
+ * Where many sleep, the others sleep longer.  No sleep is unbounded, so a wake-up that got lost with a dead process is made good by
  * the next of these ticks.
  *
  * SPDX-License-Identifier: Apache-2.0
