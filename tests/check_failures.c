@@ -41,7 +41,7 @@ static const struct promise {
     {"shutdown_drain", false, {ETIMEDOUT, ECANCELED, EINTR}},
     {"iterate", false, {ENOMEM}},
     {"iterate_order", false, {ENOMEM, EINVAL}},
-    {"snapshot", false, {ENOSPC, ENOMEM, EMFILE, ENFILE}},
+    {"snapshot", true, {ENOSPC, ENOMEM, EFBIG, EMFILE, ENFILE}},
     {"restore", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
     {"dump", false, {EIO, ENOMEM}},
     {"check", false, {ENOMEM}},

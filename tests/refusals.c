@@ -118,16 +118,16 @@ static int refused_once(const char *function, const int *errors) {
     return value;                                                                                                      \
   }
 
-WRAP(refused, int, madvise, (void *at, size_t len, int advice), (at, len, advice), -1, ENOMEM, EINVAL)
-WRAP(refused, int, fstat, (int fd, struct stat *st), (fd, st), -1, ENOMEM, EIO)
+WRAP(refused, int, madvise, (void *at, size_t len, int advice), (at, len, advice), -1, ENOMEM)
+WRAP(refused, int, fstat, (int fd, struct stat *st), (fd, st), -1, ENOMEM)
 WRAP(refused, int, stat, (const char *path, struct stat *st), (path, st), -1, ENOMEM)
-WRAP(refused, int, ftruncate, (int fd, off_t size), (fd, size), -1, ENOMEM, EFBIG, EINTR, EIO)
-WRAP(refused, int, fchmod, (int fd, mode_t mode), (fd, mode), -1, EROFS, EIO, ENOMEM)
+WRAP(refused, int, ftruncate, (int fd, off_t size), (fd, size), -1, ENOMEM, EFBIG)
+WRAP(refused, int, fchmod, (int fd, mode_t mode), (fd, mode), -1, ENOMEM)
 WRAP(refused, int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags),
      (from_dir, from, to_dir, to, flags), -1, ENOSPC, EEXIST, ENOENT, EACCES, EPERM, EDQUOT, ENOMEM, EROFS)
 WRAP(refused, ssize_t, pread, (int fd, void *to, size_t len, off_t at), (fd, to, len, at), -1, EIO, EINTR)
-WRAP(refused, ssize_t, pwrite, (int fd, const void *from, size_t len, off_t at), (fd, from, len, at), -1, ENOSPC, EIO,
-     EINTR, ENOMEM)
+WRAP(refused, ssize_t, pwrite, (int fd, const void *from, size_t len, off_t at), (fd, from, len, at), -1, ENOSPC, EINTR,
+     ENOMEM)
 WRAP(refused, ssize_t, read, (int fd, void *to, size_t len), (fd, to, len), -1, EIO, EINTR, ENOMEM)
 WRAP(refused, ssize_t, getrandom, (void *to, size_t len, unsigned flags), (to, len, flags), -1, ENOSYS, EINTR)
 WRAP(refused, int, getrlimit, (int what, struct rlimit *limit), (what, limit), -1, EPERM)
@@ -342,6 +342,14 @@ long __wrap_syscall(long number, ...) {
     return __real_syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
   errno = error;
   return -1;
+}
+
+int __real_memfd_create(const char *label, unsigned flags);
+int __wrap_memfd_create(const char *label, unsigned flags);
+int __wrap_memfd_create(const char *label, unsigned flags) {
+  static const int errors[] = {EMFILE, ENFILE, ENOMEM, 0};
+  flags_checked((int)flags, MFD_CLOEXEC);
+  return refused("memfd_create", errors) ? -1 : __real_memfd_create(label, flags);
 }
 
 int __real_pipe2(int ends[2], int flags);
