@@ -122,12 +122,25 @@ int workq_shutdown(workq *q) {
   return rc;
 }
 
+/* Delayed keys count again from this transaction on: in it, too, the leader's waking is brought forward. */
+static int reopen(workq *q) {
+  struct hot_line *hot = &q->control->hot;
+  journal_begin(q);
+  journal_save(q, &q->control->cold);
+  hot->flags &= ~(uint32_t)QUEUE_SHUT_DOWN;
+  q->control->cold.drain_round++;
+  int rc = wait_lead(q, slot_leader_wake_ns(q, handle_now_ns(q)));
+  if (rc < 0) journal_abort(q);
+  else journal_commit(q);
+  return rc;
+}
+
 int workq_resume(workq *q) {
   int rc = queue_enter(q, CLOCK_NEVER);
   if (rc < 0) return rc;
-  uint32_t before = change_flags(q, 0, QUEUE_SHUT_DOWN, true);
-  /* The leader must learn that delayed keys count again. */
-  rc = signal_everyone(q);
+  uint32_t before = q->control->hot.flags;
+  rc = reopen(q);
+  if (rc == 0) rc = signal_everyone(q);
   queue_leave(q);
   return rc < 0 ? rc : (before & QUEUE_SHUT_DOWN) != 0;
 }
