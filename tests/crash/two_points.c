@@ -54,6 +54,19 @@ static void add_figures(figures *sum, const figures *f) {
   if (f->longest_ns > sum->longest_ns) sum->longest_ns = f->longest_ns;
 }
 
+/* The beginning and the end are where a victim has not yet what it was woken for, or has not yet told others. */
+static unsigned pick(unsigned all, uint64_t *seed) {
+  unsigned part = (unsigned)plain_below(seed, all / 8 + 1);
+  switch (plain_below(seed, 3)) {
+  case 0:
+    return part;
+  case 1:
+    return all - part;
+  default:
+    return (unsigned)plain_below(seed, all + 1);
+  }
+}
+
 void points_play(workq *q, const scene *scenes, size_t count, point_bound bound, bool full, unsigned sample,
                  uint64_t *seed) {
   figures sum = {0};
@@ -64,7 +77,7 @@ void points_play(workq *q, const scene *scenes, size_t count, point_bound bound,
     if (full) {
       for (unsigned steps = 0; steps <= all; steps++) play_point(q, s, steps, bound, &f);
     } else {
-      for (unsigned n = 0; n < sample; n++) play_point(q, s, (unsigned)plain_below(seed, all + 1), bound, &f);
+      for (unsigned n = 0; n < sample; n++) play_point(q, s, pick(all, seed), bound, &f);
     }
     print_figures(s->name, &f, bound);
     add_figures(&sum, &f);
