@@ -544,7 +544,7 @@ WORKQ_API int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *
  * Returns 0.
  *  -ENOSPC, -ENOMEM  there is no memory for the copy
  *  -EFBIG            the process's file size limit (RLIMIT_FSIZE) is below the segment's size
- *  -EMFILE, -ENFILE  as for workq_open()
+ *  -EMFILE, -ENFILE, and what else mmap(2) and memfd_create(2) may say
  */
 WORKQ_API int workq_snapshot(workq *q, workq **out);
 
