@@ -114,8 +114,10 @@ static bool is_worked_off(unsigned queue) {
   return stats.ready + stats.processing + stats.delayed + stats.buried == 0;
 }
 
+/* The last deaths, and the choice of those who live, may have left a queue without a worker. */
 static void work_off(void) {
   int64_t until_ns = plain_now_ns() + END_SECONDS * SECOND;
+  stage_add_worker();
   while (!is_worked_off(WIDE) || !is_worked_off(NARROW)) {
     stage_collect(false);
     nap(MILLISECOND);

@@ -23,7 +23,13 @@
 #define SYS_process_mrelease 448
 #endif
 
-enum { CALLS_BEFORE_DEATH = 3, FUSE_PATIENCE_MS = 250, STOPS_PER_SECOND = 10, LOOKS_FOR_HOLDER = 500 };
+enum {
+  CALLS_BEFORE_DEATH = 3,
+  FUSE_PATIENCE_MS = 250,
+  STOPS_PER_SECOND = 10,
+  LOOKS_FOR_HOLDER = 500,
+  EXTENSION_SECONDS = 120
+};
 
 killer_report report;
 
@@ -178,7 +184,7 @@ static void disturb_all(int64_t now_ns) {
   }
   if (next.weather_ns <= now_ns) {
     next.weather_ns = now_ns + random_ns(2 * SECOND);
-    atomic_store(&shared->calm, plain_chance(&dice, 50));
+    atomic_store(&shared->calm, !atomic_load(&shared->calm));
   }
 }
 
@@ -265,6 +271,14 @@ static bool await_event(void) {
   return signal < 0 || signal == SIGCHLD;
 }
 
+/* A soak in which nobody died at a bad moment proves nothing: a short one goes on until somebody has. */
+static bool is_over(int64_t now_ns, int64_t end_ns) {
+  if (now_ns < end_ns) return false;
+  if (now_ns > end_ns + EXTENSION_SECONDS * SECOND) plain_fail("nobody died inside the lock, or with keys in hand");
+  bool in_lock = atomic_load(&shared->died_in_lock[WIDE]) || atomic_load(&shared->died_in_lock[NARROW]);
+  return in_lock && atomic_load(&shared->died_holding[WIDE]) && atomic_load(&shared->died_holding[NARROW]);
+}
+
 static void look_from_outside(void) {
   workq_options options = {.flags = WORKQ_RAW};
   for (unsigned i = 0; i < QUEUES; i++) plain_ok(workq_open(queue_names[i], &options, &raw[i]), "workq_open");
@@ -279,7 +293,7 @@ bool killer_run(uint64_t random) {
   next.kill_ns = next.strike_ns = next.stop_ns = next.weather_ns = now_ns;
   next.freeze_ns = now_ns + soak.duration_ns / 8;
   next.blackout_ns = now_ns + soak.duration_ns / 4;
-  while (wanted && (now_ns = plain_now_ns()) < end_ns) {
+  while (wanted && !is_over(now_ns = plain_now_ns(), end_ns)) {
     stage_collect(true);
     kill_some(now_ns);
     strike_holder(now_ns);

@@ -22,7 +22,7 @@ static int64_t random_timeout(uint64_t *random) {
 
 /* Some keep to one queue, so that they sleep there; they could not sleep for ever in both. */
 static void worker(player *p) {
-  bool both = plain_chance(&p->random, 30);
+  bool both = plain_chance(&p->random, 30) || atomic_load(&shared->stage) != STAGE_PLAY;
   unsigned queue = (unsigned)plain_below(&p->random, QUEUES);
   open_both(p);
   while (goes_on(p, STAGE_WORK_OFF)) {
@@ -245,6 +245,8 @@ static void bystand(player *p, workq_stats_data last[QUEUES]) {
     if (now.committed > shared->committed[i])
       plain_fail("%s has grown from %llu bytes to %llu", now.name, (unsigned long long)shared->committed[i],
                  (unsigned long long)now.committed);
+    atomic_store(&shared->died_in_lock[i], now.recoveries > 0);
+    atomic_store(&shared->died_holding[i], now.crashes > 0);
     last[i] = now;
   }
   atomic_fetch_add(&shared->looks, 1);

@@ -118,6 +118,8 @@ typedef struct account {
   _Atomic uint64_t committed[QUEUES]; /* after the warm-up */
   _Atomic int64_t next_look_ns;       /* of the bystander */
   _Atomic uint64_t looks;
+  _Atomic bool died_in_lock[QUEUES]; /* the bystander has seen it in the queue's numbers */
+  _Atomic bool died_holding[QUEUES];
   _Atomic uint64_t audits;
   _Atomic uint64_t drains;
   _Atomic uint64_t kills;       /* of processes that had returned from a call at least */
@@ -235,6 +237,7 @@ extern unsigned parts_count;
 
 void stage_fill(uint64_t random);
 void stage_start(unsigned i);
+void stage_add_worker(void);
 /* Buries who has ended; those with a part are started again if that is wanted.  Returns false when nobody is left. */
 bool stage_collect(bool restart);
 void stage_kill(unsigned i);

@@ -50,6 +50,11 @@ static void cast(role r, unsigned count) {
   }
 }
 
+void stage_add_worker(void) {
+  cast(WORKER, 1);
+  stage_start(parts_count - 1);
+}
+
 void stage_fill(uint64_t random) {
   seeds = random;
   prctl(PR_SET_CHILD_SUBREAPER, 1);
