@@ -19,7 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HISTORIES = 200, MUTANT_TRIES = 400, OVERLAPS_LEAST = 10, THIN_MOST = 20 };
+enum { HISTORIES = 600, MUTANT_TRIES = 400, OVERLAPS_LEAST = 10, THIN_MOST = 20 };
 
 typedef struct totals {
   uint64_t histories;
@@ -114,7 +114,7 @@ static void try_queue(uint64_t *random, unsigned histories, uint64_t plan) {
     if (only != IS_EXPLAINED) fail(seed, only);
   }
   print_totals(&t);
-  if (plan == 0 && t.record.kills > 100 && t.record.recoveries == 0)
+  if (plan == 0 && t.record.kills > 1000 && t.record.recoveries == 0)
     plain_fail("nobody of %llu died inside the lock", (unsigned long long)t.record.kills);
 }
 
@@ -144,7 +144,7 @@ int main(int argc, char **argv) {
     else plain_fail("unknown argument: %s", argv[i]);
   }
   plain_own(name, sizeof name, "history");
-  plain_watchdog(300 + histories, name);
+  plain_watchdog(600 + histories, name);
   shared = plain_share(sizeof *shared);
   try_queue(&random, histories, plan);
   for (enum mutant mutant = MUTANT_NONE + 1; mutant < MUTANTS && plan == 0; mutant++)

@@ -25,7 +25,11 @@ tests_history_check_history_LDADD = $(plain_ldadd)
 tests_history_check_history_LDFLAGS = \
 	-Wl,--wrap=lifecycle_crash,--wrap=lifecycle_mark_known,--wrap=lifecycle_remove,--wrap=lifecycle_retry
 
-HISTORIES = 2000
+plain_programs += tests/history/check_search
+tests_history_check_search_SOURCES = tests/history/check_search.c $(history_checker)
+tests_history_check_search_LDADD = $(plain_ldadd)
+
+HISTORIES = 20000
 history-full: tests/history/check_history
 	tests/history/check_history --histories $(HISTORIES)
 .PHONY: history-full

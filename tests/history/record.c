@@ -16,7 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CLOSER = 1, STOP_MAX_NS = 500000 };
+enum { CLOSER = 1, STOP_MAX_NS = 500000, AIMS = 40 };
 
 record_plan record_plan_of(uint64_t seed) {
   uint64_t random = seed;
@@ -45,6 +45,7 @@ typedef struct director {
   history *h;
   const record_plan *plan;
   const char *name;
+  workq *raw; /* takes no part, but sees who has the lock */
   uint64_t random;
   _Atomic unsigned *present; /* shared: workers that have opened the queue */
   bool alive[HISTORY_PROCESSES];
@@ -117,6 +118,33 @@ static unsigned any_living(director *d) {
   }
 }
 
+/* Returns false if it had ended. */
+static bool stop(director *d, unsigned victim) {
+  int status;
+  pid_t pid = d->h->processes[victim].pid;
+  kill(pid, SIGSTOP);
+  if (waitpid(pid, &status, WUNTRACED) < 0) plain_fail("waitpid: %s", strerror(errno));
+  if (WIFSTOPPED(status)) return true;
+  note_end(d, victim, status);
+  return false;
+}
+
+/* Stops somebody: whoever holds the lock, as well as can be told from outside, or anybody.  Returns -1 for nobody. */
+static int stop_any(director *d) {
+  bool aimed = plain_chance(&d->random, 70);
+  for (int aim = 0; aim < AIMS && aimed && d->living > 0; aim++) {
+    int owner = workq_lock_owner(d->raw);
+    for (unsigned i = 0; i < d->h->process_count; i++) {
+      if (!d->alive[i] || d->h->processes[i].pid != owner || !stop(d, i)) continue;
+      if (workq_lock_owner(d->raw) == owner) return (int)i;
+      kill(owner, SIGCONT);
+    }
+  }
+  if (d->living == 0) return -1;
+  unsigned victim = any_living(d);
+  return stop(d, victim) ? (int)victim : -1;
+}
+
 static void kill_worker(director *d, unsigned victim) {
   history_process *p = &d->h->processes[victim];
   p->death_after_ns = plain_now_ns();
@@ -132,16 +160,29 @@ static void kill_worker(director *d, unsigned victim) {
 }
 
 /* Stopped wherever it is, it makes its operation, and those that wait for it, long. */
-static void stop_worker(director *d, unsigned victim) {
-  pid_t pid = d->h->processes[victim].pid;
-  kill(pid, SIGSTOP);
+static void wait_for_others(director *d) {
   uint64_t enough = count_begun(d->h) + 1 + plain_below(&d->random, 50);
   int64_t end_ns = plain_now_ns() + STOP_MAX_NS;
   while (count_begun(d->h) < enough && plain_now_ns() < end_ns) sched_yield();
+}
+
+/* Somebody is killed, somebody is stopped for a while, or first the one and then the other. */
+static void interfere(director *d) {
+  bool kills = plain_below(&d->random, d->kills_left + d->stops_left) < d->kills_left;
+  if (kills && plain_chance(&d->random, 30)) {
+    kill_worker(d, any_living(d));
+    return;
+  }
+  int victim = stop_any(d);
+  if (victim < 0) return;
+  if (!kills || plain_chance(&d->random, 30)) wait_for_others(d);
+  if (kills) {
+    kill_worker(d, (unsigned)victim);
+    return;
+  }
   d->stops_left--;
   d->counts->stops++;
-  if (d->kills_left > 0 && plain_chance(&d->random, 30)) kill_worker(d, victim);
-  else kill(pid, SIGCONT);
+  kill(d->h->processes[victim].pid, SIGCONT);
 }
 
 static void plan_next(director *d) {
@@ -166,9 +207,7 @@ static void direct(director *d) {
     }
     int64_t then_ns = plain_now_ns() + (int64_t)plain_below(&d->random, 20000);
     while (plain_now_ns() < then_ns) continue;
-    unsigned victim = any_living(d);
-    if (plain_below(&d->random, events) < d->kills_left) kill_worker(d, victim);
-    else stop_worker(d, victim);
+    interfere(d);
     plan_next(d);
   }
 }
@@ -226,8 +265,10 @@ void record(history *h, const record_plan *plan, const char *name, record_counts
   h->rules = plan->rules;
   h->process_count = 0;
   create_queue(plan, name);
+  plain_ok(workq_open(name, &(workq_options){.flags = WORKQ_RAW}, &d.raw), "workq_open");
   for (unsigned i = 0; i < HISTORY_WORKERS; i++) start_worker(&d, plan->ops, true);
   direct(&d);
+  plain_ok(workq_close(d.raw), "workq_close");
   finish_all(&d);
   plain_ok(workq_unlink(name), "workq_unlink");
 }

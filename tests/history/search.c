@@ -156,8 +156,10 @@ static void push_crashes(run *r, const search_node *node, int64_t latest_ns) {
 static void push_op(run *r, const search_node *node, unsigned process) {
   const spec_op *op = next_op(r, node, process);
   search_node step = *node;
-  step.next[process]++;
+  /* What did not happen did not go on, either: of a batch a beginning may have happened. */
+  step.next[process] = (uint16_t)r->counts[process];
   if (op->optional) push(r, &step);
+  step.next[process] = (uint16_t)(node->next[process] + 1);
   /* What a process had begun when it was found dead has happened before that, or never. */
   if (node->state.reaped & UINT32_C(1) << process) return;
   if (op->optional && op->op->kind == OP_CLOSE) {
