@@ -112,11 +112,11 @@ int64_t slot_leader_wake_ns(const workq *q, int64_t now_ns) {
   return next_ns < tick_ns ? next_ns : tick_ns;
 }
 
-/* After a reaping: a wake-up may have died with the dead, and the leader may have been one of them. */
-static int pass_on(workq *q, int64_t now_ns) {
+/* After a slot was vacated: its tenant may have been the leader; and with a dead one, a wake-up may have died. */
+static int pass_on(workq *q, bool dead, int64_t now_ns) {
   const struct hot_line *hot = &q->control->hot;
   journal_begin(q);
-  int rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  int rc = dead ? wait_rouse(q) : wait_lead(q, slot_leader_wake_ns(q, now_ns));
   if (rc >= 0 && hot->ready && !(hot->flags & QUEUE_PAUSED)) rc = wait_signal(q, WAIT_GET);
   if (rc >= 0) rc = wait_signal(q, WAIT_ROOM);
   if (rc >= 0) rc = wait_signal(q, WAIT_DRAIN);
@@ -153,7 +153,7 @@ int slot_reap(workq *q, bool thorough, int64_t now_ns) {
   }
   q->control->reap.mutexes_ns = now_ns;
   if (thorough) q->control->reap.bytes_ns = now_ns;
-  int rc = found ? pass_on(q, now_ns) : 0;
+  int rc = found ? pass_on(q, true, now_ns) : 0;
   return rc < 0 ? rc : found;
 }
 
@@ -229,7 +229,7 @@ static int move_in(workq *q, pid_t tid, bool *stuck) {
   *stuck = false;
   if (slot->who.state == SLOT_ATTACHED) {
     int rc = reap_tenant(q, slot);
-    if (rc == 0) rc = pass_on(q, now_ns);
+    if (rc == 0) rc = pass_on(q, true, now_ns);
     if (rc < 0) return rc;
   }
   char command[sizeof slot->who.command + 1] = "";
@@ -290,7 +290,7 @@ int slot_detach(workq *q) {
     rc = q->control->hot.flags & QUEUE_SHUT_DOWN ? 0 : lifecycle_promote(q, now_ns);
     if (rc == 0) rc = put_keys_back(q, q->slot, put_released, now_ns);
     if (rc == 0) rc = vacate(q, q->slot, false);
-    if (rc == 0) rc = pass_on(q, now_ns);
+    if (rc == 0) rc = pass_on(q, false, now_ns);
   } else {
     rc = -ESTALE;
   }

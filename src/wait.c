@@ -136,14 +136,30 @@ int wait_lead(workq *q, int64_t wake_ns) {
   return 0;
 }
 
+int wait_rouse(workq *q) {
+  int rc = wait_prune(q);
+  if (rc < 0) return rc;
+  uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
+  if (oldest == 0) return 0;
+  struct slot *slot = slot_at(q, oldest);
+  if (!slot) return -EUCLEAN;
+  if (slot != q->slot) remember_wake(q, slot);
+  return 0;
+}
+
 /* ---- Waking ---- */
+
+/* Returns what the word said.  Who has deserted since it was looked at may still stand in line, and must stay known for it. */
+static uint32_t tell(struct slot *slot) {
+  uint32_t word = atomic_load(&slot->futex.word);
+  while (word != DESERTED && !atomic_compare_exchange_weak(&slot->futex.word, &word, TOLD)) continue;
+  return word;
+}
 
 void wait_publish(workq *q) {
   uint32_t asleep = 0;
-  for (uint32_t i = 0; i < q->wakes_count; i++) {
-    struct slot *slot = &q->slots[q->wakes[i]];
-    if (atomic_exchange(&slot->futex.word, TOLD) == ASLEEP) q->wakes[asleep++] = q->wakes[i];
-  }
+  for (uint32_t i = 0; i < q->wakes_count; i++)
+    if (tell(&q->slots[q->wakes[i]]) == ASLEEP) q->wakes[asleep++] = q->wakes[i];
   q->wakes_count = asleep;
 }
 

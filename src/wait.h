@@ -36,6 +36,9 @@ int wait_prune(workq *q);
 /* Sees to it that the leader wakes not later than wake_ns.  In a transaction. */
 int wait_lead(workq *q, int64_t wake_ns);
 
+/* Wakes the leader, who then plans anew: after a death, since its waking may have been brought forward without a word to it. */
+int wait_rouse(workq *q);
+
 /* Under the lock, after the commit: tells those who are to be woken. */
 COLD void wait_publish(workq *q);
 /* After the unlock: wakes those of them who sleep. */

@@ -322,6 +322,55 @@ START_TEST(who_gave_up_for_the_lock_is_passed_over) {
 }
 END_TEST
 
+/* It may give up while another process is about to bring its waking forward: it must not be forgotten that it deserted. */
+START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
+  workq *hasty;
+  ck_assert_int_eq(workq_open(name, NULL, &hasty), 0);
+  ck_assert_int_ge(lock_acquire(hasty, CLOCK_NEVER), 0);
+  journal_begin(hasty);
+  ck_assert_int_eq(wait_enter(hasty, WAIT_GET, INT64_MAX), 0);
+  journal_commit(hasty);
+  wait_arm(hasty);
+  lock_release(hasty);
+
+  ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
+  journal_begin(q);
+  ck_assert_int_eq(wait_lead(q, 0), 0);
+  journal_commit(q);
+  ck_assert_uint_eq(q->wakes_count, 1);
+  wait_desert(hasty);
+  wait_publish(q);
+  journal_begin(q);
+  ck_assert_int_eq(wait_prune(q), 0);
+  journal_commit(q);
+  ck_assert_msg(!wait_anyone(q, WAIT_GET), "it stands in line, and leads, as if it slept");
+  lock_release(q);
+  workq_close(hasty);
+}
+END_TEST
+
+/* A process brings the leader's waking forward and dies before it tells. */
+START_TEST(a_leader_that_was_not_told_is_roused) {
+  pid_t pid = fork_worker(0);
+  await_waiting(1);
+  pid_t dying = plain_fork();
+  if (dying == 0) {
+    workq *mine;
+    if (workq_open(name, NULL, &mine) != 0 || lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
+    journal_begin(mine);
+    if (wait_lead(mine, clock_monotonic_ns()) != 0) _exit(2);
+    journal_commit(mine);
+    lock_release(mine);
+    _exit(0);
+  }
+  plain_wait_pass(dying, "the dying process");
+  ck_assert_int_eq(workq_add_after(q, "late", 4, 10 * NS_PER_MS), 1);
+  ck_assert_int_eq(workq_reap(q), 1);
+  await_got(1, "the leader sleeps past the delayed key");
+  end_workers(&pid, 1);
+}
+END_TEST
+
 /* ---- Room ---- */
 
 START_TEST(room_is_given_to_who_waits_for_it) {
@@ -416,6 +465,8 @@ int main(int argc, char **argv) {
   tcase_add_test(told, no_wake_up_is_lost_between_two);
   tcase_add_test(told, shutdown_wakes_all);
   tcase_add_test(told, who_gave_up_for_the_lock_is_passed_over);
+  tcase_add_test(told, who_deserts_while_it_is_told_is_known_for_it);
+  tcase_add_test(told, a_leader_that_was_not_told_is_roused);
   suite_add_tcase(suite, told);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
