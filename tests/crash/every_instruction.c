@@ -4,7 +4,7 @@
  * is in the state from before or from after the operation, sound, tidy, and goes on at once.
  *
  * Without arguments a random sample, for `make check`; with "full" every point and a table, for `make crash-full`; with
- * words of an operation's name, every point of these operations.
+ * "recovery" the second half of that; with words of an operation's name, every point of these operations.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -81,7 +81,7 @@ static void print_sum(const char *what, const sweep_counts *c) {
          " states: %zu before, %zu between, %zu after\n",
          what, c->points, c->in_lock, c->owner_died, c->rolled_back, c->before, c->between, c->after);
   printf("%s: %zu off the recorded way, %zu not reached, %zu by single steps alone, %zu repeated;"
-         " longest wait of a survivor %" PRId64 " us; %zu nameless files left where none can be made\n",
+         " longest wait of a survivor %" PRId64 " us; %zu temporary files left where a file must have a name\n",
          what, c->strayed, c->ended, c->walked, c->repeated, c->slowest_ns / 1000, c->files);
   fflush(stdout);
 }
@@ -215,15 +215,19 @@ static void run_sample(void) {
   print_sum("deaths during recovery", &total_second);
 }
 
-static void run_full(void) {
+static void run_first(const char *words) {
   table = true;
   print_head("Killed at every instruction");
-  sweep_named(NULL);
+  sweep_named(words);
+  print_sum("first deaths", &total);
+}
+
+static void run_second(void) {
+  table = true;
   print_head("Killed while recovering from another's death, at every instruction");
   sweep_second();
-  table = false;
-  print_sum("first deaths", &total);
   print_sum("deaths during recovery, all points", &total_second);
+  table = false;
   sample_second(FULL_SECOND, FULL_RESCUES);
   print_sum("deaths during recovery, with the sample", &total_second);
 }
@@ -235,16 +239,11 @@ int main(int argc, char **argv) {
   plain_watchdog(PATIENCE_S, scene_name());
   sweep_walk_percent = WALK_PERCENT;
   if (SANITIZED) sweep_steps_max = SANITIZED_STEPS;
-  if (argc < 2) {
-    run_sample();
-  } else if (strcmp(argv[1], "full") == 0) {
-    run_full();
-  } else {
-    table = true;
-    print_head("Killed at every instruction");
-    sweep_named(argv[1]);
-    print_sum("deaths", &total);
-  }
+  const char *what = argc > 1 ? argv[1] : "sample";
+  bool full = strcmp(what, "full") == 0, recovery = strcmp(what, "recovery") == 0;
+  if (argc < 2) run_sample();
+  else if (!recovery) run_first(full ? NULL : what);
+  if (full || recovery) run_second();
   if (scene_left_files() != 0) plain_fail("files are left in /dev/shm");
   return PLAIN_PASS;
 }

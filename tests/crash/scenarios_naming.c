@@ -75,8 +75,11 @@ static void shut_down(workq *q) {
   plain_ok(workq_shutdown(q), "workq_shutdown");
 }
 
+/* Ready keys keep a get from saying that it is shut down, and the pause lets it wait. */
 static void shut_down_and_sleeper(workq *q) {
   deep(q);
+  several(q);
+  plain_ok(workq_pause(q), "workq_pause");
   plain_ok(workq_shutdown(q), "workq_shutdown");
   scene_sleeper(WAIT_GET);
 }

@@ -9,6 +9,7 @@
 #include "journal.h"
 #include "lock.h"
 #include "plain.h"
+#include "slot.h"
 #include "wait.h"
 
 #include <dirent.h>
@@ -39,6 +40,7 @@ struct range {
 
 struct image {
   int64_t now_ns;
+  struct workq handle;   /* what the survivor's knows is part of its children's start */
   struct cold_line cold; /* says how much of each region there is */
   unsigned char *bytes;
 };
@@ -137,7 +139,7 @@ void scene_sleeper(uint32_t kind) {
   plain_ok(workq_open(own_name, &options, &sleeper), "the sleeper's workq_open");
   plain_ok(lock_acquire(sleeper, CLOCK_NEVER), "lock_acquire");
   journal_begin(sleeper);
-  plain_ok(wait_enter(sleeper, kind, clock_add_ns(shared->now_ns, NS_PER_S)), "wait_enter");
+  plain_ok(wait_enter(sleeper, kind, slot_leader_wake_ns(sleeper, shared->now_ns)), "wait_enter");
   journal_commit(sleeper);
   atomic_store(&sleeper->slot->futex.word, ASLEEP_WORD);
   lock_release(sleeper);
@@ -197,6 +199,7 @@ struct image *scene_take(void) {
   size_t size = 0;
   if (!image) plain_fail("no memory for an image");
   image->now_ns = shared->now_ns;
+  image->handle = *survivor;
   image->cold = survivor->control->cold;
   find_ranges(survivor, &image->cold, r);
   for (int i = 0; i < RANGES; i++) size += r[i].len;
@@ -224,6 +227,9 @@ void scene_put(const struct image *image) {
   struct range r[RANGES];
   find_ranges(survivor, &image->cold, r);
   shared->now_ns = image->now_ns;
+  void *shadow = survivor->shadow; /* of the journal's check, which may have moved it */
+  *survivor = image->handle;
+  survivor->shadow = shadow;
   for (int i = 0; i < RANGES; from += r[i].len, i++) memcpy(survivor->base + r[i].off, from, r[i].len);
   punch(&r[2], g->heap_off);
   punch(&r[3], g->items_off);

@@ -44,6 +44,7 @@ static void act(void *arg) {
 pid_t sweep_child(sweep *w, unsigned parts) {
   static const tracer_job job = {.prepare = prepare, .act = act};
   scene_put(w->clean);
+  if (w->s->flags & SCENE_NEW_NAME) (void)scene_left_files();
   order.s = w->s;
   order.q = w->q;
   order.parts = parts;
@@ -265,24 +266,28 @@ void sweep_close(sweep *w) {
 
 /* ---- Deaths ------------------------------------------------------------------------------------------------------------ */
 
-/* Where the outcome is among the states: at or after the one that was met last. */
-static void place_outcome(sweep *w, size_t k) {
-  unsigned first = w->state;
-  while (w->state < w->state_count && !same_outcome(&w->last, &w->states[w->state])) w->state++;
-  if (w->state < w->state_count) {
-    if (w->state == 0) w->counts.before++;
-    if (w->state > 0 && w->state + 1 < w->state_count) w->counts.between++;
-    if (w->state > 0 && w->state + 1 == w->state_count) w->counts.after++;
-    return;
-  }
+static void print_differences(const sweep *w) {
   for (unsigned i = 0; i < w->state_count; i++) {
-    fprintf(stderr, "beside state %u of %u (latest: %u):\n", i, w->state_count, first);
+    fprintf(stderr, "beside state %u of %u (latest: %u):\n", i, w->state_count, w->state);
     if (!same_text(&w->last.recovered, &w->states[i].recovered))
       state_print_difference(&w->last.recovered, &w->states[i].recovered);
     if (!same_text(&w->last.reaped, &w->states[i].reaped))
       state_print_difference(&w->last.reaped, &w->states[i].reaped);
   }
-  fail(w, "neither the state from before nor the one from after", k);
+}
+
+/* Where the outcome is among the states: at or after the one that was met last, unless the way was another. */
+static void place_outcome(sweep *w, size_t k, bool strayed) {
+  unsigned at = strayed ? 0 : w->state;
+  while (at < w->state_count && !same_outcome(&w->last, &w->states[at])) at++;
+  if (at == w->state_count) {
+    print_differences(w);
+    fail(w, "neither the state from before nor the one from after", k);
+  }
+  if (at == 0) w->counts.before++;
+  else if (at + 1 < w->state_count) w->counts.between++;
+  else w->counts.after++;
+  if (!strayed) w->state = at;
 }
 
 /* Takes a child to step k.  Returns 0 where the call ended before. */
@@ -329,7 +334,7 @@ void sweep_kill(sweep *w, size_t k, uint64_t *random) {
     w->counts.strayed += place == TRACER_ELSEWHERE;
     w->counts.slowest_ns = 0;
     count_death(w, k, place);
-    place_outcome(w, k);
+    place_outcome(w, k, place == TRACER_ELSEWHERE);
     bool slow = w->counts.slowest_ns > WAIT_MAX_NS;
     if (!slow && counts.slowest_ns > w->counts.slowest_ns) w->counts.slowest_ns = counts.slowest_ns;
     if (!slow) return;
