@@ -71,22 +71,6 @@ life_record *life_of(uint32_t life) {
   return &shared->lives[life % LIVES];
 }
 
-uint32_t life_new(role r) {
-  uint32_t life = atomic_fetch_add(&shared->last_life, 1) + 1;
-  life_record *record = life_of(life);
-  if (atomic_load(&record->pid) != 0 && !atomic_load(&record->dead))
-    plain_fail("process %d has outlived %d others", (int)record->pid, (int)LIVES);
-  memset(record, 0, sizeof *record);
-  atomic_store(&record->role, r);
-  return life;
-}
-
-void life_begin(uint32_t life) {
-  my_life = life;
-  me = life_of(life);
-  atomic_store(&me->pid, getpid());
-}
-
 uint32_t life_find(pid_t pid) {
   uint32_t last = atomic_load(&shared->last_life);
   for (uint32_t life = last; life > 0 && last - life < LIVES; life--) {
@@ -96,24 +80,40 @@ uint32_t life_find(pid_t pid) {
   return 0;
 }
 
-/* The flags in /proc/PID/stat stand behind the name, which may hold anything, and its last parenthesis. */
-static bool is_exiting(pid_t pid) {
-  char path[64], text[512];
+/* What /proc/PID/stat says: flags, and when the process started.  Returns false where there is no such process.  The
+   numbers are those behind the last parenthesis: the name before it may hold anything. */
+static bool read_stat(pid_t pid, unsigned long *flags, unsigned long long *started) {
+  char path[64], text[1024];
   snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
   FILE *file = fopen(path, "re");
-  if (file == NULL) return true;
+  if (file == NULL) return false;
   size_t n = fread(text, 1, sizeof text - 1, file);
   fclose(file);
   text[n] = '\0';
   const char *end = strrchr(text, ')');
-  unsigned long flags = 0;
-  if (end == NULL || sscanf(end, ") %*c %*d %*d %*d %*d %*d %lu", &flags) != 1) return true;
-  return (flags & PF_EXITING) != 0;
+  return end != NULL &&
+         sscanf(end, ") %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", flags,
+                started) == 2;
 }
 
+void life_begin(uint32_t life) {
+  my_life = life;
+  me = life_of(life);
+  unsigned long flags;
+  unsigned long long started = 0;
+  if (!read_stat(getpid(), &flags, &started)) plain_fail("/proc/%d/stat cannot be read", (int)getpid());
+  atomic_store(&me->started, started);
+  atomic_store(&me->pid, getpid());
+}
+
+/* A pool's worker may have been waited for by a master that was killed before it could bury it; then its pid may be
+   another's by now. */
 static bool life_is_gone(uint32_t life) {
   const life_record *record = life_of(life);
-  return atomic_load(&record->dead) || is_exiting(record->pid) || atomic_load(&record->dead);
+  unsigned long flags;
+  unsigned long long started;
+  if (atomic_load(&record->dead) || !read_stat(record->pid, &flags, &started)) return true;
+  return (flags & PF_EXITING) != 0 || started != atomic_load(&record->started) || atomic_load(&record->dead);
 }
 
 static void count_kill(const life_record *record, unsigned in_hand) {
@@ -144,6 +144,24 @@ unsigned life_bury(uint32_t life, int status) {
   atomic_store(&record->dead, true);
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) count_kill(record, in_hand);
   return in_hand;
+}
+
+void life_bury_unseen(void) {
+  uint32_t last = atomic_load(&shared->last_life);
+  for (uint32_t life = last; life > 0 && last - life < LIVES; life--)
+    if (atomic_load(&life_of(life)->pid) != 0 && !atomic_load(&life_of(life)->dead)) life_bury(life, 0);
+}
+
+uint32_t life_new(role r) {
+  uint32_t life = atomic_fetch_add(&shared->last_life, 1) + 1;
+  life_record *record = life_of(life);
+  if (life > LIVES && atomic_load(&record->pid) != 0 && !atomic_load(&record->dead)) {
+    if (!life_is_gone(life - LIVES)) plain_fail("process %d has outlived %d others", (int)record->pid, (int)LIVES);
+    life_bury(life - LIVES, 0);
+  }
+  memset(record, 0, sizeof *record);
+  atomic_store(&record->role, r);
+  return life;
 }
 
 /* ---- Calls ---- */

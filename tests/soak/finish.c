@@ -133,6 +133,7 @@ static void end_workers(void) {
     nap(MILLISECOND);
     not_after(until_ns, "workers end");
   }
+  life_bury_unseen();
 }
 
 /* ---- The proof ---- */

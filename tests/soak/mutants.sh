@@ -26,8 +26,8 @@ caught() {
 caught lose-dirty 'is lost' 2
 caught lose-on-reap 'is lost' 2
 caught two-hands 'is in two hands\|was given to life' 2
-caught leak 'bytes after the warm-up' 2
-caught litter 'records are still in use' 2
-caught squatter 'handles are left' 2
+caught leak 'bytes after the warm-up' 1
+caught litter 'records are still in use' 1
+caught squatter 'handles are left' 1
 caught stuck 'has run for' 10
 exit $failed

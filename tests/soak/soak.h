@@ -105,7 +105,7 @@ typedef struct life_record {
   _Atomic uint32_t calls;    /* that have returned */
   _Atomic uint32_t removing; /* the key, + 1, whose remove is under way */
   _Atomic int64_t fuse_ns;   /* the killer's wish: die so long after now */
-  char rest[24];
+  _Atomic uint64_t started;  /* in the kernel's ticks: tells it from a later process of its pid */
 } __attribute__((aligned(64))) life_record;
 
 typedef struct account {
@@ -164,6 +164,8 @@ void life_begin(uint32_t life);
 life_record *life_of(uint32_t life);
 /* The process has ended, and its parent knows.  Returns how many keys it had in hand. */
 unsigned life_bury(uint32_t life, int status);
+/* Nobody is left: buries those of whose end only a parent knew that was killed itself. */
+void life_bury_unseen(void);
 /* The youngest life of that pid that is not buried, 0 for none. */
 uint32_t life_find(pid_t pid);
 
