@@ -137,7 +137,7 @@ int main(int argc, char **argv) {
   seed = plain_begin(&argc, argv);
   bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
   q = stage_open("lost_release", OTHERS, 20 * NS_PER_MS);
-  plain_watchdog(full ? 1200 : 300, stage->name);
+  plain_watchdog(full ? 3600 : 300, stage->name);
   unsigned inside[OPERATIONS];
   for (size_t i = 0; i < OPERATIONS; i++) {
     inside[i] = victim_count(q, operations[i], 0, NULL);

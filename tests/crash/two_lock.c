@@ -121,7 +121,7 @@ int main(int argc, char **argv) {
   uint64_t seed = plain_begin(&argc, argv);
   bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
   q = stage_open("two_lock", OTHERS, 20 * NS_PER_MS);
-  plain_watchdog(full ? 1200 : 300, stage->name);
+  plain_watchdog(full ? 7200 : 300, stage->name);
   points_play(q, scenes, sizeof scenes / sizeof *scenes, bound, full, plain_scaled(SAMPLE), &seed);
   stage_close(q);
   return PLAIN_PASS;

@@ -18,10 +18,10 @@
 
 enum { OLDEST, NEWEST, OTHERS };
 
-#define INTERVAL_NS (50 * NS_PER_MS)
+#define INTERVAL_NS (100 * NS_PER_MS)
 #define EVENT_NS    (20 * NS_PER_S)
 /* Where something was for a sleeper for so long, it was not woken, but woke by itself. */
-#define WOKEN_NS (5 * NS_PER_MS)
+#define WOKEN_NS (10 * NS_PER_MS)
 
 /* One interval, or two where the last look for the dead was just before the death; and a machine that has other things to do. */
 static const point_bound bound = {.unit_ns = INTERVAL_NS, .most = 3, .unit = "reap intervals"};
@@ -166,11 +166,11 @@ static const scene scenes[] = {
 };
 
 int main(int argc, char **argv) {
-  enum { SAMPLE = 10 };
+  enum { SAMPLE = 8 };
   uint64_t seed = plain_begin(&argc, argv);
   bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
   q = stage_open("two_wait", OTHERS, INTERVAL_NS);
-  plain_watchdog(full ? 1200 : 300, stage->name);
+  plain_watchdog(full ? 7200 : 300, stage->name);
   points_play(q, scenes, sizeof scenes / sizeof *scenes, bound, full, plain_scaled(SAMPLE), &seed);
   stage_close(q);
   return PLAIN_PASS;
