@@ -1,14 +1,15 @@
 /*
- * The accountant: what the queues owe, kept outside of them in memory of its own, so that it survives whoever is killed.
+ * The accountant: what the queues owe, kept outside of them in memory of its own, so that it survives whoever is
+ * killed.
  *
  * A key's add gets a number, its version, before the call; the version binds when the call has returned.  A run begins
  * with the version that is there after the key was handed out, and counts when it is over, just before it is said to be
  * done.  So a key whose last binding version is later than that of its last counted run must still be in the queue:
  * account_audit() asks for that at any moment, account_verify() when nothing is left.
  *
- * The holder's word is set after a key was handed out and cleared before it is given back.  Who finds another's life in it
- * has proof of two hands, unless that other is beyond doing anything: buried, or past the point in its exit at which the
- * kernel begins to give up its locks.
+ * The holder's word is set after a key was handed out and cleared before it is given back.  Who finds another's life in
+ * it has proof of two hands, unless that other is beyond doing anything: buried, or past the point in its exit at which
+ * the kernel begins to give up its locks.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0

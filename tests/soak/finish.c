@@ -1,6 +1,6 @@
 /*
- * Before and after: the warm-up makes the segments as large as they may ever be, and the end proves that nothing was lost,
- * nothing is left, and nothing has grown.
+ * Before and after: the warm-up makes the segments as large as they may ever be, and the end proves that nothing was
+ * lost, nothing is left, and nothing has grown.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -144,8 +144,8 @@ static void forget_all(unsigned queue) {
     plain_ok(workq_forget(mine[queue], &bytes, key_write(&bytes, i)), "workq_forget");
 }
 
-/* A key that was handed out is finished, or its worker has crashed; keys that a close gave back count as neither, and only
-   NARROW has those. */
+/* A key that was handed out is finished, or its worker has crashed; keys that a close gave back count as neither, and
+   only NARROW has those. */
 static void verify_sums(unsigned queue, const workq_stats_data *s) {
   uint64_t ended = s->dones + s->crashes;
   if (queue == WIDE ? s->gets != ended : s->gets < ended)

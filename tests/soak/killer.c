@@ -1,7 +1,8 @@
 /*
- * The killer.  Most victims are asked to set a timer that the kernel answers with SIGKILL: they die at a random instruction
- * while they run.  The others are killed from here wherever they are, asleep mostly.  Besides, single players are stopped
- * for a while, now and then all of them; and now and then all are killed, and others start on what is left.
+ * The killer.  Most victims are asked to set a timer that the kernel answers with SIGKILL: they die at a random
+ * instruction while they run.  The others are killed from here wherever they are, asleep mostly.  Besides, single
+ * players are stopped for a while, now and then all of them; and now and then all are killed, and others start on what
+ * is left.
  *
  * It watches, too: a queue in which no key runs for too long, or a call that does not return, ends the soak.
  *
@@ -28,6 +29,7 @@ enum {
   FUSE_PATIENCE_MS = 250,
   STOPS_PER_SECOND = 10,
   LOOKS_FOR_HOLDER = 3000,
+  STRIKES = 20,
   EXTENSION_SECONDS = 120
 };
 
@@ -79,7 +81,8 @@ static void kill_some(int64_t now_ns) {
   for (unsigned tries = 0; tries < parts_count && next.kill_ns <= now_ns; tries++) kill_one(now_ns);
 }
 
-/* As the OOM killer does it: the memory goes first, and with it the list by which the kernel finds the dead's mutexes. */
+/* As the OOM killer does it: the memory goes first, and with it the list by which the kernel finds what mutexes the
+   dead held. */
 static void kill_and_reap_memory(unsigned i) {
   int fd = (int)syscall(SYS_pidfd_open, parts[i].pid, 0);
   stage_kill(i);
@@ -112,10 +115,14 @@ static void strike_holder(int64_t now_ns) {
   if (next.strike_ns > now_ns) return;
   next.strike_ns = now_ns + random_ns(SECOND);
   unsigned queue = (unsigned)plain_below(&dice, QUEUES);
-  for (unsigned look = 0; look < LOOKS_FOR_HOLDER; look++) {
+  unsigned strikes = 0;
+  for (unsigned look = 0; look < LOOKS_FOR_HOLDER && strikes < STRIKES; look++) {
     pid_t pid = workq_lock_owner(raw[queue]);
-    for (unsigned i = 0; pid != 0 && i < parts_count; i++)
-      if (parts[i].pid == pid && strike(i, queue)) return;
+    for (unsigned i = 0; pid != 0 && i < parts_count; i++) {
+      if (parts[i].pid != pid) continue;
+      if (strike(i, queue)) return;
+      strikes++;
+    }
   }
 }
 

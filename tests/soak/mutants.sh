@@ -14,7 +14,8 @@ failed=0
 caught() {
   status=0
   $program --seconds "$3" --stall-seconds 2 --mutant "$1" >"$output" 2>&1 || status=$?
-  if [ "$status" -eq 1 ] && grep -q "^FAIL: .*$2" "$output" && grep -q '^soak: FAILED after .*, seed [0-9]' "$output"; then
+  if [ "$status" -eq 1 ] && grep -q "^FAIL: .*$2" "$output" &&
+    grep -q '^soak: FAILED after .*, seed [0-9]' "$output"; then
     echo "caught $1: $(sed -n 's/^FAIL: //p' "$output" | head -n 1)"
   else
     echo "FAIL: not caught: $1 (exit $status)"

@@ -1,9 +1,10 @@
 /*
- * The soak: producers, workers, an operator, a pool, forked children and others play with two queues while a killer kills,
- * stops and freezes them, all of them now and then; an accountant outside the queues proves that every key ran after
- * its last add, that none was in two hands at a time, that nothing is left, and that the segments have not grown.
+ * The soak: producers, workers, an operator, a pool, forked children and others play with two queues while a killer
+ * kills, stops and freezes them, all of them now and then; an accountant outside the queues proves that every key ran
+ * after its last add, that none was in two hands at a time, that nothing is left, and that the segments have not grown.
  *
- *   soak [--minutes N | --seconds N] [--seed N] [--kills-per-second N] [--workers N] [--producers N] [--stall-seconds N]
+ *   soak [--minutes N | --seconds N] [--seed N] [--kills-per-second N] [--workers N] [--producers N]
+ *        [--stall-seconds N]
  *
  * Without a time it takes 10 s x WORKQ_TEST_SCALE %.  --mutant NAME makes it misbehave, see mutants.sh.
  *

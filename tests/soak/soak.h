@@ -42,7 +42,7 @@ enum {
 #define MILLISECOND INT64_C(1000000)
 #define SECOND      INT64_C(1000000000)
 
-/* How long a victim lives once it knows.  On a short fuse it hurries from call to call, as most time is spent elsewhere. */
+/* How long a victim lives once it knows.  On a short fuse it hurries from call to call. */
 #define SHORT_FUSE_NS (20 * MICROSECOND)
 #define LONG_FUSE_NS  (200 * MICROSECOND)
 

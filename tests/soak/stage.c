@@ -1,6 +1,6 @@
 /*
- * Starting and burying players.  The main process is the parent of all, and adopts the children of those who were killed,
- * so that nobody's end goes unnoticed, and no pid is used again before its life is buried.
+ * Starting and burying players.  The main process is the parent of all, and adopts the children of those who were
+ * killed, so that nobody's end goes unnoticed.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
