@@ -77,6 +77,7 @@ static void check_ready(struct check *c) {
     int priority = 127 - (int)i;
     const struct band *band = &control->bands[i];
     bool marked = control->hot.bitmap[i / 64] >> i % 64 & 1;
+    if (!marked && !band->keys.head && !band->keys.tail && !band->keys.count) continue; /* as nearly all are */
     snprintf(name, sizeof name, "ready keys of priority %d", priority);
     if (marked != (band->keys.head != 0)) fault(c, "%s: the bitmap says %d", name, marked);
     total += check_list(c, &band->keys, PLACE_READY, name);
