@@ -52,9 +52,12 @@ void fuzz_shift(uint64_t by) {
 /* ---- What tests/model asks for ---- */
 
 void trial_log(trial *of, const char *format, ...) {
+  static int wanted = -1; /* writing it costs as much as the operations */
+  if (wanted < 0) wanted = getenv("FUZZ_LOG") != NULL;
+  if (!wanted || probing) return;
   va_list args;
   va_start(args, format);
-  if (!probing) vsnprintf(of->log[of->log_count++ % TRIAL_LOG], sizeof of->log[0], format, args);
+  vsnprintf(of->log[of->log_count++ % TRIAL_LOG], sizeof of->log[0], format, args);
   va_end(args);
 }
 
@@ -65,7 +68,7 @@ void trial_mismatch(trial *of, const char *format, ...) {
   fprintf(stderr, "MISMATCH at operation %llu: ", (unsigned long long)of->operation);
   vfprintf(stderr, format, args);
   va_end(args);
-  fprintf(stderr, "\nthe last operations:\n");
+  fprintf(stderr, "\nthe last operations (none without FUZZ_LOG in the environment):\n");
   unsigned kept = of->log_count < TRIAL_LOG ? of->log_count : TRIAL_LOG;
   for (unsigned i = of->log_count - kept; i < of->log_count; i++) fprintf(stderr, "  %s\n", of->log[i % TRIAL_LOG]);
   model_print(&of->model);
@@ -491,6 +494,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   while (!bytes_end() && t.operation < OPERATIONS) operate();
   only = trial_any_handle(&t);
   assert_sound("at the end");
+  inside_iterates = true;
+  trial_compare(&t);
+  inside_iterates = false;
   only = -1;
   model_end(&t.model);
   return 0;

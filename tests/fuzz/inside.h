@@ -8,10 +8,14 @@
 #ifndef INSIDE_H
 #define INSIDE_H
 
-#include "model.h"
+#include "trial.h"
 
 int inside_open(const char *name, const workq_options *options, workq **out);
 int inside_close(workq *q);
+
+/* Does trial_compare() look at all keys by workq_iterate(), too?  That allocates: it is slow after each operation. */
+extern bool inside_iterates;
+int inside_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg);
 
 int inside_add_batch(model *m, int handle, const workq_key *keys, size_t n, const workq_add_options *options,
                      size_t *marked);
