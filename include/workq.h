@@ -141,9 +141,10 @@ enum {
 enum {
   WORKQ_ANY_OWNER = 1, /* open a segment that belongs to any user */
   WORKQ_RAW = 2,       /* open for reading only, without a slot and without ever taking the lock: for a damaged or
-                          stuck segment.  Only workq_stats, workq_len, workq_iterate, workq_iterate_order,
-                          workq_iterate_workers, workq_snapshot, workq_dump, workq_check, workq_get_limiter,
-                          workq_lock_owner and workq_close work on such a handle; what they tell may be torn. */
+                          stuck segment.  Only workq_stats, workq_measure, workq_metrics, workq_len, workq_iterate,
+                          workq_iterate_order, workq_iterate_workers, workq_snapshot, workq_dump, workq_check,
+                          workq_get_limiter, workq_lock_owner and workq_close work on such a handle; what they tell may be
+                          torn. */
   WORKQ_NO_SPIN = 4    /* sleep at once where there is nothing to do, never spin */
 };
 
@@ -161,6 +162,8 @@ typedef struct workq_options {
                                WORKQ_NEVER means no limit */
   uint32_t give_up;      /* create: WORKQ_BURY or WORKQ_DROP */
   uint32_t flags;        /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
+  uint32_t no_metrics;   /* create: 1: measure no times (see workq_measure); operations then read no clock for it */
+  uint32_t reserved;     /* 0 */
   int64_t reap_interval_ns; /* create: how often the living look for the dead, ns; 0 means 100 ms; at least 1 ms */
   int64_t lock_timeout_ns;  /* handle: longest wait for the queue's lock, ns; 0 means no limit */
   int64_t (*clock)(void *); /* handle: reads a monotonic clock, ns; null means CLOCK_MONOTONIC.  For tests. */
@@ -459,7 +462,10 @@ typedef struct workq_info {
   uint32_t crashes;
   int32_t pid; /* of the worker that processes it, else 0 */
   int32_t tid;
-  int64_t due_in_ns; /* time until a delayed run is due, ns, >= 0; -1 where none is delayed */
+  int64_t due_in_ns;  /* time until a delayed run is due, ns, >= 0; -1 where none is delayed */
+  int64_t waiting_ns; /* for how long it has been ready, dirty, delayed, buried or idle, ns, >= 0; -1 while it is
+                         processed with nothing pending, or where times are not measured */
+  int64_t running_ns; /* for how long its worker has had it, ns, >= 0; -1 where none has, or not measured */
 } workq_info;
 
 /*
@@ -492,7 +498,7 @@ typedef struct workq_stats_data {
   uint32_t waiting;    /* workers that wait in get */
   uint32_t shut_down;  /* 1 after workq_shutdown() */
   uint32_t paused;     /* 1 after workq_pause() */
-  uint32_t reserved;
+  uint32_t dirty;      /* keys of those being processed that will be ready when done */
   int32_t max_retries; /* as set at create */
   int32_t max_crashes; /* as set at create; WORKQ_NEVER for no limit */
   uint32_t give_up;    /* WORKQ_BURY or WORKQ_DROP */
@@ -513,10 +519,68 @@ typedef struct workq_stats_data {
   uint64_t recoveries;    /* transactions rolled back after a death inside the lock */
   uint64_t evictions;     /* idle records dropped for room */
   uint64_t lock_losses;   /* queue locks abandoned because nobody held them */
+  uint64_t after_adds;    /* adds with a delay of the caller's (workq_add_after), coalesced ones with them */
+  uint64_t queued; /* times that a key became pending now, by whatever: these are the adds that client-go counts */
+  int64_t unfinished_ns; /* sum of the times for which keys have been processed so far, ns; 0 where not measured */
+  int64_t longest_ns;    /* the longest of these, ns */
+  uint32_t metrics;      /* 1 where times are measured: see workq_options.no_metrics */
+  uint32_t reserved;
 } workq_stats_data;
 
 /* Fills *stats with one moment's state.  Returns 0. */
 WORKQ_API int workq_stats(workq *q, workq_stats_data *stats);
+
+/* Buckets of a histogram: times up to 10, 20, 50, 100 ns and so on up to 1000 s, and longer ones in the last. */
+#define WORKQ_HISTOGRAM_BUCKETS 35u
+
+typedef struct workq_histogram {
+  uint64_t count;                            /* times counted: the sum of the buckets */
+  uint64_t sum_ns;                           /* sum of the times, ns */
+  uint64_t buckets[WORKQ_HISTOGRAM_BUCKETS]; /* each: times above the bound of the one before, up to its own */
+} workq_histogram;
+
+/* The longest time that a bucket counts, ns; INT64_MAX for the last, and for a number beyond. */
+WORKQ_API int64_t workq_histogram_bound_ns(unsigned bucket);
+
+/*
+ * The time that this share (0 ... 1; 0.5 is the median) of those counted did not exceed, ns, as near as the buckets tell;
+ * -1 where none was counted.  Of times in the last bucket it says 1000 s.  Two looks at one histogram, subtracted bucket
+ * by bucket, are a histogram of what came between them.
+ */
+WORKQ_API int64_t workq_histogram_quantile_ns(const workq_histogram *histogram, double share);
+
+/* Priorities that metrics tell apart. */
+#define WORKQ_PRIORITIES_SHOWN 25u
+
+typedef struct workq_measures {
+  workq_stats_data stats;
+  workq_histogram queue_time; /* from becoming ready (or dirty: from that add) to the get.  As many as gets. */
+  workq_histogram work_time;  /* from the get to the end of the run, in whatever way it ended.  As many as dones. */
+  workq_histogram delay_time; /* from the add to the time when the key was due, or an add made it ready before */
+  uint32_t depth[256];        /* ready and dirty keys by priority: [priority + 128] */
+  uint32_t shown;             /* how many of the next are set */
+  int8_t shown_priority[WORKQ_PRIORITIES_SHOWN]; /* those that metrics name: 0, and the first that looks have met */
+} workq_measures;
+
+/*
+ * Fills *measures with one moment's state: what a live view or a monitor wants.  The histograms have counted since the
+ * segment was made, for all handles, the dead with them; they stay empty where the queue was made with no_metrics.  A key
+ * that was delayed waits in the queue from the time when it was due, whenever that was noticed.  (client-go: metrics.go.)
+ * Times are read from the processor's time-stamp counter where that is good, else from CLOCK_MONOTONIC.
+ * Returns 0.
+ */
+WORKQ_API int workq_measure(workq *q, workq_measures *measures);
+
+/*
+ * Writes the queue's measures to out in the text format of Prometheus (version 0.0.4).  The metrics workqueue_* have the
+ * names, labels and meanings of Kubernetes' own (client-go, controller-runtime); their labels name and controller are both
+ * the queue's name, in which a byte that is no part of UTF-8 text stands as \xNN.  What only this library knows is workq_*.
+ * Returns 0.  -EIO if out has an error.
+ */
+WORKQ_API int workq_metrics(workq *q, FILE *out);
+
+/* The same for count queues at a time, as workq_measure() has filled them.  Touches no queue. */
+WORKQ_API int workq_metrics_print(const workq_measures *queues, size_t count, FILE *out);
 
 /* Fills *limiter with the queue's limiter, as in force (kinds is never 0).  Returns 0. */
 WORKQ_API int workq_get_limiter(workq *q, workq_limiter *limiter);
@@ -579,6 +643,9 @@ typedef struct workq_worker {
   char command[16];    /* the process's name when it attached */
   int64_t age_ns;      /* since it attached */
   uint64_t adds, coalesced, gets, dones, retries; /* as in workq_stats_data, this handle's */
+  uint64_t failed;                                /* of the dones, those by workq_retry() and workq_give_up() */
+  uint64_t gave_up;                               /* of these, keys given up */
+  int64_t running_ns; /* for how long it has had the oldest key in hand, ns; -1 where it has none, or not measured */
 } workq_worker;
 
 /* As workq_iterate(), for the attached handles, by slot number. */

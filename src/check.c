@@ -25,7 +25,8 @@ struct check {
   void *arg;
   int problems;
   uint32_t fresh;
-  unsigned char *marks; /* one for each record, from 1 */
+  unsigned char *marks;  /* one for each record, from 1 */
+  uint32_t dirty[BANDS]; /* keys in hand that will be ready, as met */
 };
 
 __attribute__((format(printf, 2, 3))) static void fault(struct check *c, const char *format, ...) {
@@ -244,6 +245,7 @@ static void check_record(struct check *c, uint32_t index) {
   if (item->place >= PLACE_NOWHERE) fault(c, "record %u is in place %u", index, item->place);
   else if (item->place != PLACE_PROCESSING && item->pending != pending_of[item->place])
     fault(c, "record %u in place %u has pending %u", index, item->place, item->pending);
+  if (item->place == PLACE_PROCESSING && item->pending == PENDING_NOW) c->dirty[127 - item->priority]++;
   if (item->pending > PENDING_AT) fault(c, "record %u has pending %u", index, item->pending);
   if (item->place == PLACE_IDLE && !item->failures && !item->crashes) fault(c, "record %u is idle for nothing", index);
   if ((item->pending == PENDING_AT) != (item->heap_place != 0))
@@ -265,6 +267,25 @@ static void check_memory(struct check *c) {
     fault(c, "memory for %u entries of the heap, of %u", cold->heap_committed, g->heap_max);
 }
 
+static void check_dirty(struct check *c) {
+  for (uint32_t i = 0; i < BANDS; i++) {
+    uint32_t counted = c->q->control->bands[i].dirty;
+    if (counted != c->dirty[i])
+      fault(c, "priority %d: %u keys in hand will be ready, counted as %u", 127 - (int)i, c->dirty[i], counted);
+  }
+}
+
+/* There is one observation for each get and each done. */
+static void check_measures(struct check *c) {
+  workq_measures m;
+  inspect_measure(c->q, &m);
+  if (!m.stats.metrics) return;
+  if (m.queue_time.count != m.stats.gets)
+    fault(c, "gets and times in the queue differ by %d", (int)(m.stats.gets - m.queue_time.count));
+  if (m.work_time.count != m.stats.dones)
+    fault(c, "dones and times of work differ by %d", (int)(m.stats.dones - m.work_time.count));
+}
+
 static void check_all(struct check *c) {
   const struct cold_line *cold = &c->q->control->cold;
   if (atomic_load(&c->q->control->lock.settled) == LOCK_DAMAGED)
@@ -280,6 +301,8 @@ static void check_all(struct check *c) {
   check_waiters(c);
   if (!(c->q->flags & WORKQ_RAW)) check_leader(c);
   for (uint32_t index = 1; index <= c->fresh; index++) check_record(c, index);
+  check_dirty(c);
+  if (!(c->q->flags & WORKQ_RAW)) check_measures(c);
 }
 
 /* How many records may be looked at: those that were ever used, if all of them have memory. */

@@ -39,6 +39,9 @@
 
 #define MARKS 64u
 
+/* Where time stamps come from: nowhere, from the time-stamp counter, from the handle's clock; or it is always the same moment. */
+enum { STAMPS_NONE = 0, STAMPS_TICKS, STAMPS_CLOCK, STAMPS_FIXED };
+
 /* The one page that a forked child finds zeroed. */
 struct fork_page {
   pid_t tid; /* the thread that the handle belongs to */
@@ -50,7 +53,10 @@ struct workq {
   struct control *control;
   struct slot *slot;
   struct journal *journal;
-  struct lock_mutex *held; /* the mutex in hand, null outside the lock */
+  struct lock_mutex *held;  /* the mutex in hand, null outside the lock */
+  struct measures *measure; /* this slot's; null where nothing is measured */
+  int64_t stamp_ns;         /* when the running operation began, see measure.h */
+  uint32_t stamps;          /* STAMPS_* */
   struct fork_page *fork_page;
   struct reach item_reach;   /* by index - 1 */
   struct reach bucket_reach; /* by number */
@@ -70,6 +76,7 @@ struct workq {
   struct lock_mutex *mutexes;
   struct slot *slots;
   struct journal *journals;
+  struct measures *measures;
   struct bucket *table;
   struct heap_entry *heap;
   unsigned char *items;

@@ -40,6 +40,12 @@ static int state_of(const struct item *item) {
   }
 }
 
+/* The time since a stamp, -1 where none are made. */
+static int64_t age_ns(const workq *q, int64_t stamp_ns) {
+  if (!q->header.metrics) return -1;
+  return q->stamp_ns > stamp_ns ? q->stamp_ns - stamp_ns : 0;
+}
+
 int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info) {
   if (!item) return 0;
   int state = state_of(item);
@@ -57,7 +63,9 @@ int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key
                        .crashes = item->crashes,
                        .pid = owner ? owner->who.pid : 0,
                        .tid = owner ? owner->who.tid : 0,
-                       .due_in_ns = -1};
+                       .due_in_ns = -1,
+                       .waiting_ns = owner && !pending ? -1 : age_ns(q, item->since_ns),
+                       .running_ns = owner ? age_ns(q, item->run_ns) : -1};
   if (item->pending == PENDING_AT) {
     int64_t due_ns = delay_due_ns(q, item);
     info->due_in_ns = due_ns > now_ns ? due_ns - now_ns : 0;
@@ -177,6 +185,12 @@ int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), voi
 
 /* ---- Workers ---- */
 
+/* For how long the slot has had the oldest key in its hands; -1 where it has none. */
+static int64_t longest_run_ns(const workq *q, const struct slot *slot) {
+  const struct item *oldest = item_at(q, slot->own.processing.head);
+  return oldest ? age_ns(q, oldest->run_ns) : -1;
+}
+
 /* Returns whether the slot is attached. */
 static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_worker *worker) {
   const struct slot *slot = &q->slots[i];
@@ -192,7 +206,10 @@ static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_wo
                            .coalesced = slot->own.coalesced,
                            .gets = slot->own.gets,
                            .dones = slot->own.dones,
-                           .retries = slot->own.retries};
+                           .retries = slot->own.retries,
+                           .failed = slot->rare.failed,
+                           .gave_up = slot->rare.gave_up,
+                           .running_ns = longest_run_ns(q, slot)};
   memcpy(worker->command, slot->who.command, sizeof worker->command);
   worker->command[sizeof worker->command - 1] = '\0';
   return true;
@@ -228,11 +245,21 @@ static void stats_of_segment(workq *q, workq_stats_data *s) {
   s->give_up = h->give_up;
   s->mode = h->mode;
   s->reap_interval_ns = h->reap_interval_ns;
+  s->metrics = h->metrics;
   s->size = q->geometry.total_size;
   if (fstat(q->fd, &st) == 0) {
     s->mode = (uint32_t)st.st_mode & 0777;
     s->committed = (uint64_t)st.st_blocks * 512;
   }
+}
+
+/* What the slot has in hand. */
+static void stats_of_runs(const workq *q, const struct slot *slot, workq_stats_data *s) {
+  int64_t longest_ns = longest_run_ns(q, slot);
+  if (longest_ns < 0) return;
+  if (longest_ns > s->longest_ns) s->longest_ns = longest_ns;
+  int64_t sum_ns = (int64_t)(slot->own.processing.count * (uint64_t)q->stamp_ns - slot->own.started_ns);
+  if (sum_ns > 0) s->unfinished_ns += sum_ns;
 }
 
 static void stats_of_slots(const workq *q, workq_stats_data *s) {
@@ -245,7 +272,10 @@ static void stats_of_slots(const workq *q, workq_stats_data *s) {
     s->gets += slot->own.gets;
     s->dones += slot->own.dones;
     s->retries += slot->own.retries;
-    s->gave_up += slot->own.gave_up;
+    s->gave_up += slot->rare.gave_up;
+    s->after_adds += slot->rare.after_adds;
+    s->queued += slot->own.adds - slot->rare.postponed + slot->rare.returned;
+    stats_of_runs(q, slot, s);
   }
 }
 
@@ -257,6 +287,7 @@ static void stats_of_queue(workq *q, workq_stats_data *s) {
   s->buried = c->cold.buried.count;
   s->idle = c->cold.idle.count;
   s->keys = c->hot.used;
+  for (uint32_t i = 0; i < BANDS; i++) s->dirty += c->bands[i].dirty;
   s->waiting = c->wait.list[WAIT_GET].count;
   s->shut_down = (c->hot.flags & QUEUE_SHUT_DOWN) != 0;
   s->paused = (c->hot.flags & QUEUE_PAUSED) != 0;
@@ -277,6 +308,8 @@ static void stats_of_queue(workq *q, workq_stats_data *s) {
   s->recoveries = c->totals.recoveries;
   s->evictions = c->totals.evictions;
   s->lock_losses = c->totals.lock_losses;
+  s->after_adds = c->totals.after_adds;
+  s->queued = c->totals.adds - c->totals.postponed + c->totals.returned;
 }
 
 int workq_stats(workq *q, workq_stats_data *stats) {
@@ -286,6 +319,71 @@ int workq_stats(workq *q, workq_stats_data *stats) {
   if (rc < 0) return rc;
   stats_of_queue(q, stats);
   stats_of_slots(q, stats);
+  look_end(q);
+  return 0;
+}
+
+/* ---- Measures ---- */
+
+static bool is_shown(const int8_t *shown, uint32_t count, int priority) {
+  for (uint32_t i = 0; i < count; i++)
+    if (shown[i] == priority) return true;
+  return false;
+}
+
+/* The depths, and the priorities to show: those shown before, 0, and what has been met now. */
+static void measure_priorities(const workq *q, workq_measures *m) {
+  const struct shown_line *shown = &q->control->shown;
+  m->shown = shown->count < PRIORITIES_SHOWN ? shown->count : PRIORITIES_SHOWN;
+  memcpy(m->shown_priority, shown->priority, m->shown);
+  if (m->shown == 0) m->shown_priority[m->shown++] = 0;
+  for (int priority = INT8_MIN; priority <= INT8_MAX; priority++) {
+    const struct band *band = band_of(q, priority);
+    m->depth[priority + 128] = band->keys.count + band->dirty;
+    if (m->depth[priority + 128] == 0 || m->shown == PRIORITIES_SHOWN) continue;
+    if (!is_shown(m->shown_priority, m->shown, priority)) m->shown_priority[m->shown++] = (int8_t)priority;
+  }
+}
+
+/* So that the next look names the same. */
+static void remember_priorities(workq *q, const workq_measures *m) {
+  struct shown_line *shown = &q->control->shown;
+  if (shown->count == m->shown || q->flags & WORKQ_RAW) return;
+  journal_begin(q);
+  journal_save(q, shown);
+  memcpy(shown->priority, m->shown_priority, m->shown);
+  shown->count = m->shown;
+  journal_commit(q);
+}
+
+static void measure_times(const struct measures *from, workq_measures *m) {
+  measure_sum(&from->histogram[MEASURE_QUEUE], &m->queue_time);
+  measure_sum(&from->histogram[MEASURE_WORK], &m->work_time);
+  measure_sum(&from->histogram[MEASURE_DELAY], &m->delay_time);
+}
+
+static void measure_slot(const workq *q, uint32_t i, workq_measures *m) {
+  const struct measures *measures = measure_of(q, i);
+  if (!measures || q->slots[i].who.state != SLOT_ATTACHED) return;
+  /* The state may be damaged: a slot that was never used has no memory here. */
+  if (measures == q->measure || reach_memory(measures, sizeof *measures)) measure_times(measures, m);
+}
+
+void inspect_measure(workq *q, workq_measures *m) {
+  memset(m, 0, sizeof *m);
+  stats_of_segment(q, &m->stats);
+  stats_of_queue(q, &m->stats);
+  stats_of_slots(q, &m->stats);
+  measure_priorities(q, m);
+  measure_times(&q->control->measured, m);
+  for (uint32_t i = 0; i < q->geometry.handles; i++) measure_slot(q, i, m);
+}
+
+int workq_measure(workq *q, workq_measures *measures) {
+  int rc = look_begin(q);
+  if (rc < 0) return rc;
+  inspect_measure(q, measures);
+  remember_priorities(q, measures);
   look_end(q);
   return 0;
 }

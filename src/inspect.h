@@ -13,12 +13,17 @@
  * is read may be torn.  look_begin() returns 0 or -errno.
  */
 static inline int look_begin(workq *q) {
-  return q->flags & WORKQ_RAW ? 0 : queue_enter(q, CLOCK_NEVER);
+  if (!(q->flags & WORKQ_RAW)) return queue_enter(q, CLOCK_NEVER);
+  measure_stamp(q);
+  return 0;
 }
 
 static inline void look_end(workq *q) {
   if (!(q->flags & WORKQ_RAW)) queue_leave(q);
 }
+
+/* workq_measure() under the lock. */
+void inspect_measure(workq *q, workq_measures *measures);
 
 /*
  * Copies what there is to say of an item (or null), its key to key_copy, which has room for key_max bytes.  Returns its state,

@@ -19,6 +19,7 @@ static bool journal_covers(const workq *q, uint64_t offset) {
   const struct geometry *g = &q->geometry;
   if (offset >= g->total_size) return false;
   if (offset >= g->table_off) return journal_has_memory(q, q->base + offset);
+  if (offset >= g->measures_off) return reach_memory(q->base + offset, LINE_SIZE);
   if (offset >= g->slots_off) {
     if (offset >= g->slots_off + g->handles * sizeof(struct slot)) return false;
     return (offset - g->slots_off) % sizeof(struct slot) != offsetof(struct slot, life);
@@ -63,7 +64,7 @@ int journal_recover(workq *q) {
 
 /* Where what has memory ended in the table, the heap and the records when the transaction began. */
 struct shadow {
-  size_t table_end, heap_end, size;
+  size_t measures_end, table_end, heap_end, size;
   LINE_ALIGNED unsigned char bytes[];
 };
 
@@ -76,6 +77,14 @@ static size_t reach_end(const workq *q, const struct reach *part) {
   size_t units = at_most(*part->committed, part->max);
   if (!reach_all(part, (uint32_t)units)) units = part->units;
   return (size_t)(part->first - q->base) + units * part->unit_size;
+}
+
+/* Slots that were never used have no memory for measures, unless they share a page with one that was. */
+static size_t measures_end(const workq *q) {
+  uint32_t used = 0;
+  for (uint32_t i = 0; i < q->geometry.handles; i++)
+    if (q->slots[i].who.generation) used = i + 1;
+  return (size_t)q->geometry.measures_off + (q->header.metrics ? used * sizeof(struct measures) : 0);
 }
 
 void journal_check_begin(workq *q) {
@@ -92,6 +101,8 @@ void journal_check_begin(workq *q) {
   /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
   const struct geometry *g = &q->geometry;
   memcpy(shadow->bytes, q->base, (size_t)g->journals_off);
+  shadow->measures_end = measures_end(q);
+  memcpy(shadow->bytes + g->measures_off, q->base + g->measures_off, shadow->measures_end - g->measures_off);
   memcpy(shadow->bytes + g->table_off, q->base + g->table_off, shadow->table_end - g->table_off);
   memcpy(shadow->bytes + g->heap_off, q->base + g->heap_off, shadow->heap_end - g->heap_off);
   memcpy(shadow->bytes + g->items_off, q->base + g->items_off, size - g->items_off);
@@ -128,6 +139,7 @@ void journal_check_end(workq *q) {
     journal_check_range(q, shadow, (size_t)((const unsigned char *)&s->who - q->base),
                         (size_t)((const unsigned char *)&s->futex - q->base));
   }
+  journal_check_range(q, shadow, (size_t)g->measures_off, shadow->measures_end);
   journal_check_range(q, shadow, (size_t)g->table_off, shadow->table_end);
   journal_check_range(q, shadow, (size_t)g->heap_off, shadow->heap_end);
   /* Of a record that was free at the start, only the header line is under the journal: its key is new. */

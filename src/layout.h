@@ -21,7 +21,7 @@
 #include "workq.h"
 
 #define LAYOUT_MAGIC   "WORKQSEG"
-#define LAYOUT_VERSION 1u
+#define LAYOUT_VERSION 2u
 
 #define LINE_SIZE    64u
 #define REGION_ALIGN 4096u
@@ -37,6 +37,11 @@
 #define HEAP_ARITY     4u
 #define HEAP_FIRST     3u /* place of the root, so that brothers share a line */
 
+#define HISTOGRAM_BUCKETS      WORKQ_HISTOGRAM_BUCKETS
+#define HISTOGRAM_LINE_BUCKETS 7u
+#define HISTOGRAM_LINES        (HISTOGRAM_BUCKETS / HISTOGRAM_LINE_BUCKETS)
+#define PRIORITIES_SHOWN       WORKQ_PRIORITIES_SHOWN
+
 #define LINE_ALIGNED _Alignas(LINE_SIZE)
 
 /* Which process may share a segment: all of this must be equal.  Part of the header. */
@@ -50,6 +55,13 @@ struct fingerprint {
   uint64_t pid_namespace; /* inode of /proc/self/ns/pid, 0 where there is no /proc */
   uint64_t time_namespace;
   char boot_id[40]; /* text of /proc/sys/kernel/random/boot_id */
+};
+
+/* From the processor's time-stamp counter to ns: base_ns + (counter - base) * rate / 2^32.  A rate of 0: not to be used. */
+struct tick_scale {
+  uint64_t base;
+  int64_t base_ns; /* near CLOCK_MONOTONIC */
+  int64_t rate;
 };
 
 /* Written once, before the segment has a name; never changed.  Covered by a checksum. */
@@ -67,10 +79,12 @@ struct header {
   int32_t max_retries;
   int32_t max_crashes; /* as given: never 0 */
   uint32_t give_up;
-  uint32_t reserved; /* 0: whoever finds more here cannot know what it means, and does not attach */
+  uint32_t metrics; /* 1: times are measured */
   int64_t reap_interval_ns;
-  workq_limiter limiter; /* normalized */
-  uint64_t checksum;     /* XXH3 of all before it */
+  struct tick_scale ticks; /* what time stamps are made of */
+  uint64_t reserved;       /* 0: whoever finds more here cannot know what it means, and does not attach */
+  workq_limiter limiter;   /* normalized */
+  uint64_t checksum;       /* XXH3 of all before it */
 };
 
 /*
@@ -142,6 +156,33 @@ struct totals {
   uint64_t recoveries;
   uint64_t evictions;
   uint64_t lock_losses;
+  uint64_t after_adds;
+  uint64_t postponed;
+  uint64_t returned;
+};
+
+/* Seven of a histogram's buckets, and the sum of what they counted: so an observation changes one line. */
+struct histogram_line {
+  LINE_ALIGNED uint64_t sum_ns;
+  uint64_t count[HISTOGRAM_LINE_BUCKETS];
+};
+
+struct histogram {
+  struct histogram_line line[HISTOGRAM_LINES];
+};
+
+/* From ready to a get; from there to the end of the run; from a delayed add until the key is ready. */
+enum { MEASURE_QUEUE = 0, MEASURE_WORK, MEASURE_DELAY, MEASURE_KINDS };
+
+/* A slot's, added to by its tenant alone; and the queue's, of slots that are free again.  Under the queue lock, journaled. */
+struct measures {
+  struct histogram histogram[MEASURE_KINDS];
+};
+
+/* The priorities that metrics name, in the order in which they were first met by a look.  Under the queue lock, journaled. */
+struct shown_line {
+  LINE_ALIGNED uint32_t count;
+  int8_t priority[PRIORITIES_SHOWN];
 };
 
 /* When the living last looked for the dead.  Under the queue lock; not journaled: any value is good. */
@@ -152,7 +193,7 @@ struct reap_line {
 
 struct band {
   struct list keys;
-  uint32_t reserved;
+  uint32_t dirty; /* keys in hand that will be ready with this priority when done */
 };
 
 struct control {
@@ -161,6 +202,8 @@ struct control {
   struct cold_line cold;
   struct wait_line wait;
   struct totals totals;
+  struct measures measured;
+  struct shown_line shown;
   struct reap_line reap;
   LINE_ALIGNED struct band bands[BANDS]; /* under the queue lock, journaled; [0] is priority 127 */
 };
@@ -191,16 +234,24 @@ struct slot {
     uint64_t gets;
     uint64_t dones;
     uint64_t retries;
-    uint64_t gave_up;
+    uint64_t started_ns; /* sum of the starts of what is in hand, modulo 2^64 */
   } own;
   /* Its place among the sleepers.  Under the queue lock, journaled. */
-  struct slot_wait {
-    LINE_ALIGNED uint32_t kind; /* WAIT_* */
+  LINE_ALIGNED struct slot_wait {
+    uint32_t kind; /* WAIT_* */
     uint32_t next;
     uint32_t prev;
     uint32_t reserved;
     int64_t wake_ns; /* when it means to wake by itself, on the queue's clock */
   } wait;
+  /* What it counts less often; in the same line.  Under the queue lock, journaled. */
+  struct slot_rare {
+    uint64_t gave_up;
+    uint64_t failed;     /* retries and give-ups of keys in hand */
+    uint64_t after_adds; /* adds with a delay of the caller's */
+    uint64_t postponed;  /* adds that marked a key, but for later */
+    uint64_t returned;   /* keys that became pending now otherwise than by an add */
+  } rare;
   /* The futex it sleeps on.  Written by itself and by whoever wakes it; not journaled. */
   struct {
     LINE_ALIGNED _Atomic uint32_t word;
@@ -257,7 +308,9 @@ struct item {
   uint32_t owner;      /* slot + 1 while processing, else 0 */
   int8_t priority;     /* of the pending run; of the last one where none is pending */
   int8_t run_priority; /* of the run that is being processed */
-  uint8_t reserved[22];
+  uint8_t reserved[6];
+  int64_t since_ns; /* stamp: when it became pending now, delayed, buried or idle, whichever it is */
+  int64_t run_ns;   /* stamp: when it was last handed out */
 };
 
 static inline unsigned char *item_key(struct item *item) {
@@ -277,6 +330,7 @@ struct geometry {
   uint64_t mutexes_off;
   uint64_t slots_off;
   uint64_t journals_off;
+  uint64_t measures_off;
   uint64_t table_off;
   uint64_t heap_off;
   uint64_t items_off;
@@ -292,6 +346,10 @@ _Static_assert(sizeof(struct wait_line) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct totals) == 2 * LINE_SIZE, "lines");
 _Static_assert(sizeof(struct slot) == 6 * LINE_SIZE, "lines");
 _Static_assert(sizeof(struct slot_own) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct slot_wait) + sizeof(struct slot_rare) == LINE_SIZE, "they share a line");
+_Static_assert(sizeof(struct histogram_line) == LINE_SIZE, "line");
+_Static_assert(HISTOGRAM_LINES *HISTOGRAM_LINE_BUCKETS == HISTOGRAM_BUCKETS, "no bucket is left over");
+_Static_assert(sizeof(struct shown_line) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct journal) == REGION_ALIGN, "a page");
 _Static_assert(sizeof(struct bucket) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct heap_entry) * HEAP_ARITY == LINE_SIZE, "brothers share a line");

@@ -32,17 +32,40 @@ int lifecycle_signal_ready(workq *q) {
   return rc < 0 ? rc : 0;
 }
 
+/* A key in hand is to be ready with that priority when done, or no longer is. */
+static void count_dirty(workq *q, int priority, uint32_t change) {
+  struct band *band = band_of(q, priority);
+  journal_save(q, band);
+  band->dirty += change;
+}
+
+/* A key became pending now without an add that counts it. */
+static void count_returned(workq *q) {
+  journal_save(q, &q->slot->rare);
+  q->slot->rare.returned++;
+}
+
+/* A delayed key leaves the delay at that stamp, to be pending now. */
+static void end_delay(workq *q, struct item *item, int64_t until_ns) {
+  measure_observe(q, MEASURE_DELAY, item->since_ns, until_ns);
+  item->since_ns = until_ns;
+  if (item->place == PLACE_PROCESSING) count_dirty(q, item->priority, 1);
+  item->pending = PENDING_NOW;
+}
+
 int lifecycle_enter_buried(workq *q, uint32_t index, struct item *item) {
   int rc = list_append(q, &q->control->cold.buried, index, item);
   if (unlikely(rc < 0)) return rc;
   item->place = PLACE_BURIED;
   item->pending = PENDING_NONE;
+  item->since_ns = q->stamp_ns;
   return 0;
 }
 
 /* Gives up the pending run of a processed key: its priority is that of the run it has. */
 static int cancel_pending(workq *q, struct item *item) {
   int rc = item->pending == PENDING_AT ? delay_remove(q, item) : 0;
+  if (item->pending == PENDING_NOW) count_dirty(q, item->priority, -1u);
   item->pending = PENDING_NONE;
   item->priority = item->run_priority;
   return rc;
@@ -96,8 +119,8 @@ static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due
   if (due_ns == DUE_NOW) {
     rc = delay_remove(q, item);
     if (unlikely(rc < 0)) return rc;
+    end_delay(q, item, q->stamp_ns);
     if (item->place == PLACE_DELAYED) rc = lifecycle_enter_ready(q, index, item);
-    item->pending = PENDING_NOW;
     return rc < 0 ? rc : 1;
   }
   if (due_ns >= delay_due_ns(q, item)) return 0;
@@ -110,15 +133,26 @@ static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due
 static int mark_fresh(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   int rc = 0;
   item->priority = (int8_t)priority;
+  item->since_ns = q->stamp_ns;
   if (due_ns != DUE_NOW) {
     rc = schedule(q, index, item, due_ns);
     if (item->place == PLACE_NOWHERE) item->place = PLACE_DELAYED;
   } else if (item->place == PLACE_NOWHERE) {
     rc = lifecycle_enter_ready(q, index, item);
   } else {
+    count_dirty(q, priority, 1);
     item->pending = PENDING_NOW;
   }
   return rc < 0 ? rc : 1;
+}
+
+/* A dirty key is asked for again. */
+static int raise_dirty(workq *q, struct item *item, int priority) {
+  if (priority <= item->priority) return 0;
+  count_dirty(q, item->priority, -1u);
+  count_dirty(q, priority, 1);
+  item->priority = (int8_t)priority;
+  return 0;
 }
 
 int lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
@@ -133,8 +167,7 @@ int lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t du
   case PLACE_PROCESSING:
     if (item->pending == PENDING_AT) return mark_delayed(q, index, item, due_ns, priority);
     if (item->pending == PENDING_NONE) return mark_fresh(q, index, item, due_ns, priority);
-    item->priority = (int8_t)max_int(priority, item->priority);
-    return 0;
+    return raise_dirty(q, item, priority);
   case PLACE_IDLE:
     if (unlikely((rc = list_remove(q, &q->control->cold.idle, index, item)) < 0)) return rc;
     item->place = PLACE_NOWHERE;
@@ -164,7 +197,9 @@ int64_t lifecycle_fail(workq *q, struct item *item, int64_t now_ns) {
  */
 static int mark_again(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   int rc = lifecycle_mark(q, index, item, due_ns, item->run_priority);
-  return unlikely(rc < 0 && rc != -EUCLEAN) ? lifecycle_mark(q, index, item, DUE_NOW, item->run_priority) : rc;
+  if (unlikely(rc < 0 && rc != -EUCLEAN)) rc = lifecycle_mark(q, index, item, due_ns = DUE_NOW, item->run_priority);
+  if (rc == 1 && due_ns == DUE_NOW) count_returned(q);
+  return rc;
 }
 
 int lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
@@ -255,29 +290,37 @@ int lifecycle_kick(workq *q, uint32_t index, struct item *item) {
   int rc = list_remove(q, &q->control->cold.buried, index, item);
   if (unlikely(rc < 0)) return rc;
   item->failures = item->crashes = 0;
+  item->since_ns = q->stamp_ns;
+  count_returned(q);
   rc = lifecycle_enter_ready(q, index, item);
   return rc < 0 ? rc : 1;
 }
 
 /* ---- Time ---- */
 
-static int promote_first(workq *q) {
+/* When it was due, as a stamp: what was due long ago has been waiting since then, whoever comes by now. */
+static int64_t due_stamp_ns(const workq *q, int64_t due_ns, int64_t now_ns) {
+  return q->measure ? clock_add_ns(q->stamp_ns, due_ns - now_ns) : 0;
+}
+
+static int promote_first(workq *q, int64_t now_ns) {
+  int64_t due_ns = delay_next_ns(q);
   uint32_t index = delay_first(q);
   struct item *item = item_at(q, index);
   if (unlikely(!item)) return -EUCLEAN;
   journal_save(q, item);
   int rc = delay_remove(q, item);
   if (unlikely(rc < 0)) return rc;
-  if (item->place == PLACE_DELAYED) return lifecycle_enter_ready(q, index, item);
-  if (unlikely(item->place != PLACE_PROCESSING)) return -EUCLEAN;
-  item->pending = PENDING_NOW;
-  return 0;
+  if (unlikely(item->place != PLACE_DELAYED && item->place != PLACE_PROCESSING)) return -EUCLEAN;
+  end_delay(q, item, due_stamp_ns(q, due_ns, now_ns));
+  count_returned(q);
+  return item->place == PLACE_DELAYED ? lifecycle_enter_ready(q, index, item) : 0;
 }
 
 int lifecycle_promote(workq *q, int64_t now_ns) {
   for (uint32_t n = 0; n < PROMOTE_MAX && delay_next_ns(q) <= now_ns; n++) {
     journal_begin(q);
-    int rc = promote_first(q);
+    int rc = promote_first(q, now_ns);
     if (unlikely(rc < 0)) {
       journal_abort(q);
       return rc;

@@ -11,6 +11,7 @@
 #define WORKQ_LIFECYCLE_H
 
 #include "item.h"
+#include "measure.h"
 #include "ready.h"
 #include "wait.h"
 
@@ -71,6 +72,7 @@ static inline int lifecycle_enter_idle_or_vanish(workq *q, uint32_t index, struc
   if (item->failures || item->crashes) {
     rc = list_append(q, &q->control->cold.idle, index, item);
     item->place = PLACE_IDLE;
+    item->since_ns = q->stamp_ns;
   } else {
     rc = item_destroy(q, index, item);
   }
@@ -90,6 +92,7 @@ int lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t du
 static inline int lifecycle_mark(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   if (item->place != PLACE_NOWHERE || due_ns != DUE_NOW) return lifecycle_mark_known(q, index, item, due_ns, priority);
   item->priority = (int8_t)priority;
+  item->since_ns = q->stamp_ns;
   int rc = lifecycle_enter_ready(q, index, item);
   return unlikely(rc < 0) ? rc : 1;
 }
@@ -101,6 +104,7 @@ static inline int lifecycle_leave_hands(workq *q, struct slot *slot, uint32_t in
   int rc = list_unlink(q, &slot->own.processing, index, item);
   if (unlikely(rc < 0)) return rc;
   hot->processing--;
+  slot->own.started_ns -= (uint64_t)item->run_ns;
   item->owner = 0;
   return lifecycle_signal_drained(q);
 }
@@ -118,7 +122,10 @@ static inline int lifecycle_start(workq *q, uint32_t index, struct item *item) {
   item->run_priority = item->priority;
   item->owner = q->slot_id + 1;
   item->ticket++;
+  item->run_ns = q->stamp_ns;
+  q->slot->own.started_ns += (uint64_t)q->stamp_ns;
   q->slot->own.gets++;
+  measure_observe(q, MEASURE_QUEUE, item->since_ns, q->stamp_ns);
   return 0;
 }
 
@@ -128,6 +135,7 @@ static inline int lifecycle_place_by_pending(workq *q, uint32_t index, struct it
   switch (item->pending) {
   case PENDING_NOW:
     rc = lifecycle_enter_ready(q, index, item);
+    band_of(q, item->priority)->dirty--; /* its line was saved just now */
     return rc < 0 ? rc : 1;
   case PENDING_AT:
     item->place = PLACE_DELAYED;

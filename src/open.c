@@ -14,6 +14,7 @@
 
 #include "journal.h"
 #include "lock.h"
+#include "measure.h"
 #include "segment.h"
 #include "slot.h"
 
@@ -83,6 +84,7 @@ int handle_map(workq *q, int fd) {
   q->fd = fd;
   int rc = segment_map(q, fd, !(q->flags & WORKQ_RAW));
   if (rc == 0) rc = fork_page_make(q);
+  if (rc == 0) measure_start(q);
   if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = own_description(q);
   if (rc < 0) return rc;
   q->wakes = calloc(2 * (size_t)q->geometry.handles, sizeof *q->wakes);

@@ -42,10 +42,14 @@ static int64_t request_due_ns(workq *q, const struct request *r, struct item *it
   return then_ns > due_ns ? then_ns : due_ns;
 }
 
-static void count_add(workq *q, const struct request *r, const struct item *item, int marked) {
+static void count_add(workq *q, const struct request *r, const struct item *item, int64_t due_ns, int marked) {
   if (marked) q->slot->own.adds++;
   else q->slot->own.coalesced++;
+  if (likely(due_ns == DUE_NOW && !r->rate_limited)) return;
   if (r->rate_limited && item->place != PLACE_BURIED) q->slot->own.retries++;
+  journal_save(q, &q->slot->rare);
+  if (marked && due_ns != DUE_NOW) q->slot->rare.postponed++;
+  if (r->after_ns > 0 && !r->rate_limited) q->slot->rare.after_adds++;
 }
 
 /* In a transaction, which has saved the item's line; index 0 is for a key that is new. */
@@ -53,8 +57,9 @@ static int add_locked(workq *q, const struct request *r, struct bucket *bucket, 
   int rc = index ? 0 : lifecycle_create(q, bucket, r->hash, r->key, r->len, &index, &item);
   if (unlikely(rc < 0)) return rc;
   int priority = r->keep_priority && item->place == PLACE_PROCESSING ? item->run_priority : r->priority;
-  rc = lifecycle_mark(q, index, item, request_due_ns(q, r, item), priority);
-  if (likely(rc >= 0)) count_add(q, r, item, rc);
+  int64_t due_ns = request_due_ns(q, r, item);
+  rc = lifecycle_mark(q, index, item, due_ns, priority);
+  if (likely(rc >= 0)) count_add(q, r, item, due_ns, rc);
   return rc;
 }
 
@@ -317,9 +322,11 @@ static struct item *item_in_hand(workq *q, const workq_item *handed) {
 
 /* In a transaction. */
 static int finish_locked(workq *q, uint32_t index, struct item *item, finish *how) {
+  int64_t run_ns = item->run_ns;
   int rc = how(q, index, item);
   if (likely(rc >= 0)) {
     q->slot->own.dones++;
+    measure_observe(q, MEASURE_WORK, run_ns, q->stamp_ns);
   }
   return rc;
 }
@@ -345,18 +352,25 @@ static int finish_complete(workq *q, uint32_t index, struct item *item) {
   return lifecycle_finish(q, q->slot, index, item);
 }
 
+/* The run failed. */
+static void count_failed(workq *q, bool gave_up) {
+  journal_save(q, &q->slot->rare);
+  q->slot->rare.failed++;
+  q->slot->rare.gave_up += gave_up;
+}
+
 static int finish_retry(workq *q, uint32_t index, struct item *item) {
   int rc = lifecycle_retry(q, q->slot, index, item, handle_now_ns(q));
   if (rc < 0) return rc;
   if (rc) q->slot->own.retries++;
-  else q->slot->own.gave_up++;
+  count_failed(q, rc == 0);
   return rc;
 }
 
 static int finish_give_up(workq *q, uint32_t index, struct item *item) {
   int rc = lifecycle_give_up(q, q->slot, index, item);
   if (rc < 0) return rc;
-  q->slot->own.gave_up++;
+  count_failed(q, true);
   return rc;
 }
 

@@ -10,6 +10,7 @@
 #include "journal.h"
 #include "lifecycle.h"
 #include "lock.h"
+#include "measure.h"
 #include "slot.h"
 #include "wait.h"
 
@@ -40,6 +41,7 @@ static inline int queue_enter_for(workq *q, int64_t deadline_ns, bool getting) {
   int rc;
   if (unlikely(q->fork_page->tid != handle_thread()))
     if ((rc = queue_prepare(q)) < 0) return rc;
+  measure_stamp(q);
   rc = lock_acquire(q, deadline_ns);
   if (unlikely(rc < 0)) return rc;
   if (unlikely(!slot_is_own(q))) return queue_fail(q, -ESTALE);

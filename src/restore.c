@@ -45,8 +45,13 @@ static int restore_item(workq *q, const workq_info *info, uint32_t index, struct
   raise_to(&item->failures, info->failures);
   raise_to(&item->crashes, info->crashes);
   if (is_set_aside(info)) return set_aside(q, info, index, item);
-  int rc = lifecycle_mark(q, index, item, due_ns(q, info), info->priority);
+  int64_t at_ns = due_ns(q, info);
+  int rc = lifecycle_mark(q, index, item, at_ns, info->priority);
   if (rc > 0) q->slot->own.adds++;
+  if (rc > 0 && at_ns != DUE_NOW) {
+    journal_save(q, &q->slot->rare);
+    q->slot->rare.postponed++;
+  }
   if (rc == 0) q->slot->own.coalesced++;
   return rc;
 }

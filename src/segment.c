@@ -19,6 +19,7 @@
 
 #include "fingerprint.h"
 #include "limiter.h"
+#include "measure.h"
 
 #define SHM_DIR          "/dev/shm"
 #define OBJECT_PREFIX    "/workq."
@@ -61,7 +62,8 @@ int geometry_compute(uint32_t capacity, uint32_t key_max, uint32_t handles, stru
   g.mutexes_off = align_up(g.control_off + sizeof(struct control), REGION_ALIGN);
   g.slots_off = align_up(g.mutexes_off + LOCK_MUTEXES * sizeof(struct lock_mutex), REGION_ALIGN);
   g.journals_off = align_up(g.slots_off + (uint64_t)handles * sizeof(struct slot), REGION_ALIGN);
-  g.table_off = align_up(g.journals_off + (uint64_t)handles * sizeof(struct journal), REGION_ALIGN);
+  g.measures_off = align_up(g.journals_off + (uint64_t)handles * sizeof(struct journal), REGION_ALIGN);
+  g.table_off = align_up(g.measures_off + (uint64_t)handles * sizeof(struct measures), REGION_ALIGN);
   g.heap_off = align_up(g.table_off + (uint64_t)g.buckets_max * sizeof(struct bucket), REGION_ALIGN);
   g.items_off = align_up(g.heap_off + (uint64_t)g.heap_max * sizeof(struct heap_entry), REGION_ALIGN);
   g.total_size = align_up(g.items_off + (uint64_t)g.records * g.item_size, REGION_ALIGN);
@@ -91,10 +93,12 @@ int segment_describe(const workq_options *options, struct header *header) {
   header->max_retries = o->max_retries;
   header->max_crashes = o->max_crashes ? o->max_crashes : 5;
   header->give_up = o->give_up;
+  header->metrics = !o->no_metrics;
+  if (header->metrics) measure_describe(header);
   header->reap_interval_ns = o->reap_interval_ns ? o->reap_interval_ns : 100 * NS_PER_MS;
   header->limiter = o->limiter;
   if (header->mode & ~0777u || header->max_retries < 0 || header->max_crashes < WORKQ_NEVER) return -EINVAL;
-  if (header->give_up > WORKQ_DROP || header->reap_interval_ns < NS_PER_MS) return -EINVAL;
+  if (header->give_up > WORKQ_DROP || header->reap_interval_ns < NS_PER_MS || o->no_metrics > 1) return -EINVAL;
   if (header->reap_interval_ns > WORKQ_DURATION_MAX) header->reap_interval_ns = WORKQ_DURATION_MAX;
   rc = limiter_normalize(&header->limiter);
   if (rc < 0) return rc;
@@ -249,6 +253,7 @@ static int check_header(const struct header *header, off_t file_size, char *reas
   if (geometry_compute(header->capacity, header->key_max, header->handles, &geometry) < 0) return -EUCLEAN;
   if (header->total_size != geometry.total_size || (uint64_t)file_size != geometry.total_size) return -EUCLEAN;
   if (header->max_retries < 0 || header->max_crashes < WORKQ_NEVER || header->give_up > WORKQ_DROP) return -EUCLEAN;
+  if (header->metrics > 1) return -EUCLEAN;
   if (header->reap_interval_ns < NS_PER_MS || header->reap_interval_ns > WORKQ_DURATION_MAX) return -EUCLEAN;
   workq_limiter limiter = header->limiter;
   return limiter_normalize(&limiter) < 0 ? -EUCLEAN : 0;
@@ -320,6 +325,7 @@ int segment_map(workq *q, int fd, bool writable) {
   q->mutexes = (void *)(q->base + g->mutexes_off);
   q->slots = (void *)(q->base + g->slots_off);
   q->journals = (void *)(q->base + g->journals_off);
+  q->measures = (void *)(q->base + g->measures_off);
   q->table = (void *)(q->base + g->table_off);
   q->heap = (void *)(q->base + g->heap_off);
   q->items = q->base + g->items_off;

@@ -23,6 +23,7 @@
 #include "journal.h"
 #include "lifecycle.h"
 #include "lock.h"
+#include "measure.h"
 #include "segment.h"
 #include "wait.h"
 
@@ -74,7 +75,12 @@ static void fold_counters(workq *q, struct slot *slot) {
   totals->gets += slot->own.gets;
   totals->dones += slot->own.dones;
   totals->retries += slot->own.retries;
-  totals->gave_up += slot->own.gave_up;
+  totals->gave_up += slot->rare.gave_up;
+  journal_save(q, &totals->after_adds);
+  totals->after_adds += slot->rare.after_adds;
+  totals->postponed += slot->rare.postponed;
+  totals->returned += slot->rare.returned;
+  measure_fold(q, (uint32_t)(slot - q->slots));
 }
 
 /* The slot's keys are back; makes it free, as one transaction. */
@@ -88,6 +94,8 @@ static int vacate(workq *q, struct slot *slot, bool dead) {
   fold_counters(q, slot);
   journal_save(q, &slot->own);
   memset(&slot->own, 0, sizeof slot->own);
+  journal_save(q, &slot->rare);
+  memset(&slot->rare, 0, sizeof slot->rare);
   journal_save(q, &slot->who);
   slot->who.state = SLOT_FREE;
   slot->who.generation++;
@@ -258,9 +266,13 @@ int slot_attach(workq *q) {
   q->wakes_count = 0;
   q->serves_itself = false;
   q->held = NULL;
+  q->measure = measure_of(q, id);
   uint64_t journal_off = q->geometry.journals_off + (uint64_t)id * sizeof(struct journal);
   rc = segment_commit(q->fd, journal_off, sizeof(struct journal));
+  if (rc == 0 && q->measure)
+    rc = segment_commit(q->fd, (uint64_t)((unsigned char *)q->measure - q->base), sizeof *q->measure);
   if (rc == 0) {
+    measure_stamp(q);
     lock_forget_predecessor(q);
     journal_attach(q);
     /* Here rather than under the lock: the heap is needed as a whole. */
@@ -279,6 +291,7 @@ int slot_attach(workq *q) {
 }
 
 int slot_detach(workq *q) {
+  measure_stamp(q);
   int rc = lock_acquire(q, CLOCK_NEVER);
   if (rc < 0) {
     give_tokens_back(q, false); /* whoever gets the lock finds a dead tenant */

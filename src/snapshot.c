@@ -70,11 +70,16 @@ static int make_copy(workq *q, workq *copy) {
   rc = look_begin(q);
   if (rc == 0) {
     copy->moment_ns = handle_now_ns(q);
+    copy->stamp_ns = measure_now_ns(q);
     rc = copy_segment(q, fd);
     look_end(q);
   }
-  if (rc == 0) return handle_map(copy, fd);
-  close(fd);
+  if (rc < 0) {
+    close(fd);
+    return rc;
+  }
+  rc = handle_map(copy, fd);
+  if (copy->stamps != STAMPS_NONE) copy->stamps = STAMPS_FIXED;
   return rc;
 }
 

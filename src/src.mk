@@ -33,6 +33,9 @@ libworkq_core_la_SOURCES = \
 	src/list.h \
 	src/lock.c \
 	src/lock.h \
+	src/measure.c \
+	src/measure.h \
+	src/metrics.c \
 	src/open.c \
 	src/open.h \
 	src/pool.c \

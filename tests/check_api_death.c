@@ -319,7 +319,7 @@ END_TEST
 
 static int64_t exec_clock(void *arg) {
   (void)arg;
-  if (shared->armed) execl("/bin/sleep", "sleep", "100000", (char *)NULL);
+  if (clock_is_inside()) execl("/bin/sleep", "sleep", "100000", (char *)NULL);
   return shared->now_ns;
 }
 
@@ -329,6 +329,7 @@ static void *exec_inside(void *arg) {
   workq *own;
   inside.clock = exec_clock;
   ok(workq_open(name, &inside, &own));
+  shared->victim = getpid();
   shared->armed = 1;
   (void)workq_add_after(own, "new", 3, S);
   _exit(EXIT_FAILURE);

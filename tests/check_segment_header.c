@@ -329,8 +329,8 @@ static uint64_t size_without_limits(uint64_t capacity, uint64_t key_max, uint64_
   if (buckets < BUCKETS_MIN) buckets = BUCKETS_MIN;
   return REGION_ALIGN + pages(sizeof(struct control)) + pages(LOCK_MUTEXES * sizeof(struct lock_mutex)) +
          pages(handles * sizeof(struct slot)) + pages(handles * sizeof(struct journal)) +
-         pages(buckets * sizeof(struct bucket)) + pages((capacity + HEAP_FIRST) * sizeof(struct heap_entry)) +
-         pages((capacity + 1) * item_size);
+         pages(handles * sizeof(struct measures)) + pages(buckets * sizeof(struct bucket)) +
+         pages((capacity + HEAP_FIRST) * sizeof(struct heap_entry)) + pages((capacity + 1) * item_size);
 }
 
 static const struct {

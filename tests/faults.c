@@ -395,6 +395,21 @@ static void too_large_a_heap(void) {
   expect("memory for %u entries of the heap, of %u", faults_q->geometry.heap_max + 1, faults_q->geometry.heap_max);
 }
 
+static void wrong_dirty(void) {
+  band_of(faults_q, 0)->dirty++;
+  expect("priority 0: 1 keys in hand will be ready, counted as 2");
+}
+static void get_unmeasured(void) {
+  faults_q->control->totals.gets++;
+  expect("gets and times in the queue differ by 1");
+  words.raw = false; /* the two are not read at one moment */
+}
+static void done_unmeasured(void) {
+  faults_q->control->totals.dones++;
+  expect("dones and times of work differ by 1");
+  words.raw = false;
+}
+
 typedef void damage(void);
 
 static damage *const damages[] = {
@@ -455,6 +470,9 @@ static damage *const damages[] = {
     too_many_records,
     too_many_buckets,
     too_large_a_heap,
+    wrong_dirty,
+    get_unmeasured,
+    done_unmeasured,
 };
 
 int faults_count(void) {

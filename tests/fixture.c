@@ -134,10 +134,13 @@ workq *open_again(void) {
   return handle;
 }
 
-/* The library reads a handle's clock with the lock in hand: that is the place to stop or to die. */
+bool clock_is_inside(void) {
+  return shared->armed && shared->victim == getpid() && shared->readings++ % 2 == 1;
+}
+
 int64_t fixture_clock(void *arg) {
   (void)arg;
-  if (shared->armed && shared->victim == getpid()) raise(atomic_exchange(&shared->armed, 0));
+  if (clock_is_inside()) raise(atomic_exchange(&shared->armed, 0));
   return shared->now_ns;
 }
 

@@ -31,6 +31,7 @@ struct shared {
   atomic_int steps[8];
   atomic_int armed; /* signal that fixture_clock() raises in the process `victim`, once */
   atomic_int victim;
+  atomic_int readings; /* of its clock, while armed */
   _Atomic uint64_t ticket; /* of an item in a child's hands */
 };
 extern struct shared *shared;
@@ -69,6 +70,11 @@ void create(void);
 workq *open_again(void);
 
 int64_t fixture_clock(void *arg);
+/*
+ * For a clock of the armed process: is it read with the lock in hand?  That is the place to stop or to die.  The first
+ * reading of a call, for its time stamps, comes before the lock; the second, for what is delayed, after it.
+ */
+bool clock_is_inside(void);
 /* Lets the clock go on. */
 void pass(int64_t ns);
 
