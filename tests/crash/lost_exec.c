@@ -37,8 +37,6 @@ static const char *const way_names[] = {"slot", "lock", "other"};
 /* Orders to the thread that will call execve(). */
 enum { TOLD_TO_EXEC = 1 };
 
-#define WITHIN_NS (2 * NS_PER_S)
-
 static const victim_operation *const operations[] = {&operation_add, &operation_done, &operation_delay,
                                                      &operation_retry, &operation_reap};
 #define OPERATIONS (sizeof operations / sizeof *operations)
@@ -137,16 +135,6 @@ static bool is_held_by(const pthread_mutex_t *mutex, pid_t tid) {
   return trace_mutex_owner(mutex, &died) == tid && !died;
 }
 
-static void check_others(way how, const char *name, int64_t dead_ns) {
-  for (unsigned i = 0; i < OTHERS; i++) {
-    if (!other_await_end(i, dead_ns + WITHIN_NS) && !other_has_ended(i))
-      plain_fail("%s, %s: other %u still waits after 2 s", way_names[how], name, i);
-    plain_ok(stage->others[i].result, name);
-    int64_t took_ns = stage->others[i].ended_ns - dead_ns;
-    if (took_ns > sum.longest_ns) sum.longest_ns = took_ns;
-  }
-}
-
 /* Brings the process to where it will call execve(), and the others to where they wait for it.  Returns the thread. */
 static pid_t set_up(way how, const char *name, unsigned inside) {
   pid_t tid = 0;
@@ -168,6 +156,7 @@ static void go(way how, pid_t process, pid_t thread) {
 }
 
 static void play(way how, const victim_operation *operation, unsigned inside) {
+  char what[64];
   workq_stats_data before, after;
   uint32_t runs_before[KEYS_MAX];
   for (uint32_t key = 0; key < KEYS_MAX; key++) runs_before[key] = atomic_load(&stage->keys[key].runs);
@@ -181,16 +170,16 @@ static void play(way how, const victim_operation *operation, unsigned inside) {
   bool lost_lock = how == WAY_LOCK && is_held_by(&m->mutex, tid);
   /* Not if somebody has already seen to it. */
   if (how != WAY_LOCK) sum.lost_slots += is_held_by(&q->slots[stage->keeper_slot].life.mutex, tid);
-  check_others(how, operation->name, dead_ns);
-  keys_drain(q, operation->name);
+  snprintf(what, sizeof what, "%s, %s", way_names[how], operation->name);
+  others_go_on(what, dead_ns, &sum.longest_ns);
+  keys_drain(q, what);
   for (uint32_t key = how == WAY_LOCK ? 3 : 1; key <= (how == WAY_SLOT ? 2 : 4); key++)
     if (atomic_load(&stage->keys[key].runs) - runs_before[key] < (key < 3 ? 2 : 1))
-      plain_fail("%s: key %u was lost", operation->name, key);
+      plain_fail("%s: key %u was lost", what, key);
   plain_ok(workq_stats(q, &after), "workq_stats");
-  if (lost_lock != had_lock && how == WAY_LOCK) plain_fail("%s: the lock did come free", operation->name);
-  if (lost_lock && after.lock_losses == before.lock_losses) plain_fail("%s: no lost lock counted", operation->name);
-  if (after.reaped - before.reaped < (how == WAY_OTHER ? 2 : 1))
-    plain_fail("%s: too few deaths counted", operation->name);
+  if (lost_lock != had_lock && how == WAY_LOCK) plain_fail("%s: the lock did come free", what);
+  if (lost_lock && after.lock_losses == before.lock_losses) plain_fail("%s: no lost lock counted", what);
+  if (after.reaped - before.reaped < (how == WAY_OTHER ? 2 : 1)) plain_fail("%s: too few deaths counted", what);
   sum.lost_locks += lost_lock;
   sum.rounds[how]++;
   trace_kill(pid);

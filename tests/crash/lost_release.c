@@ -29,8 +29,6 @@ enum { ROUNDS = 18, ROUNDS_FULL = 600 };
 
 enum { GETTER, GETTER_TOO, ADDER, ADDER_TOO, ATTACHER, OTHERS };
 
-#define WITHIN_NS (2 * NS_PER_S)
-
 static const victim_operation *const operations[] = {&operation_add,  &operation_get,   &operation_delay,
                                                      &operation_done, &operation_retry, &operation_reap};
 #define OPERATIONS (sizeof operations / sizeof *operations)
@@ -83,16 +81,6 @@ static bool is_lost(uint32_t epoch, pid_t dead) {
   return owner == dead && !died && segment_byte_held(q->fd, stage->slot) == 0;
 }
 
-static void check_others(const char *name, int64_t dead_ns) {
-  for (unsigned i = 0; i < OTHERS; i++) {
-    if (!other_await_end(i, dead_ns + WITHIN_NS) && !other_has_ended(i))
-      plain_fail("%s: other %u still waits 2 s after the holder's death", name, i);
-    plain_ok(stage->others[i].result, name);
-    int64_t took_ns = stage->others[i].ended_ns - dead_ns;
-    if (took_ns > sum.longest_ns) sum.longest_ns = took_ns;
-  }
-}
-
 static void check_runs(const uint32_t *runs_before, uint32_t first, const char *name) {
   for (uint32_t key = first; key <= 1 + ADDER_TOO; key++)
     if (atomic_load(&stage->keys[key].runs) == runs_before[key]) plain_fail("%s: key %u was lost", name, key);
@@ -121,7 +109,7 @@ static void play(const victim_operation *operation, unsigned inside, bool in_lin
   kill_and_release(pid);
   int64_t dead_ns = clock_monotonic_ns();
   bool lost = is_lost(epoch, pid);
-  check_others(operation->name, dead_ns);
+  others_go_on(operation->name, dead_ns, &sum.longest_ns);
   keys_drain(q, operation->name);
   check_runs(runs_before, in_line ? 1 + ADDER : 1, operation->name);
   plain_ok(workq_stats(q, &after), "workq_stats");

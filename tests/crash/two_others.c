@@ -19,6 +19,12 @@
 /* A bound for what must come, and is no test of how long that takes. */
 #define EVENT_NS (20 * NS_PER_S)
 
+#define MOMENT_NS (NS_PER_MS / 10)
+
+/* The bound for a lock, or a slot, that nobody holds; and the turns in which the others may have had to wait for a processor. */
+#define WITHIN_NS (2 * NS_PER_S)
+enum { LATE_TIMES = 10 };
+
 struct stage *stage;
 
 /* ---- Keys ---- */
@@ -136,9 +142,20 @@ void other_call(unsigned i, call_kind kind, uint32_t key) {
   syscall(SYS_futex, &o->orders, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-static void moment(void) {
-  struct timespec pause = clock_timespec(NS_PER_MS / 10);
+static int64_t late_ns;
+
+void moment(void) {
+  struct timespec pause = clock_timespec(MOMENT_NS);
+  int64_t start_ns = clock_monotonic_ns();
   nanosleep(&pause, NULL);
+  int64_t over_ns = clock_monotonic_ns() - start_ns - MOMENT_NS;
+  if (over_ns > late_ns) late_ns = over_ns;
+}
+
+int64_t machine_late_ns(void) {
+  int64_t late = late_ns;
+  late_ns = 0;
+  return late;
 }
 
 bool other_has_ended(unsigned i) {
@@ -163,6 +180,17 @@ bool other_await_end(unsigned i, int64_t end_ns) {
     moment();
   }
   return true;
+}
+
+void others_go_on(const char *what, int64_t since_ns, int64_t *longest_ns) {
+  for (unsigned i = 0; i < stage->count; i++) {
+    bool in_time = other_await_end(i, since_ns + WITHIN_NS);
+    if (!in_time && !other_await_end(i, since_ns + WITHIN_NS + LATE_TIMES * machine_late_ns()))
+      plain_fail("%s: other %u still waits after 2 s", what, i);
+    plain_ok(stage->others[i].result, what);
+    int64_t took_ns = stage->others[i].ended_ns - since_ns;
+    if (took_ns > *longest_ns) *longest_ns = took_ns;
+  }
 }
 
 int other_do(unsigned i, call_kind kind, uint32_t key) {

@@ -72,6 +72,18 @@ bool other_await_sleep(unsigned i);
 bool other_has_ended(unsigned i);
 /* Waits for the end of the call until end_ns; returns whether it came. */
 bool other_await_end(unsigned i, int64_t end_ns);
+/* A pause of a tenth of a millisecond, for who waits for something that makes no event. */
+void moment(void);
+/*
+ * How much longer than that the longest such pause since the last call of this function was.  So long others, too, may have had
+ * to wait for a processor, several times, before they could do what they were woken for.
+ */
+int64_t machine_late_ns(void);
+/*
+ * Waits until all others have ended their calls; fails if that lasts longer than 2 s after that moment, apart from what the machine
+ * was late.  Raises *longest_ns to how long it was.
+ */
+void others_go_on(const char *what, int64_t since_ns, int64_t *longest_ns);
 /* Makes a call that cannot last: fails if it does.  Returns its result. */
 int other_do(unsigned i, call_kind kind, uint32_t key);
 
