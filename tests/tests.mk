@@ -220,6 +220,7 @@ command_scripts += \
 	tests/cli/create.sh \
 	tests/cli/manual.sh \
 	tests/cli/output.sh \
+	tests/cli/progress.sh \
 	tests/cli/readme.sh \
 	tests/cli/run.sh \
 	tests/cli/run_ends.sh \

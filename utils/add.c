@@ -4,12 +4,14 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "common.h"
+#include "progress.h"
 #include "spec.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum {
@@ -32,6 +34,9 @@ struct adder {
   uint64_t added;     /* newly marked */
   uint64_t coalesced; /* marked already */
   uint64_t refused;   /* empty, or too long */
+  struct progress progress;
+  double total; /* keys, or bytes of standard input; 0: not known */
+  double used;  /* of these */
 };
 
 /* "line 12" or "key 'x'", for an error line; to be freed. */
@@ -85,6 +90,13 @@ static int add_waiting(const struct adder *adder, const workq_key *key) {
   return result;
 }
 
+static void show_progress(struct adder *adder) {
+  progress_update(&adder->progress,
+                  &(struct progress_state){.done = adder->added + adder->coalesced,
+                                           .failed = adder->refused,
+                                           .share = adder->total > 0 ? adder->used / adder->total : -1});
+}
+
 /* Adds n keys.  Returns STATUS_OK to go on, else the status to end with, which was explained. */
 static int add_keys(struct adder *adder, const workq_key *keys, size_t n) {
   size_t next = 0;
@@ -96,6 +108,8 @@ static int add_keys(struct adder *adder, const workq_key *keys, size_t n) {
       adder->coalesced += (uint64_t)result - marked;
       adder->position += (uint64_t)result;
       next += (size_t)result;
+      if (!adder->from_input) adder->used += result;
+      show_progress(adder);
       continue;
     }
     adder->position++;
@@ -146,11 +160,20 @@ static int add_input(struct adder *adder) {
     }
     at_end = got == 0;
     used += (size_t)got;
+    adder->used += (double)got;
     status = add_buffered(adder, buffer, &used, at_end);
     if (used > KEPT_BYTES) used = KEPT_BYTES;
   }
   free(buffer);
   return status;
+}
+
+/* What there is to read, 0 where that is not known: a pipe tells nothing. */
+static double input_bytes(void) {
+  struct stat status;
+  if (fstat(STDIN_FILENO, &status) != 0 || !S_ISREG(status.st_mode)) return 0;
+  off_t at = lseek(STDIN_FILENO, 0, SEEK_CUR);
+  return at >= 0 && at < status.st_size ? (double)(status.st_size - at) : 0;
 }
 
 static int add_arguments(struct adder *adder, char **arguments, size_t n) {
@@ -209,7 +232,10 @@ int cmd_add(int argc, char **argv) {
   if (adder.delimiter == '\0' && !adder.from_input)
     return usage_error(argv[0], "-0 is for keys from standard input, and there are keys as arguments");
   if (open_queue(adder.name, 0, adder.shared, &adder.q) != STATUS_OK) return STATUS_ERROR;
+  progress_begin(&adder.progress, "added", true);
+  adder.total = adder.from_input ? input_bytes() : argc - optind;
   int status = adder.from_input ? add_input(&adder) : add_arguments(&adder, argv + optind, (size_t)(argc - optind));
+  progress_end(&adder.progress);
   if (adder.refused > SHOWN_FAULTS)
     say("%llu more keys were refused like these", (unsigned long long)(adder.refused - SHOWN_FAULTS));
   note(adder.verbose, "added %llu, coalesced %llu", (unsigned long long)adder.added,

@@ -43,7 +43,7 @@ static const struct subcommand commands[] = {
      "  -j N, --jobs N      number of workers (1)\n"
      "  --until-empty       end when no key is ready, delayed or being processed\n"
      "  --timeout DUR       end a command that takes longer; that is a failure\n"
-     "  -q, --quiet         say nothing about failures\n" HELP_SHARED HELP_DURATION},
+     "  -q, --quiet         say nothing about failures, and show no progress\n" HELP_SHARED HELP_DURATION},
     {"watch", cmd_watch, "NAME DIR [--resync DUR]", "add a key for each file that changes under a directory",
      "A key is the file's path under DIR.  Files are added when they come, change or go, and all of them again\n"
      "every DUR (5s), so that a missed change is seen at last.\n"

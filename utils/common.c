@@ -29,12 +29,19 @@ static void write_line(const char *line, size_t len) {
   }
 }
 
+static bool line_to_clear;
+
+void say_over_line(bool is_there) {
+  line_to_clear = is_there;
+}
+
 static void say_list(const char *format, va_list arguments) {
   char *text;
   if (vasprintf(&text, format, arguments) < 0) return;
-  char *line = malloc(strlen("workq: ") + 4 * strlen(text) + 1);
+  const char *begin = line_to_clear && isatty(STDERR_FILENO) ? "\r\033[Kworkq: " : "workq: ";
+  char *line = malloc(strlen(begin) + 4 * strlen(text) + 1);
   if (line != NULL) {
-    char *end = stpcpy(line, "workq: ");
+    char *end = stpcpy(line, begin);
     for (const char *at = text; *at != '\0'; at++) {
       unsigned char byte = (unsigned char)*at;
       if (is_printable(byte)) {

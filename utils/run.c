@@ -6,6 +6,7 @@
  */
 #include "command.h"
 #include "common.h"
+#include "progress.h"
 #include "spec.h"
 
 #include <errno.h>
@@ -110,9 +111,14 @@ int cmd_run(int argc, char **argv) {
   struct run run = {.pool.workers = 1};
   if (read_arguments(argc, argv, &run) != STATUS_OK) return STATUS_USAGE;
   if (command_check(&run.command) != STATUS_OK) return STATUS_ERROR;
+  struct progress progress;
+  progress_watch(&progress, run.name, run.shared, run.pool.until_empty && !run.command.quiet);
   workq *q;
-  if (open_queue(run.name, 0, run.shared, &q) != STATUS_OK) return STATUS_ERROR;
-  int status = run_pool(&run, q);
-  workq_close(q);
+  int status = open_queue(run.name, 0, run.shared, &q);
+  if (status == STATUS_OK) {
+    status = run_pool(&run, q);
+    workq_close(q);
+  }
+  progress_end(&progress);
   return status;
 }

@@ -19,6 +19,8 @@ utils_workq_SOURCES = \
 	utils/load.c \
 	utils/ls.c \
 	utils/main.c \
+	utils/progress.c \
+	utils/progress.h \
 	utils/report.c \
 	utils/report.h \
 	utils/run.c \
