@@ -158,8 +158,11 @@ static uint32_t tell(struct slot *slot) {
 
 void wait_publish(workq *q) {
   uint32_t asleep = 0;
-  for (uint32_t i = 0; i < q->wakes_count; i++)
-    if (tell(&q->slots[q->wakes[i]]) == ASLEEP) q->wakes[asleep++] = q->wakes[i];
+  for (uint32_t i = 0; i < q->wakes_count; i++) {
+    uint32_t word = tell(&q->slots[q->wakes[i]]);
+    /* Whoever told one in line before may have died before it woke it. */
+    if (word == ASLEEP || word == TOLD) q->wakes[asleep++] = q->wakes[i];
+  }
   q->wakes_count = asleep;
 }
 
