@@ -107,6 +107,47 @@ hidden byte i, s, k;
 #define due (next_due <= arrived)
 #define bit(n) (1 << (n))
 
+/* ---- What must never be ---- */
+
+#define rests(w) (dead[w] || ended[w] || (blocked[w] && sleeps_to[w] > arrived))
+#define rests_forever(w) (dead[w] || ended[w] || (blocked[w] && sleeps_to[w] == FOREVER))
+#define to_be_found(slot) (dead[slot] && attached[slot])
+#define work ((ready && !paused) || due)
+#if KILLS
+#define cheated(w) (blocked[w] && waits[w])
+#else
+#define cheated(w) blocked[w]
+#endif
+#define ghost(n) (n < waiting && !(blocked[line[n]] || word[line[n]] == DESERTED || dead[line[n]]))
+#define unled (waiting > 0 && blocked[line[waiting - 1]] && sleeps_to[line[waiting - 1]] > next_due)
+#define homeless(key) (owner[key] != NOBODY && !attached[owner[key]])
+
+#if WORKERS > 2
+#define quiet ((dead[P] || ended[P]) && rests(0) && rests(1) && rests(2))
+#define quiet_forever (quiet && rests_forever(0) && rests_forever(1) && rests_forever(2))
+#define someone_sleeps (blocked[0] || blocked[1] || blocked[2])
+#define someone_cheated (cheated(0) || cheated(1) || cheated(2))
+#define corpse (to_be_found(0) || to_be_found(1) || to_be_found(2) || to_be_found(P))
+#define someone_works (!(dead[0] || ended[0]) || !(dead[1] || ended[1]) || !(dead[2] || ended[2]))
+#define ghosts (ghost(0) || ghost(1) || ghost(2))
+#else
+#define quiet ((dead[P] || ended[P]) && rests(0) && rests(1))
+#define quiet_forever (quiet && rests_forever(0) && rests_forever(1))
+#define someone_sleeps (blocked[0] || blocked[1])
+#define someone_cheated (cheated(0) || cheated(1))
+#define corpse (to_be_found(0) || to_be_found(1) || to_be_found(P))
+#define someone_works (!(dead[0] || ended[0]) || !(dead[1] || ended[1]))
+#define ghosts (ghost(0) || ghost(1))
+#endif
+
+#define STUCK (quiet_forever && work && someone_sleeps)
+#define LATE  (quiet && work && someone_cheated && !corpse && timeouts == TIMEOUTS)
+#define UNLED (quiet && unled && !corpse)
+#define GHOST (quiet && ghosts)
+#define LOST  (lock == NOBODY && !owner_died && undo == 0 && \
+               ((owed[0] && place[0] == NONE) || (owed[1] && place[1] == NONE) || \
+                place[0] == NOWHERE || place[1] == NOWHERE || homeless(0) || homeless(1)))
+
 /* ---- wait.c ---- */
 
 /* In a transaction: takes place n out of the line. */
@@ -178,6 +219,15 @@ inline wait_lead(me, wakes, when) {
   fi
 }
 
+/* wait_rouse() */
+inline wait_rouse(me, wakes) {
+  wait_prune(me);
+  if
+  :: waiting > 0 && line[waiting - 1] != me -> wakes = wakes | bit(line[waiting - 1])
+  :: else
+  fi
+}
+
 /* wait_enter() */
 inline wait_enter(me, when) {
   plan[me] = when;
@@ -205,6 +255,9 @@ inline publish_one(wakes, asleep) {
   wakes = wakes & ~bit(s);
   if
   :: word[s] == ASLEEP -> asleep = asleep | bit(s)
+#ifndef TOLD_IS_AWAKE
+  :: word[s] == TOLD -> asleep = asleep | bit(s)
+#endif
   :: else
   fi;
 #ifndef PUBLISH_OVER_DESERTED
@@ -388,8 +441,12 @@ inline reap(me) {
   :: found ->
      d_step { /* pass_on() */
        found = false;
-#ifndef NO_REAP_PASS_ON
+#ifndef NO_ROUSE
+       wait_rouse(me, wakes);
+#else
        wait_lead(me, wakes, next_due);
+#endif
+#ifndef NO_REAP_PASS_ON
        signal_ready(wakes)
 #endif
      };
@@ -433,6 +490,13 @@ inline die(me) {
   fi
 }
 
+/* A tick may come at any moment.  For liveness, nothing else being quick enough is left to happen when it comes. */
+#ifdef LIVE
+#define tick_comes(w) (quiet && (sleeps_to[w] == TICK || sleeps_to[w] == FAR))
+#else
+#define tick_comes(w) (sleeps_to[w] == TICK || sleeps_to[w] == FAR)
+#endif
+
 #define INTERRUPTED 1
 #define TIMED_OUT   2
 
@@ -460,7 +524,9 @@ get:
     if
     :: waited || (place[0] == HELD && owner[0] != me) || (place[1] == HELD && owner[1] != me) ->
        serves = !ready;
+#ifndef NO_REAP
        reap(me);
+#endif
        serves = false
 #ifndef LIVE
     :: true
@@ -523,7 +589,7 @@ end_asleep:
     if
     :: !blocked[me] && word[me] == ASLEEP -> goto futex_wait
     :: !blocked[me] && word[me] != ASLEEP
-    :: blocked[me] && (sleeps_to[me] <= arrived || sleeps_to[me] == TICK || sleeps_to[me] == FAR)
+    :: blocked[me] && (sleeps_to[me] <= arrived || tick_comes(me))
     :: blocked[me] && eintrs > 0 -> eintrs--; woken_by = INTERRUPTED
 #if KILLS
     :: blocked[me] && kills > 0 -> kills--; goto dying
@@ -732,45 +798,6 @@ end:
   od
 }
 #endif
-
-#define rests(w) (dead[w] || ended[w] || (blocked[w] && sleeps_to[w] > arrived))
-#define rests_forever(w) (dead[w] || ended[w] || (blocked[w] && sleeps_to[w] == FOREVER))
-#define to_be_found(slot) (dead[slot] && attached[slot])
-#define work ((ready && !paused) || due)
-#if KILLS
-#define cheated(w) (blocked[w] && waits[w])
-#else
-#define cheated(w) blocked[w]
-#endif
-#define ghost(n) (n < waiting && !(blocked[line[n]] || word[line[n]] == DESERTED || dead[line[n]]))
-#define unled (waiting > 0 && blocked[line[waiting - 1]] && sleeps_to[line[waiting - 1]] > next_due)
-#define homeless(key) (owner[key] != NOBODY && !attached[owner[key]])
-
-#if WORKERS > 2
-#define quiet ((dead[P] || ended[P]) && rests(0) && rests(1) && rests(2))
-#define quiet_forever (quiet && rests_forever(0) && rests_forever(1) && rests_forever(2))
-#define someone_sleeps (blocked[0] || blocked[1] || blocked[2])
-#define someone_cheated (cheated(0) || cheated(1) || cheated(2))
-#define corpse (to_be_found(0) || to_be_found(1) || to_be_found(2) || to_be_found(P))
-#define someone_works (!(dead[0] || ended[0]) || !(dead[1] || ended[1]) || !(dead[2] || ended[2]))
-#define ghosts (ghost(0) || ghost(1) || ghost(2))
-#else
-#define quiet ((dead[P] || ended[P]) && rests(0) && rests(1))
-#define quiet_forever (quiet && rests_forever(0) && rests_forever(1))
-#define someone_sleeps (blocked[0] || blocked[1])
-#define someone_cheated (cheated(0) || cheated(1))
-#define corpse (to_be_found(0) || to_be_found(1) || to_be_found(P))
-#define someone_works (!(dead[0] || ended[0]) || !(dead[1] || ended[1]))
-#define ghosts (ghost(0) || ghost(1))
-#endif
-
-#define STUCK (quiet_forever && work && someone_sleeps)
-#define LATE  (quiet && work && someone_cheated && !corpse && timeouts == TIMEOUTS)
-#define UNLED (quiet && unled && !corpse)
-#define GHOST (quiet && ghosts)
-#define LOST  (lock == NOBODY && !owner_died && undo == 0 && \
-               ((owed[0] && place[0] == NONE) || (owed[1] && place[1] == NONE) || \
-                place[0] == NOWHERE || place[1] == NOWHERE || homeless(0) || homeless(1)))
 
 #ifdef LIVE
 ltl all_done { <>[] ((place[0] == NONE && place[1] == NONE) || paused || !someone_works) }
