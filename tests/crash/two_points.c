@@ -16,6 +16,9 @@
 /* Times that a victim's steps are counted in a full run. */
 enum { COUNTS = 3 };
 
+/* A point that lasts too long is played again: the machine may have been elsewhere. */
+enum { PLAYS = 3 };
+
 /* Turns that the way from a wake-up to the end of a call may have to wait for a processor. */
 enum { LATE_TIMES = 4 };
 
@@ -31,26 +34,24 @@ static double units(int64_t ns, point_bound bound) {
 static void print_figures(const char *name, const figures *f, point_bound bound) {
   printf("%s: %u points, %u died with the lock, %u wake-ups lost and passed on, longest sleep %.2f %s", name, f->points,
          f->had_lock, f->wakes_lost, units(f->longest_ns, bound), bound.unit);
-  printf(f->again ? ", %u played twice\n" : "\n", f->again);
+  printf(f->again ? ", %u played again\n" : "\n", f->again);
   fflush(stdout);
-}
-
-/* Plays the point and says whether somebody slept too long, apart from waiting for a processor. */
-static bool sleeps_too_long(workq *q, const scene *s, unsigned steps, point_bound bound, point_result *result) {
-  (void)machine_late_ns();
-  *result = s->play(s, steps);
-  keys_drain(q, s->name);
-  return result->longest_ns > bound.most * bound.unit_ns + LATE_TIMES * machine_late_ns();
 }
 
 static void play_point(workq *q, const scene *s, unsigned steps, point_bound bound, figures *f) {
   point_result result;
-  if (sleeps_too_long(q, s, steps, bound, &result)) {
-    f->again++;
-    if (sleeps_too_long(q, s, steps, bound, &result))
-      plain_fail("%s, step %u: somebody slept for %.2f %s, twice", s->name, steps, units(result.longest_ns, bound),
-                 bound.unit);
+  int64_t most_ns = bound.most * bound.unit_ns, late_ns = 0;
+  for (int plays = 0; plays < PLAYS; plays++) {
+    (void)machine_late_ns();
+    result = s->play(s, steps);
+    keys_drain(q, s->name);
+    late_ns = machine_late_ns();
+    if (result.longest_ns <= most_ns) break;
+    if (plays == 0) f->again++;
   }
+  if (result.longest_ns > most_ns + LATE_TIMES * late_ns)
+    plain_fail("%s, step %u: somebody slept for %.2f %s, three times", s->name, steps, units(result.longest_ns, bound),
+               bound.unit);
   f->points++;
   f->had_lock += result.had_lock;
   f->wakes_lost += result.wake_lost;

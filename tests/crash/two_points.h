@@ -32,8 +32,8 @@ typedef struct {
 } point_bound;
 
 /*
- * Plays each scene at every step (full), or else at some of them, by chance.  A point that lasts longer than the bound is played once
- * more before it counts: the machine may have been busy elsewhere.  Prints a line for each scene, and one for all.
+ * Plays each scene at every step (full), or else at some of them, by chance.  A point that lasts longer than the bound is played
+ * again before it counts: the machine may have been busy elsewhere.  Prints a line for each scene, and one for all.
  */
 void points_play(workq *q, const scene *scenes, size_t count, point_bound bound, bool full, unsigned sample,
                  uint64_t *seed);
