@@ -13,15 +13,13 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "bytes.h"
+#include "handles.h"
 #include "inside.h"
 #include "limiter.h"
-#include "lock.h"
-#include "segment.h"
-#include "slot.h"
+#include "replay.h"
 #include "stores.h"
 #include "trial.h"
 
@@ -36,18 +34,15 @@ enum {
 };
 
 static trial t;
-static workq *pool[POOL];
-static bool attached[POOL];
 static unsigned char *pristine; /* the segment before a run */
-static uint64_t shift;          /* added to the number of each store; see replay.c */
 
 static jmp_buf not_equal;
 static bool probing;
 static int only = -1; /* the handle that looks, if there is no choice */
 
-void fuzz_shift(uint64_t by) {
-  shift = by;
-}
+const char replay_name[] = "operations";
+const unsigned replay_shifts = 40;
+unsigned replay_shift; /* added to the number of each store at which an operation dies */
 
 /* ---- What tests/model asks for ---- */
 
@@ -90,47 +85,16 @@ static int64_t read_clock(void *arg) {
 
 /* ---- Handles ---- */
 
-static int attach(int h) {
-  int rc = slot_attach(pool[h]);
-  attached[h] = rc == 0;
-  return rc;
-}
-
 int inside_open(const char *name, const workq_options *options, workq **out) {
   (void)name;
   (void)options;
-  int h = (int)(out - t.handles), rc = attach(h);
-  if (rc == 0) *out = pool[h];
+  int h = (int)(out - t.handles), rc = handles_attach(h);
+  if (rc == 0) *out = handles[h];
   return rc;
 }
 
-static int number_of(const workq *q) {
-  int h = 0;
-  while (pool[h] != q) h++;
-  return h;
-}
-
 int inside_close(workq *q) {
-  attached[number_of(q)] = false;
-  return slot_detach(q);
-}
-
-/* Its thread is gone, without a word. */
-static void let_die(int h) {
-  if (!attached[h]) return;
-  pthread_mutex_t *life = &pool[h]->slot->life.mutex;
-  pthread_mutex_unlock(life);
-  stores_bereave(life);
-  segment_byte_unlock(pool[h]->fd, pool[h]->slot_id);
-  attached[h] = false;
-}
-
-/* Gives up the slot, whatever the segment says. */
-static void let_go(int h) {
-  if (!attached[h]) return;
-  life_release(pool[h], pool[h]->slot_id);
-  segment_byte_unlock(pool[h]->fd, pool[h]->slot_id);
-  attached[h] = false;
+  return handles_detach(handles_number(q));
 }
 
 /* ---- Several transactions in one operation ---- */
@@ -249,7 +213,7 @@ static void copy_model(const model *from, model *to) {
 static bool is_state(const model *from, size_t steps) {
   copy_model(from, &t.model);
   if (steps) do_part(&t.model, steps);
-  if (attached[TRIAL_STRANGER]) model_open(&t.model, TRIAL_STRANGER);
+  if (handles_attached[TRIAL_STRANGER]) model_open(&t.model, TRIAL_STRANGER);
   probing = true;
   bool same = setjmp(not_equal) == 0;
   if (same) trial_compare(&t);
@@ -306,16 +270,16 @@ static void choose_survivor(int dead) {
   for (only = TRIAL_HANDLES - 1; only >= 0 && (only == dead || !t.handles[only]); only--) continue;
   if (only >= 0) return;
   only = dead;
-  t.handles[dead] = pool[TRIAL_STRANGER];
-  if (attach(TRIAL_STRANGER) < 0) plain_fail("no slot for a stranger");
+  t.handles[dead] = handles[TRIAL_STRANGER];
+  if (handles_attach(TRIAL_STRANGER) < 0) plain_fail("no slot for a stranger");
 }
 
 /* The survivor finds the dead, and the state that it left. */
 static void recover(const struct before *b, model *after, uint32_t lines) {
-  struct totals *totals = &pool[0]->control->totals;
+  struct totals *totals = &handles[0]->control->totals;
   uint64_t recoveries = totals->recoveries;
   plain_ok(workq_len(t.handles[only]), "the first call after a death");
-  if (totals->recoveries + attached[TRIAL_STRANGER] < recoveries + (lines > 0))
+  if (totals->recoveries + handles_attached[TRIAL_STRANGER] < recoveries + (lines > 0))
     trial_mismatch(&t, "%u lines were to be rolled back, and were not", lines);
   totals->recoveries = 0; /* the model knows of none */
   find_state(b, after);
@@ -332,15 +296,15 @@ static void reap(int dead) {
 
 static void die(const struct before *b, int slot) {
   int dead = 0;
-  while (dead < POOL && pool[dead]->slot_id != (uint32_t)slot) dead++;
+  while (dead < POOL && handles[dead]->slot_id != (uint32_t)slot) dead++;
   workq *returns = dead < TRIAL_HANDLES ? t.handles[dead] : NULL;
   if (dead == POOL) plain_fail("slot %d is nobody's", slot);
   trial_log(&t, "... in which handle %d dies", dead);
   model after = t.model;
   uint32_t lines = stores_bring_back();
-  let_die(dead);
-  pool[dead]->held = NULL;
-  pool[dead]->wakes_count = 0;
+  handles_let_die(dead);
+  handles[dead]->held = NULL;
+  handles[dead]->wakes_count = 0;
   t.handles[dead] = NULL;
   bytes_spare(true);
   choose_survivor(dead);
@@ -348,13 +312,13 @@ static void die(const struct before *b, int slot) {
   model_end(&after);
   reap(dead);
   forget_items(b, dead);
-  if (attached[TRIAL_STRANGER]) {
-    plain_ok(inside_close(pool[TRIAL_STRANGER]), "close");
+  if (handles_attached[TRIAL_STRANGER]) {
+    plain_ok(handles_detach(TRIAL_STRANGER), "close");
     model_close(&t.model, TRIAL_STRANGER);
   }
   t.handles[dead] = returns;
   if (returns) {
-    plain_ok(attach(dead), "attach");
+    plain_ok(handles_attach(dead), "attach");
     model_open(&t.model, dead);
   }
   only = -1;
@@ -411,23 +375,6 @@ static void choose_options(void) {
   t.key_count = 1 + (unsigned)bytes_below(KEYS);
 }
 
-/* All handles see the segment through the first one's mapping. */
-static void share_mapping(workq *q) {
-  const struct geometry *g = &q->geometry;
-  if (munmap(q->base, q->size) != 0) plain_fail("munmap");
-  q->base = pool[0]->base;
-  q->control = pool[0]->control;
-  q->mutexes = pool[0]->mutexes;
-  q->slots = pool[0]->slots;
-  q->journals = pool[0]->journals;
-  q->table = pool[0]->table;
-  q->heap = pool[0]->heap;
-  q->items = q->base + g->items_off;
-  q->item_reach = pool[0]->item_reach;
-  q->bucket_reach = pool[0]->bucket_reach;
-  q->heap_reach = pool[0]->heap_reach;
-}
-
 static void set_up_once(void) {
   snprintf(t.name, sizeof t.name, "fuzz-%d", (int)getpid());
   t.options = (workq_options){.capacity = CAPACITY,
@@ -435,34 +382,30 @@ static void set_up_once(void) {
                               .handles = POOL + 1,
                               .reap_interval_ns = WORKQ_DURATION_MAX,
                               .clock = read_clock};
-  plain_ok(workq_create(t.name, &t.options, &pool[0]), "create");
-  for (int h = 1; h < POOL; h++) plain_ok(workq_open(t.name, &t.options, &pool[h]), "open");
-  plain_ok(workq_unlink(t.name), "unlink");
-  for (int h = 0; h < POOL; h++) plain_ok(slot_detach(pool[h]), "detach");
-  for (int h = 1; h < POOL; h++) share_mapping(pool[h]);
-  pristine = calloc(1, pool[0]->size);
+  handles_make(&t.options, POOL);
+  pristine = calloc(1, handles[0]->size);
   t.held = calloc(CAPACITY, sizeof *t.held);
   t.order = calloc(CAPACITY, sizeof *t.order);
   if (!pristine || !t.held || !t.order) plain_fail("no memory");
-  stores_copy(pool[0], pristine, pool[0]->base);
-  stores_begin(pool[0]);
+  stores_copy(handles[0], pristine, handles[0]->base);
+  stores_begin(handles[0]);
   make_keys();
   t.keys = keys;
   t.crash_chance = 256; /* then nothing happens: deaths come otherwise here */
 }
 
 static void begin(void) {
-  for (int h = 0; h < POOL; h++) let_go(h);
-  pool[0]->geometry.records = CAPACITY + 1;
-  stores_copy(pool[0], pool[0]->base, pristine);
+  for (int h = 0; h < POOL; h++) handles_let_go(h);
+  handles[0]->geometry.records = CAPACITY + 1;
+  stores_copy(handles[0], handles[0]->base, pristine);
   memset(t.handles, 0, sizeof t.handles);
   t.operation = t.held_count = t.stale_count = t.log_count = 0;
   t.model.now_ns = 1000000000;
   choose_options();
-  for (int h = 0; h < POOL; h++) set_options(pool[h]);
+  for (int h = 0; h < POOL; h++) set_options(handles[h]);
   model_init(&t.model, &t.options, MUTANT_NONE);
-  plain_ok(attach(0), "attach");
-  t.handles[0] = pool[0];
+  plain_ok(handles_attach(0), "attach");
+  t.handles[0] = handles[0];
   model_open(&t.model, 0);
 }
 
@@ -470,7 +413,7 @@ static void begin(void) {
 static void operate(void) {
   static struct before before;
   bool deadly = bytes_below(DEATH_EVERY) == 0;
-  uint64_t store = deadly ? 1 + (bytes_below(STORES) + shift) % STORES : 0;
+  uint64_t store = deadly ? 1 + (bytes_below(STORES) + replay_shift) % STORES : 0;
   asked.kind = SINGLE;
   asked.n = 0;
   if (deadly) {
@@ -488,7 +431,7 @@ static void operate(void) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-  if (!pool[0]) set_up_once();
+  if (!handles[0]) set_up_once();
   bytes_begin(data, size);
   begin();
   while (!bytes_end() && t.operation < OPERATIONS) operate();

@@ -7,15 +7,21 @@
  */
 #include "stores.h"
 
+#include <errno.h>
 #include <linux/futex.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "lock.h"
 #include "plain.h"
 #include "points.h"
 
 #undef memcpy
+#undef nanosleep
+#undef syscall
 
 static workq *seen_by; /* any handle: all of them share one mapping here */
 static unsigned char *remains;
@@ -112,7 +118,8 @@ void *points_copy(void *to, const void *from, size_t size) {
   for (size_t at = 0; at < size; at += sizeof(uint64_t)) {
     size_t left = size - at;
     points_store((unsigned char *)to + at);
-    memcpy((unsigned char *)to + at, (const unsigned char *)from + at, left < sizeof(uint64_t) ? left : sizeof(uint64_t));
+    memcpy((unsigned char *)to + at, (const unsigned char *)from + at,
+           left < sizeof(uint64_t) ? left : sizeof(uint64_t));
   }
   return to;
 }
@@ -124,11 +131,33 @@ uint32_t stores_bring_back(void) {
   return atomic_load(&seen_by->slots[victim].journal.count);
 }
 
+/* ---- Waiting ---- */
+
+int points_nap(const struct timespec *duration, struct timespec *left) {
+  (void)duration;
+  (void)left;
+  return 0;
+}
+
+long points_syscall(long number, ...) {
+  long arguments[6];
+  va_list rest;
+  va_start(rest, number);
+  for (int i = 0; i < 6; i++) arguments[i] = va_arg(rest, long);
+  va_end(rest);
+  if (number == SYS_membarrier) return 0;
+  if (number == SYS_futex && arguments[1] == FUTEX_WAIT) {
+    errno = ETIMEDOUT;
+    return -1;
+  }
+  return syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+}
+
 /* What clang calls before a store of so many bytes. */
-#define STORE(bytes, type)                            \
-  void __sanitizer_cov_store##bytes(const type *to);  \
-  void __sanitizer_cov_store##bytes(const type *to) { \
-    points_store(to);                                 \
+#define STORE(bytes, type)                                                                                             \
+  void __sanitizer_cov_store##bytes(const type *to);                                                                   \
+  void __sanitizer_cov_store##bytes(const type *to) {                                                                  \
+    points_store(to);                                                                                                  \
   }
 
 STORE(1, uint8_t)
