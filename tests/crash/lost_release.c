@@ -128,7 +128,7 @@ int main(int argc, char **argv) {
   plain_watchdog(full ? 3600 : 300, stage->name);
   unsigned inside[OPERATIONS];
   for (size_t i = 0; i < OPERATIONS; i++) {
-    inside[i] = victim_count(q, operations[i], 0, NULL);
+    inside[i] = victim_count(q, operations[i]);
     keys_drain(q, operations[i]->name);
   }
   unsigned rounds = full ? ROUNDS_FULL : plain_scaled(ROUNDS);

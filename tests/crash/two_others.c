@@ -93,8 +93,7 @@ static void attach_and_detach(void) {
   plain_ok(workq_close(q), "workq_close");
 }
 
-static int make_call(workq *q, const struct other *me, uint32_t hand, workq_item *kept) {
-  int rc = 0;
+static int make_call(workq *q, const struct other *me, uint32_t hand) {
   switch (me->kind) {
   case CALL_LEN:
     return workq_len(q);
@@ -102,13 +101,6 @@ static int make_call(workq *q, const struct other *me, uint32_t hand, workq_item
     return key_add(q, me->key);
   case CALL_GET:
     return get_and_complete(q, hand, EVENT_NS);
-  case CALL_KEEP:
-    rc = workq_get(q, kept, EVENT_NS);
-    if (rc >= 0) key_take(kept, hand);
-    return rc;
-  case CALL_FINISH:
-    key_put_down(kept, hand);
-    return workq_complete(q, kept);
   case CALL_ATTACH:
     attach_and_detach();
     return 0;
@@ -122,14 +114,13 @@ static int make_call(workq *q, const struct other *me, uint32_t hand, workq_item
 static void serve(unsigned i) {
   struct other *me = &stage->others[i];
   workq_options options = {.flags = WORKQ_NO_SPIN};
-  workq_item kept;
   workq *q;
   plain_ok(workq_open(stage->name, &options, &q), "workq_open");
   for (uint32_t n = 0;; n++) {
     atomic_store(&me->ended, n);
     while (atomic_load(&me->orders) == n) syscall(SYS_futex, &me->orders, FUTEX_WAIT, n, NULL, NULL, 0);
     atomic_store(&me->begun, n + 1);
-    me->result = make_call(q, me, i + 1, &kept);
+    me->result = make_call(q, me, i + 1);
     me->ended_ns = clock_monotonic_ns();
   }
 }
@@ -290,13 +281,12 @@ bool victim_into_lock(const workq *q, pid_t tid, unsigned inside) {
   return true;
 }
 
-unsigned victim_count(workq *q, const victim_operation *operation, uint32_t flags, unsigned *all) {
-  unsigned inside = 0, steps = 0;
-  pid_t pid = victim_start(operation, flags);
-  for (; victim_steps(pid, 1) == 1; steps++) inside += trace_lock_owner(q) == pid;
+unsigned victim_count(const workq *q, const victim_operation *operation) {
+  unsigned inside = 0;
+  pid_t pid = victim_start(operation, 0);
+  while (victim_steps(pid, 1) == 1) inside += trace_lock_owner(q) == pid;
   if (atomic_load(&stage->at) == 2) plain_ok(stage->result, operation->name);
   victim_kill(pid);
-  if (all) *all = steps;
   return inside;
 }
 

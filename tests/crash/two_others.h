@@ -16,8 +16,6 @@ typedef enum {
   CALL_LEN,    /* workq_len(): into the lock and out */
   CALL_ADD,    /* the key */
   CALL_GET,    /* a key, whichever, and completes it */
-  CALL_KEEP,   /* a key, whichever, and keeps it in hand */
-  CALL_FINISH, /* completes the key kept */
   CALL_ATTACH, /* opens and closes another handle */
   CALL_END
 } call_kind;
@@ -114,8 +112,8 @@ pid_t victim_start(const victim_operation *operation, uint32_t flags);
 unsigned victim_steps(pid_t tid, unsigned steps);
 /* Steps it until it has the lock, for which it may have to wait, and then inside more; false if it never has it. */
 bool victim_into_lock(const workq *q, pid_t tid, unsigned inside);
-/* Runs a victim through the operation; returns the number of its steps at which it has the lock, and of all in *all. */
-unsigned victim_count(workq *q, const victim_operation *operation, uint32_t flags, unsigned *all);
+/* Runs a victim through the operation; returns the number of its steps at which it has the lock. */
+unsigned victim_count(const workq *q, const victim_operation *operation);
 /* Kills the victim. */
 void victim_kill(pid_t pid);
 
