@@ -81,8 +81,11 @@ static void run_job(const tracer_job *job) {
   _exit(0);
 }
 
+static uint64_t stops;
+
 /* Waits for the child's next stop by SIGTRAP; other signals go to it as they would without a tracer. */
 static void await_trap(pid_t pid) {
+  stops++;
   for (;;) {
     int status;
     while (waitpid(pid, &status, __WALL) < 0)
@@ -94,6 +97,10 @@ static void await_trap(pid_t pid) {
     if (WSTOPSIG(status) == SIGTRAP) return;
     trace(PTRACE_CONT, pid, 0, (uintptr_t)WSTOPSIG(status));
   }
+}
+
+uint64_t tracer_stops(void) {
+  return stops;
 }
 
 void tracer_need(void) {
@@ -249,6 +256,10 @@ enum tracer_place tracer_go(pid_t pid, const tracer_trace *t, size_t k) {
 
 void tracer_need(void) {
   plain_skip("only x86-64 processes can be stepped by this test");
+}
+
+uint64_t tracer_stops(void) {
+  return 0;
 }
 
 pid_t tracer_start(const tracer_job *job) {

@@ -47,6 +47,9 @@ enum tracer_place {
 /* Skips the test aloud where nothing can be traced: another processor, or ptrace not permitted. */
 void tracer_need(void);
 
+/* How often children have stopped by now: what tracing costs. */
+uint64_t tracer_stops(void);
+
 /* Forks a child, which stands at step 0 when this returns.  It dies with this process. */
 pid_t tracer_start(const tracer_job *job);
 
