@@ -381,6 +381,7 @@ static void set_up_once(void) {
                               .key_max = KEY_MAX,
                               .handles = POOL + 1,
                               .reap_interval_ns = WORKQ_DURATION_MAX,
+                              .no_metrics = 1,
                               .clock = read_clock};
   handles_make(&t.options, POOL);
   pristine = calloc(1, handles[0]->size);

@@ -7,7 +7,7 @@
 #include "handles.h"
 
 #include <stdio.h>
-#include <sys/mman.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "lock.h"
@@ -19,31 +19,26 @@
 workq *handles[HANDLES_MAX];
 bool handles_attached[HANDLES_MAX];
 
-/* All see the segment through the first one's mapping. */
-static void share_mapping(workq *q) {
-  const workq *first = handles[0];
-  if (munmap(q->base, q->size) != 0) plain_fail("munmap");
-  q->base = first->base;
-  q->control = first->control;
-  q->mutexes = first->mutexes;
-  q->slots = first->slots;
-  q->journals = first->journals;
-  q->table = first->table;
-  q->heap = first->heap;
-  q->items = first->items;
-  q->item_reach = first->item_reach;
-  q->bucket_reach = first->bucket_reach;
-  q->heap_reach = first->heap_reach;
+/* Another handle with the first one's mapping: of its own it has what it writes, and the descriptor that locks its byte. */
+static workq *copy_of_first(void) {
+  workq *q = malloc(sizeof *q);
+  if (!q) plain_fail("no memory");
+  *q = *handles[0];
+  q->fd = plain_ok(segment_reopen(handles[0]), "segment_reopen");
+  q->wakes = calloc(2 * (size_t)q->geometry.handles, sizeof *q->wakes);
+  q->key_buffer = malloc(q->geometry.key_max);
+  q->fork_page = malloc(sizeof *q->fork_page);
+  if (!q->wakes || !q->key_buffer || !q->fork_page) plain_fail("no memory");
+  return q;
 }
 
 void handles_make(const workq_options *options, int n) {
   char name[64];
   snprintf(name, sizeof name, "fuzz-%d", (int)getpid());
   plain_ok(workq_create(name, options, &handles[0]), "create");
-  for (int h = 1; h < n; h++) plain_ok(workq_open(name, options, &handles[h]), "open");
   plain_ok(workq_unlink(name), "unlink");
-  for (int h = 0; h < n; h++) plain_ok(slot_detach(handles[h]), "detach");
-  for (int h = 1; h < n; h++) share_mapping(handles[h]);
+  plain_ok(slot_detach(handles[0]), "detach");
+  for (int h = 1; h < n; h++) handles[h] = copy_of_first();
 }
 
 int handles_attach(int h) {

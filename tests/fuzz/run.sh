@@ -27,7 +27,7 @@ mkdir -p fuzz/library fuzz/target fuzz/findings
 
 # Headers are few, and change together: whatever is newer than an object makes all anew.
 newest=$(find "$src/src" "$src/tests" "$src/include" "$src/utils" -name '*.h' -newer fuzz/made 2> /dev/null | head -n 1)
-[ -e fuzz/made ] && [ -z "$newest" ] || rm -f fuzz/library/* fuzz/target/*
+if [ ! -e fuzz/made ] || [ -n "$newest" ]; then rm -f fuzz/library/* fuzz/target/*; fi
 
 # compile WHERE FLAGS FILE...
 compile() {
@@ -36,8 +36,9 @@ compile() {
   shift 2
   for file in "$@"; do
     object=fuzz/$where/$(basename "$file" .c).o
+    [ -z "$(find "$object" -newer "$file" 2> /dev/null)" ] || continue
     # shellcheck disable=SC2086 # flags are words
-    [ "$object" -nt "$file" ] || "$clang" $common $sanitize $flags -c "$file" -o "$object"
+    "$clang" $common $sanitize $flags -c "$file" -o "$object"
   done
 }
 
