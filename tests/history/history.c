@@ -11,10 +11,10 @@
 #include <string.h>
 
 const char *history_kind_name(unsigned kind) {
-  static const char *const names[OP_KINDS] = {
-      "add",    "get",  "done",         "done_key", "complete", "retry", "release",  "give_up", "close",  "forget",
-      "remove", "kick", "num_requeues", "state",    "peek",     "len",   "shutdown", "resume",  "pause",  "unpause",
-      "reap"};
+  static const char *const names[OP_KINDS] = {"add",          "get",     "done",  "done_key", "complete", "retry",
+                                              "release",      "give_up", "close", "forget",   "remove",   "kick",
+                                              "num_requeues", "state",   "peek",  "len",      "shutdown", "resume",
+                                              "pause",        "unpause", "reap"};
   return kind < OP_KINDS ? names[kind] : "?";
 }
 

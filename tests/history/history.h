@@ -89,8 +89,8 @@ typedef struct history_process {
 /* What the queue was made with. */
 typedef struct history_rules {
   unsigned keys;
-  unsigned capacity;       /* fewer than keys: adds may be refused */
-  int64_t delay_first_ns;  /* the limiter's delay: doubles with each failure; 0: no delay at all */
+  unsigned capacity;      /* fewer than keys: adds may be refused */
+  int64_t delay_first_ns; /* the limiter's delay: doubles with each failure; 0: no delay at all */
   int64_t delay_max_ns;
   int max_retries; /* 0: no limit */
   int max_crashes; /* 0: no limit */

@@ -24,7 +24,8 @@ record_plan record_plan_of(uint64_t seed) {
   history_rules *rules = &plan.rules;
   rules->keys = 1 + (unsigned)plain_below(&random, HISTORY_KEYS);
   rules->capacity = rules->keys;
-  if (rules->keys > 1 && plain_chance(&random, 35)) rules->capacity = 1 + (unsigned)plain_below(&random, rules->keys - 1);
+  if (rules->keys > 1 && plain_chance(&random, 35))
+    rules->capacity = 1 + (unsigned)plain_below(&random, rules->keys - 1);
   if (plain_chance(&random, 60)) rules->delay_first_ns = 10000 + (int64_t)plain_below(&random, 100000);
   rules->delay_max_ns = 4 * rules->delay_first_ns;
   rules->max_retries = plain_chance(&random, 50) ? 1 + (int)plain_below(&random, 3) : 0;
@@ -33,7 +34,7 @@ record_plan record_plan_of(uint64_t seed) {
   plan.ops = 15 + (unsigned)plain_below(&random, 40);
   plan.kills = plain_chance(&random, 60) ? 1 + (unsigned)plain_below(&random, 5) : 0;
   plan.stops = plain_chance(&random, 60) ? 1 + (unsigned)plain_below(&random, 8) : 0;
-  plan.storm = plain_chance(&random, 60);
+  plan.storm = plain_chance(&random, 70);
   plan.priorities = plain_chance(&random, 50);
   plan.switches = plain_chance(&random, 40);
   return plan;
@@ -62,23 +63,25 @@ static uint64_t count_begun(const history *h) {
   return begun;
 }
 
-static history_process *new_process(history *h) {
-  history_process *p = &h->processes[h->process_count++];
+/* Returns its number. */
+static unsigned new_process(history *h) {
+  unsigned process = h->process_count++;
+  history_process *p = &h->processes[process];
   p->pid = 0;
   p->killed = false;
   p->death_after_ns = p->death_before_ns = 0;
   atomic_store(&p->count, 0);
-  return p;
+  return process;
 }
 
 /* together: the first operations of all come at once. */
 static void start_worker(director *d, unsigned ops, bool together) {
-  history_process *p = new_process(d->h);
+  unsigned process = new_process(d->h);
   uint64_t seed = plain_random(&d->random);
   pid_t pid = plain_fork();
   if (pid == 0) {
     worker w;
-    worker_open(&w, d->plan, p, d->name, seed);
+    worker_open(&w, d->plan, d->h, process, d->name, seed);
     if (together) {
       atomic_fetch_add(d->present, 1);
       while (atomic_load(d->present) < HISTORY_WORKERS) sched_yield();
@@ -86,15 +89,14 @@ static void start_worker(director *d, unsigned ops, bool together) {
     worker_work(&w, ops);
     _exit(PLAIN_PASS);
   }
-  p->pid = pid;
-  d->alive[p - d->h->processes] = true;
+  d->h->processes[process].pid = pid;
+  d->alive[process] = true;
   d->living++;
 }
 
 static void note_end(director *d, unsigned process, int status) {
   if (WIFEXITED(status) && WEXITSTATUS(status) != 0) plain_fail("a worker ended with %d", WEXITSTATUS(status));
-  if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL)
-    plain_fail("a worker ended by signal %d", WTERMSIG(status));
+  if (WIFSIGNALED(status) && WTERMSIG(status) != SIGKILL) plain_fail("a worker ended by signal %d", WTERMSIG(status));
   d->alive[process] = false;
   d->living--;
 }
@@ -225,9 +227,8 @@ static void create_queue(const record_plan *plan, const char *name) {
                            .give_up = rules->drop ? WORKQ_DROP : WORKQ_BURY,
                            .reap_interval_ns = 1000000};
   if (rules->delay_first_ns > 0)
-    options.limiter = (workq_limiter){.kinds = WORKQ_LIMIT_EXPONENTIAL,
-                                      .exp_initial_ns = rules->delay_first_ns,
-                                      .exp_max_ns = rules->delay_max_ns};
+    options.limiter = (workq_limiter){
+        .kinds = WORKQ_LIMIT_EXPONENTIAL, .exp_initial_ns = rules->delay_first_ns, .exp_max_ns = rules->delay_max_ns};
   workq *q;
   plain_ok(workq_create(name, &options, &q), "workq_create");
   plain_ok(workq_close(q), "workq_close");
@@ -237,11 +238,11 @@ static void create_queue(const record_plan *plan, const char *name) {
 static void finish_all(director *d) {
   worker w;
   workq_stats_data stats;
-  history_process *p = new_process(d->h);
-  p->pid = getpid();
+  unsigned process = new_process(d->h);
+  d->h->processes[process].pid = getpid();
   workq *q;
   plain_ok(workq_open(d->name, NULL, &q), "workq_open");
-  worker_open(&w, d->plan, p, d->name, plain_random(&d->random));
+  worker_open(&w, d->plan, d->h, process, d->name, plain_random(&d->random));
   worker_finish_all(&w);
   if (mutant_active == MUTANT_NONE) plain_check(q, "after a history");
   plain_ok(workq_stats(q, &stats), "workq_stats");
@@ -264,6 +265,7 @@ void record(history *h, const record_plan *plan, const char *name, record_counts
                 .counts = counts};
   h->rules = plan->rules;
   h->process_count = 0;
+  for (unsigned i = 0; i < HISTORY_PROCESSES; i++) atomic_store(&h->processes[i].count, 0);
   create_queue(plan, name);
   plain_ok(workq_open(name, &(workq_options){.flags = WORKQ_RAW}, &d.raw), "workq_open");
   for (unsigned i = 0; i < HISTORY_WORKERS; i++) start_worker(&d, plan->ops, true);

@@ -47,15 +47,17 @@ typedef struct worker_run {
 
 typedef struct worker {
   const record_plan *plan;
+  const history *all;
   history_process *me;
   workq *q;
   uint64_t random;
+  bool lonely; /* it waited for others in vain: they have ended */
   worker_run hands[WORKER_HANDS];
   unsigned held;
   worker_run stale; /* one that was finished before */
 } worker;
 
-void worker_open(worker *w, const record_plan *plan, history_process *me, const char *name, uint64_t seed);
+void worker_open(worker *w, const record_plan *plan, history *all, unsigned process, const char *name, uint64_t seed);
 /* Random operations, and a close. */
 void worker_work(worker *w, unsigned ops);
 /* Looks at all, works until nothing is left, and closes. */

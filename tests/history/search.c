@@ -11,17 +11,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SEEN_FIRST = 1 << 12, STACK_FIRST = 1 << 8 };
+enum { SEEN_FIRST = 1 << 12, SEEN_KEPT = 1 << 14, STACK_FIRST = 1 << 8 };
 
 /* A fingerprint of a configuration: 128 bits, so that two are never taken for one. */
 typedef struct print {
   uint64_t a, b;
 } print;
 
+/* Its memory is kept from search to search: a process that forks often should not have much of its own. */
 typedef struct run {
   const history *h;
   spec spec;
-  spec_op *ops[HISTORY_PROCESSES];
+  spec_op ops[HISTORY_PROCESSES][HISTORY_OPS];
   unsigned counts[HISTORY_PROCESSES];
   unsigned certain[HISTORY_PROCESSES]; /* those that happened for certain come first */
   print *seen;
@@ -41,7 +42,7 @@ static void *grown(void *memory, size_t size) {
 static void load_process(run *r, unsigned process, int64_t until_ns) {
   const history_process *p = &r->h->processes[process];
   unsigned count = atomic_load(&p->count);
-  spec_op *ops = r->ops[process] = grown(NULL, (count + 1) * sizeof *ops);
+  spec_op *ops = r->ops[process];
   for (unsigned i = 0; i < count && p->ops[i].call_ns <= until_ns; i++) {
     const history_op *op = &p->ops[i];
     int64_t ret_ns = atomic_load(&op->ret_ns);
@@ -179,7 +180,8 @@ static void push_ops(run *r, const search_node *node, int64_t latest_ns) {
     const spec_op *op = next_op(r, node, i);
     if (op == NULL || op->call_ns > latest_ns) continue;
     unsigned place = count++;
-    for (; place > 0 && next_op(r, node, order[place - 1])->ret_ns < op->ret_ns; place--) order[place] = order[place - 1];
+    for (; place > 0 && next_op(r, node, order[place - 1])->ret_ns < op->ret_ns; place--)
+      order[place] = order[place - 1];
     order[place] = i;
   }
   for (unsigned i = 0; i < count; i++) push_op(r, node, order[i]);
@@ -224,17 +226,29 @@ static void tell_stuck(const run *r, search_result *result) {
   }
 }
 
+static void forget_last(run *r) {
+  memset(r->counts, 0, sizeof r->counts);
+  memset(r->certain, 0, sizeof r->certain);
+  if (r->seen_size > SEEN_KEPT) {
+    free(r->seen);
+    r->seen = NULL;
+    r->seen_size = 0;
+  }
+  if (r->seen != NULL) memset(r->seen, 0, r->seen_size * sizeof *r->seen);
+  r->seen_count = r->stack_count = 0;
+}
+
 void search(const history *h, int only, int64_t until_ns, search_result *result) {
-  run r = {.h = h, .spec = {h, only}};
+  static run r;
+  forget_last(&r);
+  r.h = h;
+  r.spec = (spec){h, only};
   memset(result, 0, sizeof *result);
   for (unsigned i = 0; i < h->process_count; i++) load_process(&r, i, until_ns);
   push(&r, &(search_node){0});
   result->verdict = look(&r, result);
   result->configurations = r.seen_count;
   tell_stuck(&r, result);
-  for (unsigned i = 0; i < h->process_count; i++) free(r.ops[i]);
-  free(r.seen);
-  free(r.stack);
 }
 
 /* ---- The shortest part that cannot be explained --------------------------------------------------------------- */

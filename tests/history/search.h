@@ -18,16 +18,17 @@ enum { SEARCH_LIMIT = 2000000 };
 enum search_verdict { SEARCH_EXPLAINED, SEARCH_IMPOSSIBLE, SEARCH_GAVE_UP };
 
 typedef struct search_node {
-  uint16_t next[HISTORY_PROCESSES]; /* operation of each process that has not happened yet; an index into its spec_ops */
+  uint16_t
+      next[HISTORY_PROCESSES]; /* operation of each process that has not happened yet; an index into its spec_ops */
   spec_state state;
 } search_node;
 
 typedef struct search_result {
   enum search_verdict verdict;
   uint64_t configurations;
-  search_node deepest;                 /* of those that explain the most operations, one */
-  unsigned stuck[HISTORY_PROCESSES];   /* in it: number of each process's next operation, */
-  bool is_stuck[HISTORY_PROCESSES];    /* if it has one */
+  search_node deepest;               /* of those that explain the most operations, one */
+  unsigned stuck[HISTORY_PROCESSES]; /* in it: number of each process's next operation, */
+  bool is_stuck[HISTORY_PROCESSES];  /* if it has one */
 } search_result;
 
 /*

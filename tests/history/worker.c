@@ -12,7 +12,7 @@
 #include <sched.h>
 #include <string.h>
 
-enum { BATCH_MAX = 3, LOCK_SLICE_NS = 50000000, DRAIN_TURNS = 200, DRAIN_WAIT_NS = 2000000 };
+enum { BATCH_MAX = 3, LOCK_SLICE_NS = 50000000, DRAIN_TURNS = 200, DRAIN_WAIT_NS = 2000000, COMPANY_NS = 1000000 };
 
 /* ---- Writing down -------------------------------------------------------------------------------------------- */
 
@@ -202,9 +202,9 @@ static void act_finish(worker *w) {
   static const struct {
     enum history_kind kind;
     outcome *call;
-  } outcomes[] = {{OP_DONE, mutant_done},       {OP_DONE, mutant_done},       {OP_DONE, mutant_done},
+  } outcomes[] = {{OP_DONE, mutant_done},        {OP_DONE, mutant_done},        {OP_DONE, mutant_done},
                   {OP_COMPLETE, workq_complete}, {OP_COMPLETE, workq_complete}, {OP_RETRY, mutant_retry},
-                  {OP_RETRY, mutant_retry},     {OP_RELEASE, workq_release},  {OP_GIVE_UP, workq_give_up}};
+                  {OP_RETRY, mutant_retry},      {OP_RELEASE, workq_release},   {OP_GIVE_UP, workq_give_up}};
   if (w->held == 0) return;
   worker_run run = put_down_any(w);
   uint64_t choice = plain_below(&w->random, sizeof outcomes / sizeof outcomes[0]);
@@ -346,14 +346,24 @@ static void act(worker *w) {
   static const struct {
     unsigned weight;
     void (*act)(worker *w);
-  } acts[] = {{20, act_add},   {12, act_add_simply}, {4, act_add_batch},    {28, act_get},    {4, act_get_batch},
-              {30, act_finish}, {3, act_done_batch}, {2, act_finish_stale}, {12, act_by_name}, {3, act_done_key},
-              {8, act_look},   {3, act_peek},        {4, act_len},          {1, act_reap},    {8, act_switch}};
+  } acts[] = {{20, act_add},    {12, act_add_simply}, {4, act_add_batch},    {28, act_get},     {4, act_get_batch},
+              {30, act_finish}, {3, act_done_batch},  {2, act_finish_stale}, {12, act_by_name}, {3, act_done_key},
+              {8, act_look},    {3, act_peek},        {4, act_len},          {1, act_reap},     {8, act_switch}};
   unsigned sum = 0, i = 0;
   for (unsigned n = 0; n < sizeof acts / sizeof acts[0]; n++) sum += acts[n].weight;
   uint64_t choice = plain_below(&w->random, sum);
   for (; choice >= acts[i].weight; i++) choice -= acts[i].weight;
   acts[i].act(w);
+}
+
+/* Is another process inside an operation? */
+static bool has_company(const worker *w) {
+  for (unsigned i = 0; i < HISTORY_PROCESSES; i++) {
+    const history_process *p = &w->all->processes[i];
+    uint32_t count = atomic_load(&p->count);
+    if (p != w->me && count > 0 && !p->killed && atomic_load(&p->ops[count - 1].ret_ns) == 0) return true;
+  }
+  return false;
 }
 
 /* Read under the lock: whoever loses time here makes all others wait, and may be killed in the middle of things. */
@@ -362,13 +372,17 @@ static int64_t stormy_clock(void *arg) {
   int64_t now_ns = plain_now_ns();
   uint64_t weather = plain_below(&w->random, 100);
   if (weather < 10) sched_yield();
-  else if (weather < 30)
+  else if (weather < 20)
     while (plain_now_ns() < now_ns + (int64_t)weather * 200) continue;
+  else if (weather < 40 && !w->lonely) {
+    while (!has_company(w) && plain_now_ns() < now_ns + COMPANY_NS) sched_yield();
+    w->lonely = !has_company(w);
+  }
   return now_ns;
 }
 
-void worker_open(worker *w, const record_plan *plan, history_process *me, const char *name, uint64_t seed) {
-  *w = (worker){.plan = plan, .me = me, .random = seed};
+void worker_open(worker *w, const record_plan *plan, history *all, unsigned process, const char *name, uint64_t seed) {
+  *w = (worker){.plan = plan, .all = all, .me = &all->processes[process], .random = seed};
   workq_options options = {0};
   if (plan->storm) options = (workq_options){.clock = stormy_clock, .clock_arg = w};
   plain_ok(workq_open(name, &options, &w->q), "workq_open");
