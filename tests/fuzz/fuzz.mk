@@ -47,11 +47,11 @@ tests_fuzz_fuzz_spec_SOURCES = tests/fuzz/fuzz_spec.c utils/spec.c utils/spec.h
 tests_fuzz_fuzz_spec_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_fuzz_fuzz_spec_LDADD = tests/fuzz/libfuzzed.la
 
+fuzz_cppflags = $(filter -DHAVE_%,$(DEFS)) -D_GNU_SOURCE -I$(abs_top_srcdir)/include -iquote $(abs_top_srcdir)/src \
+	-iquote $(abs_top_srcdir)/tests -iquote $(abs_top_srcdir)/tests/model -iquote $(abs_top_srcdir)/tests/fuzz \
+	-iquote $(abs_top_srcdir)/utils $(BORROWED_CPPFLAGS)
 fuzz:
-	WORKQ_SRCDIR='$(abs_top_srcdir)' \
-	FUZZ_CPPFLAGS='$(filter -DHAVE_%,$(DEFS)) -D_GNU_SOURCE -I$(abs_top_srcdir)/include -iquote $(abs_top_srcdir)/src -iquote $(abs_top_srcdir)/tests \
-		-iquote $(abs_top_srcdir)/tests/model -iquote $(abs_top_srcdir)/tests/fuzz -iquote $(abs_top_srcdir)/utils $(BORROWED_CPPFLAGS)' \
-		$(SHELL) $(srcdir)/tests/fuzz/run.sh
+	WORKQ_SRCDIR='$(abs_top_srcdir)' FUZZ_CPPFLAGS='$(fuzz_cppflags)' $(SHELL) $(srcdir)/tests/fuzz/run.sh
 .PHONY: fuzz
 clean-local:
 	rm -rf fuzz

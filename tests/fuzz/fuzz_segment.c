@@ -234,7 +234,8 @@ static void run_any_call(void) {
   default: {
     const call *any = &calls[bytes_below(calls_count)];
     /* The pool forks; others open files. */
-    if (strcmp(any->name, "run") != 0 && strcmp(any->name, "dump") != 0 && strcmp(any->name, "metrics") != 0) (void)any->run(handles[h]);
+    if (strcmp(any->name, "run") != 0 && strcmp(any->name, "dump") != 0 && strcmp(any->name, "metrics") != 0)
+      (void)any->run(handles[h]);
   }
   }
 }

@@ -22,10 +22,12 @@ void *points_copy(void *to, const void *from, size_t size);
 
 /* For what follows nobody has to be waited for: the only thread is awake. */
 int points_nap(const struct timespec *duration, struct timespec *left);
-long points_syscall(long number, ...);
+long points_syscall(long number, long a, long b, long c, long d, long e, long f);
 
-#define nanosleep points_nap
-#define syscall   points_syscall
+#define nanosleep    points_nap
+#define syscall(...) POINTS_CALL(__VA_ARGS__, 0, 0, 0, 0, 0, 0, 0)
+#define POINTS_CALL(number, a, b, c, d, e, f, ...)                                                                     \
+  points_syscall(number, (long)(a), (long)(b), (long)(c), (long)(d), (long)(e), (long)(f))
 
 #undef memcpy
 #define memcpy(to, from, size) points_copy(to, from, size)

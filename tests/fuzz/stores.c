@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <linux/futex.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -139,18 +138,13 @@ int points_nap(const struct timespec *duration, struct timespec *left) {
   return 0;
 }
 
-long points_syscall(long number, ...) {
-  long arguments[6];
-  va_list rest;
-  va_start(rest, number);
-  for (int i = 0; i < 6; i++) arguments[i] = va_arg(rest, long);
-  va_end(rest);
+long points_syscall(long number, long a, long b, long c, long d, long e, long f) {
   if (number == SYS_membarrier) return 0;
-  if (number == SYS_futex && arguments[1] == FUTEX_WAIT) {
+  if (number == SYS_futex && b == FUTEX_WAIT) {
     errno = ETIMEDOUT;
     return -1;
   }
-  return syscall(number, arguments[0], arguments[1], arguments[2], arguments[3], arguments[4], arguments[5]);
+  return syscall(number, a, b, c, d, e, f);
 }
 
 /* What clang calls before a store of so many bytes. */
