@@ -49,6 +49,13 @@
 #define NOBODY_LOOKS 100
 #define LOOK_NS      NS_PER_MS
 
+/*
+ * Spares are used again, and may be held by nobody since they were abandoned: so each is made anew before its turn.  Half the
+ * way round: the next one may be locked already, by somebody who gave this epoch up just before its holder was noted;
+ * the last ones may still be held by somebody who was stopped between 1 and 3.
+ */
+#define RENEWED_AHEAD (LOCK_MUTEXES / 2)
+
 #define MEMBARRIER_GLOBAL 1
 
 static int mutex_init(pthread_mutex_t *mutex) {
@@ -173,8 +180,7 @@ static int repair(workq *q, uint32_t epoch, const struct lock_mutex *m, int64_t 
   }
   count_repair(q, lines > 0, lost);
   if (lost) {
-    /* The next spare may have been abandoned LOCK_MUTEXES - 1 epochs ago. */
-    if (epoch + 1 >= LOCK_MUTEXES) (void)mutex_init(&lock_mutex_of(q, epoch + 1)->mutex);
+    if (epoch >= RENEWED_AHEAD) (void)mutex_init(&lock_mutex_of(q, epoch + RENEWED_AHEAD)->mutex);
     atomic_store(&lock->settled, epoch);
   }
   return 1;

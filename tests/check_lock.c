@@ -363,6 +363,19 @@ START_TEST(spare_mutexes_do_not_run_out) {
 }
 END_TEST
 
+/* Spares are made anew before they are used again, but not one that somebody may have by now who abandoned this epoch. */
+START_TEST(the_next_mutex_is_left_alone) {
+  const uint32_t epoch = 2 * LOCK_MUTEXES;
+  struct lock_mutex *next = lock_mutex_of(q, epoch + 1);
+  ck_assert_int_eq(pthread_mutex_lock(&next->mutex), 0);
+  atomic_store(&q->control->lock.epoch, epoch);
+  assert_goes_on();
+  ck_assert_uint_eq(losses(), 1);
+  ck_assert_int_eq(pthread_mutex_trylock(&next->mutex), EBUSY);
+  ck_assert_int_eq(pthread_mutex_unlock(&next->mutex), 0);
+}
+END_TEST
+
 /* Returns false where the kernel does not have process_mrelease(2). */
 static bool kill_and_release(pid_t pid) {
   int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -448,6 +461,7 @@ int main(int argc, char **argv) {
   tcase_add_test(tests, a_dead_tenants_note_does_not_count_for_its_successor);
   tcase_add_test(tests, a_successor_may_attach_while_the_lock_is_being_repaired);
   tcase_add_test(tests, spare_mutexes_do_not_run_out);
+  tcase_add_test(tests, the_next_mutex_is_left_alone);
   tcase_add_test(tests, the_owners_memory_is_reaped_before_its_exit);
   tcase_add_test(tests, another_thread_of_the_owner_becomes_another_program);
   suite_add_tcase(suite, tests);
