@@ -74,6 +74,15 @@ tests_check_segment_SOURCES = \
 	tests/fixture.h
 tests_check_segment_LDADD = $(check_ldadd)
 
+check_programs += tests/check_metrics
+tests_check_metrics_SOURCES = \
+	tests/check_metrics.c \
+	tests/check_metrics.h \
+	tests/check_metrics_text.c \
+	tests/fixture.c \
+	tests/fixture.h
+tests_check_metrics_LDADD = $(check_ldadd)
+
 check_programs += tests/check_damage
 tests_check_damage_SOURCES = tests/calls.c tests/calls.h tests/check_damage.c tests/fixture.c tests/fixture.h
 tests_check_damage_LDADD = $(check_ldadd)
@@ -219,6 +228,7 @@ command_scripts += \
 	tests/cli/bad_segments.sh \
 	tests/cli/create.sh \
 	tests/cli/manual.sh \
+	tests/cli/metrics.sh \
 	tests/cli/output.sh \
 	tests/cli/progress.sh \
 	tests/cli/readme.sh \

@@ -27,6 +27,7 @@ static const struct subcommand commands[] = {
      "  --give-up WHAT      bury or drop a key that is given up (bury)\n"
      "  --max-crashes N     crashes in a row that a key survives before it is buried; 0: no limit (5)\n"
      "  --reap-interval DUR how often the living look for the dead (100ms)\n"
+     "  --no-metrics        do not measure how long keys wait and are worked on\n"
      "  --if-missing        it is no error if the queue exists; its own options stay\n" HELP_DURATION},
     {"add", cmd_add, "NAME [OPTION...] [KEY...]", "add keys; without a KEY those on standard input, one a line",
      "  -0, --null          keys on standard input are separated by NUL, not by newline\n"
@@ -54,8 +55,10 @@ static const struct subcommand commands[] = {
     {"dump", cmd_dump, "NAME [--json] [--raw]", "show the queue, its workers and its keys",
      "  --json              one JSON object a line, with \"type\" queue, worker or item\n"
      "  --raw               without the queue's lock: for a damaged or stuck queue; may be torn\n" HELP_SHARED},
-    {"stats", cmd_stats, "NAME [--json]", "show the queue's figures",
-     "  --json              as one JSON object\n" HELP_SHARED},
+    {"stats", cmd_stats, "NAME [--json | --prometheus]", "show the queue's figures",
+     "  --json              as one JSON object\n"
+     "  --prometheus        as metrics in the text format of Prometheus; without a NAME those of all "
+     "queues\n" HELP_SHARED},
     {"check", cmd_check, "NAME", "verify that the queue is sound, and say what is not", HELP_SHARED},
     {"shutdown", cmd_shutdown, "NAME [--drain [DUR]]", "refuse further keys; workers end when the others are done",
      "  --drain [DUR]       wait until nothing is ready or being processed, at most DUR\n" HELP_SHARED HELP_DURATION},

@@ -20,6 +20,7 @@ enum {
   OPTION_MAX_CRASHES,
   OPTION_GIVE_UP,
   OPTION_REAP_INTERVAL,
+  OPTION_NO_METRICS,
   OPTION_IF_MISSING
 };
 
@@ -32,6 +33,7 @@ static const struct option long_options[] = {{"capacity", required_argument, NUL
                                              {"max-crashes", required_argument, NULL, OPTION_MAX_CRASHES},
                                              {"give-up", required_argument, NULL, OPTION_GIVE_UP},
                                              {"reap-interval", required_argument, NULL, OPTION_REAP_INTERVAL},
+                                             {"no-metrics", no_argument, NULL, OPTION_NO_METRICS},
                                              {"if-missing", no_argument, NULL, OPTION_IF_MISSING},
                                              LONG_OPTION_END};
 
@@ -113,6 +115,7 @@ int cmd_create(int argc, char **argv) {
   bool if_missing = false;
   for (int option; (option = next_option(argc, argv, ":", long_options)) != -1;) {
     if (option == OPTION_IF_MISSING) if_missing = true;
+    else if (option == OPTION_NO_METRICS) options.no_metrics = 1;
     else if (read_option(option, &options) != STATUS_OK) return STATUS_USAGE;
   }
   if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;

@@ -5,22 +5,14 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "common.h"
+#include "names.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static int is_segment(const struct dirent *entry) {
-  return strncmp(entry->d_name, SHM_PREFIX, strlen(SHM_PREFIX)) == 0 && entry->d_name[strlen(SHM_PREFIX)] != '\0';
-}
-
-static int by_name(const struct dirent **left, const struct dirent **right) {
-  return strcmp((*left)->d_name, (*right)->d_name);
-}
 
 static const char *state_name(const workq_stats_data *stats) {
   if (stats->shut_down != 0) return "shut-down";
@@ -55,10 +47,10 @@ static void print_queue(const char *name, int width) {
 }
 
 /* The widest name's columns, once escaped. */
-static int name_width(struct dirent **entries, int count) {
+static int name_width(char **names, int count) {
   size_t widest = strlen("NAME");
   for (int i = 0; i < count; i++) {
-    char *text = escape(entries[i]->d_name + strlen(SHM_PREFIX), strlen(entries[i]->d_name) - strlen(SHM_PREFIX));
+    char *text = escape(names[i], strlen(names[i]));
     if (strlen(text) > widest) widest = strlen(text);
     free(text);
   }
@@ -69,17 +61,14 @@ int cmd_ls(int argc, char **argv) {
   static const struct option options[] = {LONG_OPTION_END};
   if (next_option(argc, argv, ":", options) != -1) return STATUS_USAGE;
   if (expect_arguments(argc, argv, 0, 0) != STATUS_OK) return STATUS_USAGE;
-  struct dirent **entries;
-  int count = scandir(SHM_DIRECTORY, &entries, is_segment, by_name);
+  char **names;
+  int count = names_read(&names);
   if (count < 0) return fail("cannot read " SHM_DIRECTORY ": %s", strerror(errno));
-  int width = isatty(STDOUT_FILENO) && count > 0 ? name_width(entries, count) : 0;
+  int width = isatty(STDOUT_FILENO) && count > 0 ? name_width(names, count) : 0;
   if (width > 0)
     printf("%-*s  %10s %10s %10s %10s %8s %12s  STATE\n", width, "NAME", "READY", "PROCESSING", "DELAYED", "BURIED",
            "HANDLES", "BYTES");
-  for (int i = 0; i < count; i++) {
-    print_queue(entries[i]->d_name + strlen(SHM_PREFIX), width);
-    free(entries[i]);
-  }
-  free(entries);
+  for (int i = 0; i < count; i++) print_queue(names[i], width);
+  names_free(names, count);
   return STATUS_OK;
 }

@@ -19,6 +19,8 @@ utils_workq_SOURCES = \
 	utils/load.c \
 	utils/ls.c \
 	utils/main.c \
+	utils/names.c \
+	utils/names.h \
 	utils/progress.c \
 	utils/progress.h \
 	utils/report.c \

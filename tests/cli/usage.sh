@@ -27,7 +27,7 @@ ok "help and version"
 for command in top serve prometheus; do
   expect_error 2 "no command '$command'" workq "$command" "$queue"
 done
-expect_error 2 "no option '--prometheus'" workq stats "$queue" --prometheus
+expect_error 2 "no option '--graphite'" workq stats "$queue" --graphite
 ok "nothing is there that does not work"
 
 expect_error 2 'command is missing' workq
