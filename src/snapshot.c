@@ -64,18 +64,18 @@ static int make_file(const workq *q) {
 
 static int make_copy(workq *q, workq *copy) {
   int rc = segment_check_size(q->geometry.total_size);
+  if (rc == 0) rc = look_begin(q);
   if (rc < 0) return rc;
   int fd = make_file(q);
-  if (fd < 0) return fd;
-  rc = look_begin(q);
-  if (rc == 0) {
+  rc = fd;
+  if (fd >= 0) {
     copy->moment_ns = handle_now_ns(q);
     copy->stamp_ns = measure_now_ns(q);
     rc = copy_segment(q, fd);
-    look_end(q);
   }
+  look_end(q);
   if (rc < 0) {
-    close(fd);
+    if (fd >= 0) close(fd);
     return rc;
   }
   rc = handle_map(copy, fd);
