@@ -22,6 +22,7 @@ enum {
   SAMPLE_POINTS = 10400, /* first deaths, at scale 100 */
   SAMPLE_STOPS = 500000,
   SAMPLE_STOPS_MIN = 200000,
+  SAMPLE_SECOND_STOPS = 300000,
   SAMPLE_SECOND = 1200,
   SAMPLE_RESCUES = 24, /* kinds of first deaths for these */
   FULL_SECOND = 50000,
@@ -133,8 +134,8 @@ static void kill_first(const scenario *s, size_t points) {
  * A sample may cost so many stops.  Where the build makes each operation many times as long (sanitizers, the journal's check),
  * it ends early, aloud.
  */
-static bool too_dear(const char *what, size_t done, size_t of) {
-  if (tracer_stops() < SAMPLE_STOPS_MIN + plain_scaled(SAMPLE_STOPS)) return false;
+static bool too_dear(uint64_t stops, const char *what, size_t done, size_t of) {
+  if (tracer_stops() < stops) return false;
   printf("operations are long in this build: %s: %zu of %zu\n", what, done, of);
   return true;
 }
@@ -154,7 +155,8 @@ static size_t *shuffled(size_t count) {
 static void sample_first(size_t points) {
   size_t count = scenario_count();
   size_t *order = shuffled(count);
-  for (size_t i = 0; i < count && !too_dear("start states swept", i, count); i++) {
+  uint64_t stops = SAMPLE_STOPS_MIN + plain_scaled(SAMPLE_STOPS);
+  for (size_t i = 0; i < count && !too_dear(stops, "start states swept", i, count); i++) {
     size_t left = points > total.points ? points - total.points : 1;
     kill_first(scenario_at(order[i]), 1 + left / (count - i));
   }
@@ -223,8 +225,9 @@ static void sweep_second(void) {
 
 static void sample_second(size_t points, size_t rescues, bool cheap) {
   size_t count = scenario_count(), start = total_second.points;
+  uint64_t stops = tracer_stops() + plain_scaled(SAMPLE_SECOND_STOPS);
   while (total_second.points - start < points) {
-    if (cheap && too_dear("deaths during recovery", total_second.points, points)) return;
+    if (cheap && too_dear(stops, "deaths during recovery", total_second.points, points)) return;
     const scenario *s = scenario_at(plain_below(&chance, count));
     if (!second_possible(s) || !sweep_open(&first, s)) continue;
     if (most_lines(&first) > 0)

@@ -292,7 +292,8 @@ static void place_outcome(sweep *w, size_t k, bool strayed) {
 
 /* Takes a child to step k.  Returns 0 where the call ended before. */
 static pid_t child_at(sweep *w, size_t k, uint64_t *random, enum tracer_place *place) {
-  bool walk = plain_chance(random, sweep_walk_percent);
+  /* The end is where the call ends, whatever way it took. */
+  bool walk = k < w->trace.steps && plain_chance(random, sweep_walk_percent);
   pid_t pid = sweep_child(w, parts_of(w->s));
   *place = walk ? tracer_walk(pid, &w->trace, k) : tracer_go(pid, &w->trace, k);
   if (*place == TRACER_ENDED && !walk) {
