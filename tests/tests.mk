@@ -227,6 +227,7 @@ command_scripts += \
 	tests/cli/add.sh \
 	tests/cli/bad_segments.sh \
 	tests/cli/create.sh \
+	tests/cli/docs.sh \
 	tests/cli/manual.sh \
 	tests/cli/metrics.sh \
 	tests/cli/output.sh \
