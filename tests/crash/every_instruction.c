@@ -60,6 +60,7 @@ static void add_counts(sweep_counts *to, const sweep_counts *c) {
   to->strayed += c->strayed;
   to->ended += c->ended;
   to->walked += c->walked;
+  to->misplaced += c->misplaced;
   to->repeated += c->repeated;
   to->files += c->files;
   if (c->slowest_ns > to->slowest_ns) to->slowest_ns = c->slowest_ns;
@@ -84,10 +85,11 @@ static void print_sum(const char *what, const sweep_counts *c) {
   printf("%s: %zu deaths, %zu with the lock (%zu owners' deaths told), %zu rolled back;"
          " states: %zu before, %zu between, %zu after\n",
          what, c->points, c->in_lock, c->owner_died, c->rolled_back, c->before, c->between, c->after);
-  printf("%s: %" PRIu64
-         " stops of children; %zu off the recorded way, %zu not reached, %zu by single steps alone, %zu repeated;"
+  printf("%s: %" PRIu64 " stops of children; %zu off the recorded way, %zu not reached, %zu by single steps alone, %zu "
+                        "misplaced, %zu repeated;"
          " longest wait of a survivor %" PRId64 " us; %zu temporary files left where a file must have a name\n",
-         what, tracer_stops(), c->strayed, c->ended, c->walked, c->repeated, c->slowest_ns / 1000, c->files);
+         what, tracer_stops(), c->strayed, c->ended, c->walked, c->misplaced, c->repeated, c->slowest_ns / 1000,
+         c->files);
   fflush(stdout);
 }
 

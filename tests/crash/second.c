@@ -49,10 +49,12 @@ static bool die_first(sweep *w, sweep *first, size_t k, outcome *alone) {
   pid_t second = sweep_child(w, 1);
   struct image *with_second = scene_take();
   first->clean = with_second;
+  first->slot = w->slot + 1;
   pid_t pid = sweep_child(first, first->s->parts ? first->s->parts : 1);
   enum tracer_place place = tracer_go(pid, &first->trace, k);
   tracer_kill(pid);
   first->clean = clean;
+  first->slot = w->slot;
   scene_drop(with_second);
   bool dirty = place != TRACER_ENDED && atomic_load(&w->q->slots[w->slot + 1].journal.count) > 0;
   if (dirty) w->dirty = scene_take();

@@ -41,14 +41,25 @@ static void act(void *arg) {
   scene_tell(order.s->act(order.q, order.parts));
 }
 
-pid_t sweep_child(sweep *w, unsigned parts) {
+static pid_t start_child(sweep *w, unsigned parts) {
   static const tracer_job job = {.prepare = prepare, .act = act};
   scene_put(w->clean);
   if (w->s->flags & SCENE_NEW_NAME) (void)scene_left_files();
   order.s = w->s;
   order.q = w->q;
   order.parts = parts;
-  pid_t pid = tracer_start(&job);
+  return tracer_start(&job);
+}
+
+/* All children must have the same slot; one that finds its tokens busy for a moment takes the next. */
+pid_t sweep_child(sweep *w, unsigned parts) {
+  pid_t pid = start_child(w, parts);
+  for (int tries = 0; !(w->s->flags & SCENE_UNATTACHED) && w->q->slots[w->slot].who.pid != pid; tries++) {
+    tracer_kill(pid);
+    if (tries == REPEATS) plain_fail("%s, %s: the victim is not in slot %u", w->s->operation, w->s->state, w->slot);
+    w->counts.misplaced++;
+    pid = start_child(w, parts);
+  }
   if (w->dirty) scene_put_around(w->dirty, w->slot);
   w->recoveries = w->q->control->totals.recoveries;
   return pid;
@@ -58,15 +69,17 @@ static unsigned parts_of(const scenario *s) {
   return s->parts ? s->parts : 1;
 }
 
+static uint32_t holder_now(const workq *q) {
+  return atomic_load(&q->mutexes[atomic_load(&q->control->lock.epoch) % LOCK_MUTEXES].holder);
+}
+
 static void fail(const sweep *w, const char *what, size_t k) {
+  fprintf(stderr, "victim in slot %u, mutex held by slot %d, epoch %u, journal lines recorded %u\n", w->slot,
+          (int)holder_now(w->q) - 1, atomic_load(&w->q->control->lock.epoch), w->lines[k]);
   plain_fail("%s, %s, killed at step %zu of %zu: %s", w->s->operation, w->s->state, k, w->trace.steps, what);
 }
 
 /* ---- What is to be seen of the child ----------------------------------------------------------------------------- */
-
-static uint32_t holder_now(const workq *q) {
-  return atomic_load(&q->mutexes[atomic_load(&q->control->lock.epoch) % LOCK_MUTEXES].holder);
-}
 
 static uint8_t lines_now(const workq *q) {
   uint32_t most = 0;

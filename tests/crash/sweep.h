@@ -32,6 +32,7 @@ typedef struct sweep_counts {
   size_t strayed;     /* did not go the recorded way */
   size_t ended;       /* ended before the point was reached: no point */
   size_t walked;      /* by single steps alone */
+  size_t misplaced;   /* children that took another slot, and were sent away */
   size_t repeated;    /* because the survivor waited too long once */
   size_t files;       /* temporary files found */
   int64_t slowest_ns; /* any call of the survivor */
