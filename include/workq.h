@@ -142,8 +142,8 @@ enum {
   WORKQ_ANY_OWNER = 1, /* open a segment that belongs to any user */
   WORKQ_RAW = 2,       /* open for reading only, without a slot and without ever taking the lock: for a damaged or
                           stuck segment.  Only workq_stats, workq_measure, workq_metrics, workq_len, workq_iterate,
-                          workq_iterate_order, workq_iterate_workers, workq_snapshot, workq_dump, workq_check,
-                          workq_get_limiter, workq_lock_owner and workq_close work on such a handle; what they tell may be
+                          workq_iterate_order, workq_iterate_state, workq_iterate_workers, workq_snapshot, workq_dump,
+                          workq_check, workq_get_limiter, workq_lock_owner and workq_close work on such a handle; what they tell may be
                           torn. */
   WORKQ_NO_SPIN = 4    /* sleep at once where there is nothing to do, never spin */
 };
@@ -621,6 +621,14 @@ WORKQ_API int workq_snapshot(workq *q, workq **out);
 WORKQ_API int workq_iterate_order(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg);
 
 /*
+ * As workq_iterate_order(), for the keys in one state (WORKQ_STATE_PROCESSING: dirty ones with them), which are reached
+ * without a look at the others: for a view that stops after the first some.  Of the delayed ones only the first to come is
+ * the earliest.  Of a queue that changes meanwhile it may show fewer keys than there are.
+ *  -EINVAL  q is not such a handle, or there are no keys of this state by themselves
+ */
+WORKQ_API int workq_iterate_state(workq *q, int state, int (*visit)(void *arg, const workq_info *info), void *arg);
+
+/*
  * Brings a key back into a saved state: info as workq_iterate_order() gives it; pid and tid are not looked at.
  *
  * An unknown key becomes ready, delayed (for due_in_ns from now), buried or idle, at the tail of where that is, with its
@@ -749,6 +757,7 @@ typedef struct workq_pool {
  * Returns 0 when the work is over, 1 if it was stopped by one signal, 2 if by two.
  *  -EAGAIN, -ENOMEM, -EMFILE  fork(2) or signalfd(2) failed before a worker ran; none is left
  *  -EUSERS           there are not enough slots for the workers
+ *  -ENOSPC           /dev/shm is too full for a worker to attach
  *  -EUCLEAN, -EPROTONOSUPPORT  a worker found it so; no worker is left
  */
 WORKQ_API int workq_run(workq *q, const workq_pool *pool, workq_handler handler);

@@ -197,3 +197,87 @@ int workq_iterate_order(workq *q, int (*visit)(void *arg, const workq_info *info
   free(tour.seen);
   return rc;
 }
+
+/* ---- Its keys in one state ---- */
+
+/* How often a list is begun again whose key has gone elsewhere while it was looked at. */
+#define LIST_TRIES 4
+
+/*
+ * As visit_list(), for a queue that others change: a key that has left may lead to any other list, so the walk begins again
+ * there, and passes what it has visited.
+ */
+static int visit_moving_list(struct tour *tour, const struct list *list, uint8_t place) {
+  workq *q = tour->q;
+  int rc = 0;
+  bool moved = true;
+  for (int i = 0; i < LIST_TRIES && moved && rc == 0; i++) {
+    moved = false;
+    uint32_t index = list->head;
+    for (uint32_t left = list->count; index && left > 0 && !moved && rc == 0; left--) {
+      struct item *item = item_at(q, index);
+      if (!item) return 0;
+      moved = item->place != place;
+      if (!moved) rc = visit_item(tour, index, item);
+      index = item->next;
+    }
+  }
+  return rc;
+}
+
+static int visit_moving_ready(struct tour *tour) {
+  int rc = 0;
+  for (int priority = INT8_MAX; priority >= INT8_MIN && rc == 0; priority--)
+    rc = visit_moving_list(tour, &band_of(tour->q, priority)->keys, PLACE_READY);
+  return rc;
+}
+
+static int visit_moving_processing(struct tour *tour) {
+  int rc = 0;
+  for (uint32_t i = 0; i < tour->q->geometry.handles && rc == 0; i++)
+    if (tour->q->slots[i].who.state == SLOT_ATTACHED)
+      rc = visit_moving_list(tour, &tour->q->slots[i].own.processing, PLACE_PROCESSING);
+  return rc;
+}
+
+static int visit_heap(struct tour *tour) {
+  workq *q = tour->q;
+  int rc = 0;
+  uint32_t count = delay_count(q);
+  for (uint32_t i = 0; i < count && rc == 0; i++) {
+    uint32_t index = q->heap[HEAP_FIRST + i].item;
+    struct item *item = item_at(q, index);
+    if (item && item->place == PLACE_DELAYED) rc = visit_item(tour, index, item);
+  }
+  return rc;
+}
+
+static int visit_state(struct tour *tour, int state) {
+  switch (state) {
+  case WORKQ_STATE_READY:
+    return visit_moving_ready(tour);
+  case WORKQ_STATE_PROCESSING:
+    return visit_moving_processing(tour);
+  case WORKQ_STATE_DELAYED:
+    return visit_heap(tour);
+  case WORKQ_STATE_BURIED:
+    return visit_moving_list(tour, &tour->q->control->cold.buried, PLACE_BURIED);
+  case WORKQ_STATE_IDLE:
+    return visit_moving_list(tour, &tour->q->control->cold.idle, PLACE_IDLE);
+  default:
+    return -EINVAL;
+  }
+}
+
+int workq_iterate_state(workq *q, int state, int (*visit)(void *arg, const workq_info *info), void *arg) {
+  if (!(q->flags & WORKQ_RAW)) return -EINVAL;
+  int rc = look_begin(q);
+  if (rc < 0) return rc;
+  struct tour tour = {.q = q, .now_ns = handle_now_ns(q), .visit = visit, .arg = arg};
+  tour.seen = calloc(q->geometry.records / 8 + 1, 1);
+  if (!tour.seen) return -ENOMEM;
+  rc = visit_state(&tour, state);
+  free(tour.seen);
+  look_end(q);
+  return rc;
+}

@@ -161,6 +161,12 @@ static int run_snapshot(workq *q) {
 static int run_iterate_order(workq *q) {
   return workq_iterate_order(q, visit_key, NULL);
 }
+static int run_iterate_state(workq *q) {
+  int rc = 0;
+  for (int state = WORKQ_STATE_READY; state <= WORKQ_STATE_IDLE && rc == 0; state++)
+    if (state != WORKQ_STATE_DIRTY) rc = workq_iterate_state(q, state, visit_key, NULL);
+  return rc;
+}
 static int run_restore(workq *q) {
   return workq_restore(q, &(workq_info){.key = CALLS_KEY, .key_len = strlen(CALLS_KEY), .state = WORKQ_STATE_READY});
 }
@@ -195,6 +201,7 @@ const call calls[] = {
     {"iterate", run_iterate, true, true},
     {"iterate_workers", run_iterate_workers, true, true},
     {"iterate_order", run_iterate_order, false, true},
+    {"iterate_state", run_iterate_state, false, true},
     {"snapshot", run_snapshot, true, true},
     {"restore", run_restore, true, false},
     {"shutdown", run_shutdown, true, false},

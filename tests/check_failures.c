@@ -41,11 +41,12 @@ static const struct promise {
     {"shutdown_drain", false, {ETIMEDOUT, ECANCELED, EINTR}},
     {"iterate", false, {ENOMEM}},
     {"iterate_order", false, {ENOMEM, EINVAL}},
+    {"iterate_state", false, {ENOMEM, EINVAL}},
     {"snapshot", true, {ENOSPC, ENOMEM, EFBIG, EMFILE, ENFILE}},
     {"restore", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
     {"dump", false, {EIO, ENOMEM}},
     {"check", false, {ENOMEM}},
-    {"run", false, {EAGAIN, ENOMEM, EMFILE, EUSERS, EUCLEAN, EPROTONOSUPPORT, ENFILE, ENODEV}},
+    {"run", false, {EAGAIN, ENOMEM, EMFILE, EUSERS, ENOSPC, EUCLEAN, EPROTONOSUPPORT, ENFILE, ENODEV}},
 };
 
 static bool lists(const int *errors, int error) {

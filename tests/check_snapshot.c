@@ -154,6 +154,39 @@ START_TEST(a_visit_can_end_it) {
 }
 END_TEST
 
+START_TEST(the_keys_of_one_state) {
+  static const struct {
+    int state;
+    const char *words;
+  } expected[] = {
+      {WORKQ_STATE_READY, "high:ready:7:0:0:-1 first:ready:0:0:0:-1 second:ready:0:0:0:-1 low:ready:-7:0:0:-1"},
+      {WORKQ_STATE_PROCESSING, "taken:processing:0:0:0:-1 again:dirty:0:0:0:-1 late:processing:0:0:0:5"},
+      {WORKQ_STATE_BURIED, "buried1:buried:0:0:0:-1 buried2:buried:0:0:0:-1"},
+      {WORKQ_STATE_IDLE, "idle1:idle:0:1:0:-1"},
+  };
+  create();
+  add_some_in_each_state();
+  workq *copy = copy_of(q);
+  for (size_t i = 0; i < sizeof expected / sizeof expected[0]; i++) {
+    struct text text = {.words = ""};
+    ok(workq_iterate_state(copy, expected[i].state, visit_words, &text));
+    ck_assert_str_eq(text.words, expected[i].words);
+  }
+  struct text delayed = {.words = ""};
+  ok(workq_iterate_state(copy, WORKQ_STATE_DELAYED, visit_words, &delayed));
+  ck_assert_ptr_nonnull(strstr(delayed.words, "a3:delayed:0:0:0:3"));
+  ck_assert_ptr_nonnull(strstr(delayed.words, "a9:delayed:0:0:0:9"));
+  ck_assert_int_eq(strncmp(delayed.words, "z3:delayed:0:0:0:3 ", 19), 0);
+  int visited = 0;
+  ck_assert_int_eq(workq_iterate_state(copy, WORKQ_STATE_READY, stop_at_second, &visited), 42);
+  ck_assert_int_eq(visited, 2);
+  ck_assert_int_eq(workq_iterate_state(copy, WORKQ_STATE_DIRTY, visit_words, &delayed), -EINVAL);
+  ck_assert_int_eq(workq_iterate_state(copy, 0, visit_words, &delayed), -EINVAL);
+  ck_assert_int_eq(workq_iterate_state(q, WORKQ_STATE_READY, visit_words, &delayed), -EINVAL);
+  ok(workq_close(copy));
+}
+END_TEST
+
 static int count_visit(void *arg, const workq_info *info) {
   (void)info;
   ++*(unsigned *)arg;
@@ -232,6 +265,42 @@ START_TEST(keys_that_no_list_leads_to_are_found) {
   control->cold = good.cold;
   memcpy(control->bands, good.bands, sizeof good.bands);
   assert_sound(q);
+  ok(workq_close(handle));
+}
+END_TEST
+
+/* A view of a queue that others change: a key that leaves while it is looked at does not lead the view astray. */
+static int take_first_away(void *arg, const workq_info *info) {
+  unsigned *visited = arg;
+  if (++*visited == 1) {
+    ck_assert(is_key(info->key, info->key_len, "a"));
+    take("a");
+    take("b");
+  }
+  return 0;
+}
+
+START_TEST(a_list_that_moves_is_followed) {
+  create();
+  add("a");
+  add("b");
+  add("c");
+  workq_options raw = options;
+  raw.flags = WORKQ_RAW;
+  workq *handle;
+  unsigned visited = 0;
+  ok(workq_open(name, &raw, &handle));
+  ok(workq_iterate_state(handle, WORKQ_STATE_READY, take_first_away, &visited));
+  ck_assert_uint_eq(visited, 2); /* a and c */
+  struct control *control = q->control;
+  struct list good = control->cold.buried;
+  control->cold.buried = (struct list){.head = control->bands[127].keys.head, .count = UINT32_MAX};
+  visited = 0;
+  ok(workq_iterate_state(handle, WORKQ_STATE_BURIED, count_visit, &visited));
+  control->cold.buried.head = UINT32_MAX;
+  ok(workq_iterate_state(handle, WORKQ_STATE_BURIED, count_visit, &visited));
+  ck_assert_uint_eq(visited, 0);
+  control->cold.buried = good;
   ok(workq_close(handle));
 }
 END_TEST
@@ -395,10 +464,12 @@ static Suite *snapshot_suite(void) {
   tcase_add_test(copy, a_copy_outlives_the_queue);
   tcase_add_test(copy, a_copy_is_for_looking_only);
   tcase_add_test(copy, a_visit_can_end_it);
+  tcase_add_test(copy, the_keys_of_one_state);
   tcase_add_test(copy, a_large_queue_is_copied_whole);
   TCase *damaged = fixture_case(suite, "damaged");
   tcase_add_test(damaged, a_stuck_queue_is_copied_without_its_lock);
   tcase_add_test(damaged, keys_that_no_list_leads_to_are_found);
+  tcase_add_test(damaged, a_list_that_moves_is_followed);
   TCase *restoring = fixture_case(suite, "restore");
   tcase_add_test(restoring, a_queue_is_restored_and_what_was_in_hand_is_ready);
   tcase_add_test(restoring, a_known_key_is_merged);
