@@ -29,7 +29,7 @@ plain_programs += tests/history/check_search
 tests_history_check_search_SOURCES = tests/history/check_search.c $(history_checker)
 tests_history_check_search_LDADD = $(plain_ldadd)
 
-HISTORIES = 10000
+HISTORIES = 5000
 history-full: tests/history/check_history
 	tests/history/check_history --histories $(HISTORIES)
 .PHONY: history-full

@@ -32,8 +32,8 @@ typedef struct search_result {
 } search_result;
 
 /*
- * Searches the history, or (only: a key) one key's part of it, as far as it had come at until_ns: what was called later is
- * left out, what returned later may have happened or not.
+ * Searches the history, or (only: a key) one key's part of it, as far as it had come at until_ns: what was called later
+ * is left out, what returned later may have happened or not.
  */
 void search(const history *h, int only, int64_t until_ns, search_result *result);
 
