@@ -19,6 +19,12 @@ for command in $commands; do
   expect 0 workq "$command" --help
   cmp -s "$scratch/out" "$scratch/help" || fail "$command --help is not help $command"
 done
+for command in "" $commands; do
+  # shellcheck disable=SC2086
+  workq help $command >"$scratch/help"
+  [ "$(wc -l <"$scratch/help")" -lt 24 ] || fail "help $command does not fit a screen"
+  [ -z "$(grep -E '.{81}' "$scratch/help")" ] || fail "help $command has a line of more than 80 columns"
+done
 expect 0 workq --help
 expect_output "workq $(sed -n 's/^#define WORKQ_VERSION "\(.*\)"/\1/p' "$WORKQ_SRCDIR/include/workq.h")" workq --version
 ok "help and version"
