@@ -226,6 +226,7 @@ tests_strace_cycles_LDADD = $(plain_ldadd)
 command_scripts += \
 	tests/cli/add.sh \
 	tests/cli/bad_segments.sh \
+	tests/cli/completion.sh \
 	tests/cli/create.sh \
 	tests/cli/docs.sh \
 	tests/cli/manual.sh \

@@ -40,3 +40,11 @@ utils_workq_LDFLAGS = $(AM_LDFLAGS) -static
 utils_workq_LDADD = libworkq.la $(JANSSON_LIBS)
 
 dist_man_MANS += man/workq.1
+
+# Completion, where each shell looks for it.
+bashcompletiondir = $(datadir)/bash-completion/completions
+dist_bashcompletion_DATA = completions/workq.bash
+zshcompletiondir = $(datadir)/zsh/site-functions
+dist_zshcompletion_DATA = completions/_workq
+fishcompletiondir = $(datadir)/fish/vendor_completions.d
+dist_fishcompletion_DATA = completions/workq.fish
