@@ -56,7 +56,7 @@ extern unsigned char *damage_image;
 extern struct geometry damage_geometry;
 
 /* The ranges that may be damaged: of what has memory, all but the header and the mutexes.  Returns how many. */
-enum { DAMAGE_RANGES = LOCK_MUTEXES + 2 * DAMAGE_HANDLES + 4 };
+enum { DAMAGE_RANGES = LOCK_MUTEXES + 2 * DAMAGE_HANDLES + 5 };
 unsigned damage_ranges(struct damage_area *ranges);
 
 /* Changes a few bytes. */

@@ -45,6 +45,7 @@ unsigned damage_ranges(struct damage_area *ranges) {
     ranges[n++] = (struct damage_area){slot_off(i) + offsetof(struct slot, who), slot_off(i + 1)};
     ranges[n++] = (struct damage_area){journal_off(i), journal_off(i + 1)};
   }
+  ranges[n++] = (struct damage_area){g->measures_off, g->measures_off + DAMAGE_HANDLES * sizeof(struct measures)};
   ranges[n++] = (struct damage_area){g->table_off, g->table_off + buckets * sizeof(struct bucket)};
   ranges[n++] = (struct damage_area){g->heap_off, g->heap_off + entries * sizeof(struct heap_entry)};
   ranges[n++] = (struct damage_area){g->items_off, g->items_off + (uint64_t)records * g->item_size};
@@ -71,7 +72,7 @@ static struct damage_area choose_area(uint64_t *random) {
   case 4:
     return ranges[0];
   case 5:
-    return ranges[n - 3 + fixture_below(random, 3)];
+    return ranges[n - 4 + fixture_below(random, 4)];
   case 6: { /* where saved lines belong, or the lines */
     uint64_t journal = journal_off(fixture_below(random, DAMAGE_HANDLES));
     uint64_t size = fixture_below(random, 4) ? JOURNAL_LINES * sizeof(uint32_t) : sizeof(struct journal);
