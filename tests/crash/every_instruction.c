@@ -86,7 +86,7 @@ static void print_sum(const char *what, const sweep_counts *c) {
          " states: %zu before, %zu between, %zu after\n",
          what, c->points, c->in_lock, c->owner_died, c->rolled_back, c->before, c->between, c->after);
   printf("%s: %" PRIu64 " stops of children; %zu off the recorded way, %zu not reached, %zu by single steps alone, %zu "
-                        "misplaced, %zu repeated;"
+         "misplaced, %zu repeated;"
          " longest wait of a survivor %" PRId64 " us; %zu temporary files left where a file must have a name\n",
          what, tracer_stops(), c->strayed, c->ended, c->walked, c->misplaced, c->repeated, c->slowest_ns / 1000,
          c->files);

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { REPEATS = 3, SAMPLE_IN_JOURNAL = 8 };
+enum { EXACT_TRIES = 50, REPEATS = 3, SAMPLE_IN_JOURNAL = 8 };
 
 /* No call of the survivor may take longer; where one does, the point is repeated, for the machine may have been busy. */
 #define WAIT_MAX_NS (200 * NS_PER_MS)
@@ -219,13 +219,22 @@ static void refer_to(sweep *w, unsigned parts) {
   add_state(w, &w->last);
 }
 
+/* A reference must have gone the recorded way. */
+static void kill_exactly_at(sweep *w, size_t k) {
+  for (int tries = 0; tries < EXACT_TRIES; tries++) {
+    pid_t pid = sweep_child(w, parts_of(w->s));
+    enum tracer_place place = tracer_go(pid, &w->trace, k);
+    tracer_kill(pid);
+    if (place == TRACER_THERE) return;
+  }
+  fail(w, "no child goes the recorded way", k);
+}
+
 /* Where each transaction is the last, too: by deaths right after its commit. */
 static void refer_to_commits(sweep *w) {
   for (size_t k = 1; k <= w->trace.steps; k++) {
     if (w->lines[k] != 0 || w->lines[k - 1] == 0) continue;
-    pid_t pid = sweep_child(w, parts_of(w->s));
-    (void)tracer_go(pid, &w->trace, k);
-    tracer_kill(pid);
+    kill_exactly_at(w, k);
     sweep_aftermath(w, &w->last);
     add_state(w, &w->last);
   }
