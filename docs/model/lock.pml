@@ -44,8 +44,11 @@
 #define TIMED
 #endif
 
-/* The first epoch is such that spares are made anew from the first repair on. */
+/* So many that none is made anew that was in use in this run; the first epoch is such that spares are made anew from the first
+ * repair on. */
+#ifndef MUTEXES
 #define MUTEXES (2 * (LOSSES + 1))
+#endif
 #define FIRST   MUTEXES
 #define NOBODY  PROCS
 #define CORPSE  (PROCS + 1) /* a thread that is no more, and could not say so */
@@ -203,7 +206,9 @@ inline no_walk(me) {
 #define is_alive(h) ((h) != 0 && (h) != me + 1 && byte_held[(h) - 1])
 
 /* Has the owner been silent for a hundred looks?  A running one has not. */
-#ifdef TIMED
+#if defined(TIMED) && defined(NO_TRYLOCK)
+#define silent(mutex) can_be_had(mutex)
+#elif defined(TIMED)
 #define silent(mutex) (owner[mutex] == CORPSE || (owner[mutex] < PROCS && halted[owner[mutex]]))
 #else
 #define silent(mutex) true

@@ -1,1 +1,9 @@
-# PROMELA models of the waiting and of the lock, checked by Spin.
+# PROMELA models of the waiting and of the lock, checked by Spin: see docs/model/README.md.
+test_scripts += docs/model/run.sh
+
+# The models alone; larger configurations: minutes.
+model:
+	$(SHELL) $(srcdir)/docs/model/run.sh small
+model-full:
+	$(SHELL) $(srcdir)/docs/model/run.sh full
+.PHONY: model model-full

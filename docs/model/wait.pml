@@ -119,7 +119,8 @@ hidden byte i, s, k;
 #define cheated(w) blocked[w]
 #endif
 #define ghost(n) (n < waiting && !(blocked[line[n]] || word[line[n]] == DESERTED || dead[line[n]]))
-#define unled (waiting > 0 && blocked[line[waiting - 1]] && sleeps_to[line[waiting - 1]] > next_due)
+#define sleeps_until sleeps_to[line[waiting - 1]]
+#define unled (waiting > 0 && blocked[line[waiting - 1]] && sleeps_until > next_due && sleeps_until < FOREVER)
 #define homeless(key) (owner[key] != NOBODY && !attached[owner[key]])
 
 #if WORKERS > 2
@@ -446,9 +447,7 @@ inline reap(me) {
 #else
        wait_lead(me, wakes, next_due);
 #endif
-#ifndef NO_REAP_PASS_ON
        signal_ready(wakes)
-#endif
      };
      MAY_DIE
   :: else
@@ -802,14 +801,17 @@ end:
 #ifdef LIVE
 ltl all_done { <>[] ((place[0] == NONE && place[1] == NONE) || paused || !someone_works) }
 #else
+/* The variables only lend their names to the messages. */
+hidden byte stuck, late, is_unled, has_ghost, lost;
+
 active proctype Monitor() {
 end:
   if
-  :: atomic { STUCK -> assert(!STUCK) }
-  :: atomic { LATE -> assert(!LATE) }
-  :: atomic { UNLED -> assert(!UNLED) }
-  :: atomic { GHOST -> assert(!GHOST) }
-  :: atomic { LOST -> assert(!LOST) }
+  :: d_step { STUCK -> stuck = 1; assert(!stuck) }
+  :: d_step { LATE -> late = 1; assert(!late) }
+  :: d_step { UNLED -> is_unled = 1; assert(!is_unled) }
+  :: d_step { GHOST -> has_ghost = 1; assert(!has_ghost) }
+  :: d_step { LOST -> lost = 1; assert(!lost) }
   fi
 }
 #endif
