@@ -47,7 +47,7 @@ static void count_returned(workq *q) {
 
 /* A delayed key leaves the delay at that stamp, to be pending now. */
 static void end_delay(workq *q, struct item *item, int64_t until_ns) {
-  measure_observe(q, MEASURE_DELAY, item->since_ns, until_ns);
+  if (q->measure) measure_observe(q, MEASURE_DELAY, item->since_ns, until_ns);
   item->since_ns = until_ns;
   if (item->place == PLACE_PROCESSING) count_dirty(q, item->priority, 1);
   item->pending = PENDING_NOW;

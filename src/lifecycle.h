@@ -104,7 +104,7 @@ static inline int lifecycle_leave_hands(workq *q, struct slot *slot, uint32_t in
   int rc = list_unlink(q, &slot->own.processing, index, item);
   if (unlikely(rc < 0)) return rc;
   hot->processing--;
-  slot->own.started_ns -= (uint64_t)item->run_ns;
+  if (q->measure) slot->own.started_ns -= (uint64_t)item->run_ns;
   item->owner = 0;
   return lifecycle_signal_drained(q);
 }
@@ -122,10 +122,12 @@ static inline int lifecycle_start(workq *q, uint32_t index, struct item *item) {
   item->run_priority = item->priority;
   item->owner = q->slot_id + 1;
   item->ticket++;
-  item->run_ns = q->stamp_ns;
-  q->slot->own.started_ns += (uint64_t)q->stamp_ns;
   q->slot->own.gets++;
-  measure_observe(q, MEASURE_QUEUE, item->since_ns, q->stamp_ns);
+  if (q->measure) {
+    item->run_ns = q->stamp_ns;
+    q->slot->own.started_ns += (uint64_t)q->stamp_ns;
+    measure_observe(q, MEASURE_QUEUE, item->since_ns, q->stamp_ns);
+  }
   return 0;
 }
 

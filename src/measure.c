@@ -129,6 +129,15 @@ const uint8_t measure_bucket_of[64] = {0,  0,  0,  0,  1,  2,  3,  4,  5,  6,  7
                                        26, 27, 28, 29, 30, 31, 32, 33, 34, 34, 34, 34, 34, 34, 34, 34,
                                        34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34, 34};
 
+void measure_observe(workq *q, uint32_t which, int64_t since_ns, int64_t until_ns) {
+  uint64_t ns = likely(until_ns > since_ns) ? (uint64_t)until_ns - (uint64_t)since_ns : 0;
+  uint32_t bucket = measure_bucket(ns);
+  struct histogram_line *line = &q->measure->histogram[which].line[bucket / HISTOGRAM_LINE_BUCKETS];
+  journal_add(q, line);
+  line->sum_ns += ns;
+  line->count[bucket % HISTOGRAM_LINE_BUCKETS]++;
+}
+
 static bool line_is_empty(const struct histogram_line *line) {
   static const struct histogram_line empty;
   return memcmp(line, &empty, sizeof empty) == 0;

@@ -322,12 +322,9 @@ static struct item *item_in_hand(workq *q, const workq_item *handed) {
 
 /* In a transaction. */
 static int finish_locked(workq *q, uint32_t index, struct item *item, finish *how) {
-  int64_t run_ns = item->run_ns;
+  if (q->measure) measure_observe(q, MEASURE_WORK, item->run_ns, q->stamp_ns);
   int rc = how(q, index, item);
-  if (likely(rc >= 0)) {
-    q->slot->own.dones++;
-    measure_observe(q, MEASURE_WORK, run_ns, q->stamp_ns);
-  }
+  if (likely(rc >= 0)) q->slot->own.dones++;
   return rc;
 }
 

@@ -70,7 +70,7 @@ static int make_copy(workq *q, workq *copy) {
   rc = fd;
   if (fd >= 0) {
     copy->moment_ns = handle_now_ns(q);
-    copy->stamp_ns = measure_now_ns(q);
+    copy->stamp_ns = q->stamp_ns;
     rc = copy_segment(q, fd);
   }
   look_end(q);
