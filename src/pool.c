@@ -242,6 +242,7 @@ static bool is_permanent(const struct worker *worker, int outcome) {
   case -EPROTONOSUPPORT:
     return true;
   case -EUSERS:
+  case -ENOSPC: /* no memory for the slot; once it has some, it keeps it */
     return atomic_load(&worker->report->attached) == 0;
   default:
     return false;

@@ -226,6 +226,28 @@ START_TEST(in_a_full_shm_the_keys_of_the_dead_go_back) {
 }
 END_TEST
 
+static int handle_key(workq *own, const workq_item *item, unsigned worker, void *arg) {
+  (void)own;
+  (void)item;
+  (void)worker;
+  (void)arg;
+  return WORKQ_OK;
+}
+
+/* Its workers would be started again and again, and could never attach. */
+START_TEST(in_a_full_shm_a_pool_that_cannot_attach_is_enospc) {
+  need_own_shm("size=8m");
+  create();
+  add("a");
+  own_shm_fill_but(0);
+  ck_assert_int_eq(workq_run(q, &(workq_pool){.until_empty = 1}, handle_key), -ENOSPC);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY);
+  own_shm_empty();
+  ck_assert_int_eq(workq_run(q, &(workq_pool){.until_empty = 1}, handle_key), 0);
+  ck_assert_uint_eq(stats().keys, 0);
+}
+END_TEST
+
 START_TEST(in_a_full_shm_idle_records_make_room) {
   need_own_shm("size=8m");
   create();
@@ -568,6 +590,7 @@ static Suite *namespace_suite(void) {
   tcase_add_loop_test(tcase, add_after_in_a_full_shm_is_enospc_and_every_key_is_there, 0, 8);
   tcase_add_test(tcase, in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible);
   tcase_add_test(tcase, in_a_full_shm_the_keys_of_the_dead_go_back);
+  tcase_add_test(tcase, in_a_full_shm_a_pool_that_cannot_attach_is_enospc);
   tcase_add_test(tcase, in_a_full_shm_idle_records_make_room);
   tcase_add_test(tcase, a_shm_that_gets_full_at_any_moment_does_no_harm);
   tcase_add_test(tcase, a_shm_that_may_not_be_written_is_eacces);

@@ -228,6 +228,7 @@ command_scripts += \
 	tests/cli/bad_segments.sh \
 	tests/cli/completion.sh \
 	tests/cli/create.sh \
+	tests/cli/full.sh \
 	tests/cli/docs.sh \
 	tests/cli/manual.sh \
 	tests/cli/metrics.sh \
