@@ -76,6 +76,7 @@ for target in $targets; do
   done
   for pid in $pids; do
     wait "$pid" || failed=1
+    rm -f "/dev/shm/workq.fuzz-$pid-file" # what one that has found something leaves
   done
   sed -n 's/^stat::number_of_executed_units: *//p' fuzz/"$target"-*.log | {
     total=0
