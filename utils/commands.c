@@ -66,6 +66,15 @@ static const struct subcommand commands[] = {
     {"stats", cmd_stats, "[NAME] [--json | --prometheus]", "show the queue's figures",
      "  --json            as one JSON object\n"
      "  --prometheus      as metrics for Prometheus; without a NAME of all queues\n" HELP_SHARED},
+    {"serve", cmd_serve, "[OPTION...]", "show the queues in a browser, and their metrics to Prometheus",
+     "  --listen ADDR:PORT  where (127.0.0.1:9180); port 0: any that is free\n"
+     "  --allow-actions   keys may be kicked and removed, queues paused and shut down,\n"
+     "                    by those who have the token\n"
+     "  --token-file FILE the token, 16 characters or more; else that in WORKQ_TOKEN\n"
+     "  --allow-host NAME it may be called by this name, too\n"
+     "  --shared          show queues of others, and those that others may write to\n"
+     "It has /metrics, /healthz and /api/queues, and a page for people at /.\n"
+     "Whoever can connect can read the keys.\n"},
     {"check", cmd_check, "NAME", "verify that the queue is sound, and say what is not", HELP_SHARED},
     {"shutdown", cmd_shutdown, "NAME [--drain [DUR]]", "refuse further keys; workers end when the others are done",
      "  --drain [DUR]     wait until nothing is ready or in hand, at most DUR\n" HELP_SHARED HELP_DURATION},

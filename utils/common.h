@@ -97,6 +97,7 @@ int cmd_resume(int argc, char **argv);
 int cmd_rm(int argc, char **argv);
 int cmd_run(int argc, char **argv);
 int cmd_save(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
 int cmd_shutdown(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);

@@ -35,9 +35,41 @@ utils_workq_SOURCES = \
 	utils/stats.c \
 	utils/watch.c
 
-utils_workq_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
+# Its server, with the page that it shows.
+page_files = \
+	utils/page/index.html \
+	utils/page/app.js \
+	utils/page/format.js \
+	utils/page/icon.svg \
+	utils/page/plot.js \
+	utils/page/queue.js \
+	utils/page/style.css \
+	utils/page/table.js \
+	utils/page/token.js
+if SERVE
+utils_workq_SOURCES += \
+	utils/serve.c \
+	utils/serve.h \
+	utils/serve_actions.c \
+	utils/serve_api.c \
+	utils/serve_guard.c \
+	utils/serve_history.c \
+	utils/serve_http.c \
+	utils/serve_listen.c \
+	utils/serve_look.c
+nodist_utils_workq_SOURCES = utils/serve_page.c
+else
+utils_workq_SOURCES += utils/serve_absent.c
+endif
+utils/serve_page.c: utils/page/embed.sh $(page_files)
+	$(AM_V_GEN)$(MKDIR_P) utils && \
+	(cd $(srcdir) && $(SHELL) utils/page/embed.sh $(page_files)) >$@-new && mv -f $@-new $@
+CLEANFILES += utils/serve_page.c utils/serve_page.c-new
+EXTRA_DIST += utils/page/embed.sh $(page_files)
+
+utils_workq_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS)
 utils_workq_LDFLAGS = $(AM_LDFLAGS) -static
-utils_workq_LDADD = libworkq.la $(JANSSON_LIBS)
+utils_workq_LDADD = libworkq.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS)
 
 dist_man_MANS += man/workq.1
 
