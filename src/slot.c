@@ -165,9 +165,13 @@ int slot_reap(workq *q, bool thorough, int64_t now_ns) {
   return rc < 0 ? rc : found;
 }
 
-/* Has interval_ns passed since?  A time from the future (another clock, or damage) counts as passed. */
+/* The coarse clock may be so late, as the kernel's slowest tick has it. */
+#define TICK_NS (10 * NS_PER_MS)
+
+/* Has interval_ns passed since?  A time from the future (another clock, or damage) counts as passed; not one that only the
+ * exact clock can have told yet. */
 static bool interval_over(int64_t since_ns, int64_t now_ns, int64_t interval_ns) {
-  return since_ns > now_ns || clock_add_ns(since_ns, interval_ns) <= now_ns;
+  return since_ns > clock_add_ns(now_ns, TICK_NS) || clock_add_ns(since_ns, interval_ns) <= now_ns;
 }
 
 int slot_reap_if_due(workq *q, int64_t now_ns) {
