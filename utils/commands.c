@@ -75,6 +75,9 @@ static const struct subcommand commands[] = {
      "  --shared          show queues of others, and those that others may write to\n"
      "It has /metrics, /healthz and /api/queues, and a page for people at /.\n"
      "Whoever can connect can read the keys.\n"},
+    {"top", cmd_top, "[NAME] [--interval DUR]", "watch the queues, or one of them, on the whole screen",
+     "Shows depth by priority, rates, times, workers, items; ? says what its keys do.\n"
+     "  --interval DUR    how often it looks (1s)\n" HELP_SHARED HELP_DURATION},
     {"check", cmd_check, "NAME", "verify that the queue is sound, and say what is not", HELP_SHARED},
     {"shutdown", cmd_shutdown, "NAME [--drain [DUR]]", "refuse further keys; workers end when the others are done",
      "  --drain [DUR]     wait until nothing is ready or in hand, at most DUR\n" HELP_SHARED HELP_DURATION},

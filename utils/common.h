@@ -100,6 +100,7 @@ int cmd_save(int argc, char **argv);
 int cmd_serve(int argc, char **argv);
 int cmd_shutdown(int argc, char **argv);
 int cmd_stats(int argc, char **argv);
+int cmd_top(int argc, char **argv);
 int cmd_unpause(int argc, char **argv);
 int cmd_watch(int argc, char **argv);
 

@@ -67,9 +67,28 @@ utils/serve_page.c: utils/page/embed.sh $(page_files)
 CLEANFILES += utils/serve_page.c utils/serve_page.c-new
 EXTRA_DIST += utils/page/embed.sh $(page_files)
 
-utils_workq_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS)
+# Its live view.
+if TOP
+utils_workq_SOURCES += \
+	utils/top.c \
+	utils/top.h \
+	utils/top_draw.c \
+	utils/top_format.c \
+	utils/top_format.h \
+	utils/top_items.c \
+	utils/top_keys.c \
+	utils/top_look.c \
+	utils/top_pages.c \
+	utils/top_queue.c \
+	utils/top_rates.c \
+	utils/top_rates.h
+else
+utils_workq_SOURCES += utils/top_absent.c
+endif
+
+utils_workq_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS) $(NCURSES_CFLAGS)
 utils_workq_LDFLAGS = $(AM_LDFLAGS) -static
-utils_workq_LDADD = libworkq.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS)
+utils_workq_LDADD = libworkq.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS) $(NCURSES_LIBS)
 
 dist_man_MANS += man/workq.1
 

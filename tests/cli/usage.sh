@@ -5,7 +5,7 @@
 # shellcheck disable=SC2016,SC2015
 . "$(dirname "$0")/lib.sh"
 
-commands="create add run watch ls dump stats check shutdown resume pause unpause remove kick save load rm serve"
+commands="create add run watch ls dump stats check shutdown resume pause unpause remove kick save load rm serve top"
 
 expect 0 workq help
 for command in $commands; do
@@ -30,7 +30,7 @@ expect_output "workq $(sed -n 's/^#define WORKQ_VERSION "\(.*\)"/\1/p' "$WORKQ_S
 ok "help and version"
 
 # Not in this version, and not half in.
-for command in top prometheus; do
+for command in prometheus; do
   expect_error 2 "no command '$command'" workq "$command" "$queue"
 done
 expect_error 2 "no option '--graphite'" workq stats "$queue" --graphite
@@ -45,7 +45,7 @@ for command in $commands; do
   expect_error 2 "$command: there is no option '--frob' \(see: workq help $command\)" workq "$command" "$queue" --frob -- true
   expect_error 2 "$command: there is no option '-Z'" workq "$command" "$queue" -Z -- true
   case $command in
-  ls | serve) ;;
+  ls | serve | top) ;;
   run) expect_error 2 "the queue's name is missing" workq run -- true ;;
   *) expect_error 2 "the queue's name is missing" workq "$command" ;;
   esac
@@ -55,6 +55,7 @@ for command in dump stats check shutdown resume pause unpause rm create; do
 done
 expect_error 2 "no use for the argument '$queue'" workq ls "$queue"
 expect_error 2 "no use for the argument '$queue'" workq serve "$queue"
+expect_error 2 "no use for the argument 'more'" workq top "$queue" more
 expect_error 2 'argument is missing' workq remove "$queue"
 expect_error 2 'argument is missing' workq watch "$queue"
 expect_error 2 'argument is missing' workq save "$queue"
@@ -93,6 +94,7 @@ for value in '' 5 s 5S 5s5s 1s1m '1 s' 5sx -5s +5s 1.5s 00x 5mss 922337203685477
   expect_error 2 "--drain takes a duration" workq shutdown "$queue" --drain="$value"
   expect_error 2 "--resync takes a duration" workq watch "$queue" . --resync "$value"
   expect_error 2 "--reap-interval takes a duration" workq create "$queue" --reap-interval "$value"
+  expect_error 2 "--interval takes a duration" workq top "$queue" --interval "$value"
   [ "$value" = forever ] || expect_error 2 "--wait takes a duration" workq add "$queue" --wait "$value" key
 done
 expect_error 2 "--timeout takes a duration" workq run "$queue" --timeout 0 -- true

@@ -1,0 +1,252 @@
+/*
+ * `workq top`: a live view of the queues of this machine.  This file has the options, the terminal, signals and the loop.
+ *
+ * However the program ends, the terminal is left as it was: by the end of the loop, at exit(), and in the handler of signals that
+ * would end it on the spot.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "top.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <ncurses.h>
+#include <term.h>
+
+#include "common.h"
+#include "spec.h"
+
+#define INTERVAL_MIN_NS (TOP_SECOND_NS / 10)
+/* The second look comes soon, so that there are rates. */
+#define SECOND_LOOK_NS (TOP_SECOND_NS / 4)
+
+/* ---- Signals ------------------------------------------------------------------------------------------------- */
+
+static volatile sig_atomic_t stopped, resized;
+
+static void on_stop(int number) {
+  stopped = number;
+}
+
+static void on_resize(int number) {
+  (void)number;
+  resized = 1;
+}
+
+/* The terminal as it was, and what brings its screen back, for a handler that may call next to nothing. */
+static struct termios terminal_before;
+static char restoring[256];
+static size_t restoring_len;
+static bool on_screen;
+
+static void write_text(const char *text, size_t len) {
+  ssize_t written = write(STDERR_FILENO, text, len);
+  (void)written;
+}
+
+/* Something has gone wrong for good.  A segment that was cut off while it is mapped is SIGBUS. */
+static void on_fault(int number) {
+  static const char gone[] = "workq: the queue's memory has gone: its file was cut off\n";
+  if (on_screen) {
+    write_text(restoring, restoring_len);
+    tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
+  }
+  if (number == SIGBUS) {
+    write_text(gone, sizeof gone - 1);
+    _exit(STATUS_ERROR);
+  }
+  raise(number); /* its action is the default again */
+}
+
+static void handle(int number, void (*handler)(int), int flags) {
+  struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+  sigemptyset(&action.sa_mask);
+  sigaction(number, &action, NULL);
+}
+
+/* The signals that are waited for arrive only while the loop waits; *waiting is the mask for that. */
+static void handle_signals(sigset_t *waiting) {
+  static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT}, faults[] = {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL};
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
+    handle(stops[i], on_stop, 0);
+    sigaddset(&blocked, stops[i]);
+  }
+  handle(SIGWINCH, on_resize, 0);
+  handle(SIGCONT, on_resize, 0);
+  sigaddset(&blocked, SIGWINCH);
+  sigaddset(&blocked, SIGCONT);
+  for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) handle(faults[i], on_fault, (int)SA_RESETHAND);
+  sigprocmask(SIG_BLOCK, &blocked, waiting);
+  for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) sigdelset(waiting, stops[i]);
+  sigdelset(waiting, SIGWINCH);
+  sigdelset(waiting, SIGCONT);
+}
+
+/* ---- The terminal -------------------------------------------------------------------------------------------- */
+
+static int collect(int letter) {
+  if (restoring_len < sizeof restoring) restoring[restoring_len++] = (char)letter;
+  return letter;
+}
+
+/* What endwin() would write. */
+static void collect_restoring(void) {
+  static const char *const capabilities[] = {"sgr0", "rmkx", "cnorm", "rmcup"};
+  for (size_t i = 0; i < sizeof capabilities / sizeof capabilities[0]; i++) {
+    const char *text = tigetstr(capabilities[i]);
+    if (text != NULL && text != (const char *)-1) tputs(text, 1, collect);
+  }
+}
+
+static void leave_screen(void) {
+  if (!on_screen) return;
+  endwin();
+  on_screen = false;
+}
+
+static int wrong_terminal(const char *why) {
+  const char *type = getenv("TERM");
+  return fail("top: the terminal's type (TERM) is '%s', which %s", type != NULL ? type : "", why);
+}
+
+/* Returns STATUS_OK, or STATUS_ERROR with the reason said. */
+static int enter_screen(struct top *top) {
+  int problem;
+  if (setupterm(NULL, STDOUT_FILENO, &problem) == ERR) return wrong_terminal("is not known");
+  const char *motion = tigetstr("cup");
+  if (motion == NULL || motion == (const char *)-1) return wrong_terminal("cannot move its cursor");
+  if (tcgetattr(STDIN_FILENO, &terminal_before) != 0) return fail("top: %s", strerror(errno));
+  if (newterm(NULL, stdout, stdin) == NULL) return wrong_terminal("cannot be used");
+  collect_restoring();
+  on_screen = true;
+  atexit(leave_screen);
+  cbreak();
+  noecho();
+  keypad(stdscr, TRUE);
+  nodelay(stdscr, TRUE);
+  set_escdelay(25);
+  const char *no_colour = getenv("NO_COLOR");
+  top->colours = has_colors() && (no_colour == NULL || *no_colour == '\0');
+  top_draw_start(top);
+  return STATUS_OK;
+}
+
+static void adapt_size(void) {
+  struct winsize size;
+  resized = 0;
+  if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0) return;
+  resizeterm(size.ws_row, size.ws_col);
+  clearok(curscr, TRUE);
+}
+
+/* ---- The loop ------------------------------------------------------------------------------------------------ */
+
+/* Looks at everything; the queue that is chosen in the list stays chosen, whatever comes and goes. */
+static void look(struct top *top) {
+  struct top_place *place = &top->places[PAGE_QUEUES];
+  char name[WORKQ_NAME_MAX + 1] = "";
+  if (place->selected < top->queue_count) strcpy(name, top->queues[place->selected]->name);
+  top_look(top);
+  for (int i = 0; i < top->queue_count; i++)
+    if (strcmp(top->queues[i]->name, name) == 0) place->selected = i;
+  top_look_inside(top);
+}
+
+/* Hands on what was typed.  Returns whether the terminal is still there. */
+static bool read_keys(struct top *top, int64_t *next_ns) {
+  int waiting = 0;
+  if (ioctl(STDIN_FILENO, FIONREAD, &waiting) != 0 || waiting == 0) return false;
+  for (int key; !top->over && (key = getch()) != ERR;) {
+    if (key == KEY_RESIZE) continue;
+    if (key == ' ' && top->question == ASK_NOTHING) *next_ns = 0;
+    else top_key(top, key);
+  }
+  return true;
+}
+
+/* Waits until there is something to do.  Returns whether the terminal is still there. */
+static bool wait_for_events(struct top *top, int64_t *next_ns, const sigset_t *waiting) {
+  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+  int64_t left_ns = *next_ns - top_now_ns();
+  if (left_ns < 0) left_ns = 0;
+  struct timespec timeout = {.tv_sec = left_ns / TOP_SECOND_NS, .tv_nsec = left_ns % TOP_SECOND_NS};
+  int ready = ppoll(&input, 1, &timeout, waiting);
+  if (ready <= 0) return ready == 0 || errno == EINTR;
+  if ((input.revents & POLLIN) != 0) return read_keys(top, next_ns);
+  return false;
+}
+
+static void loop(struct top *top, const sigset_t *waiting) {
+  look(top);
+  int64_t next_ns = top_now_ns() + (top->interval_ns < SECOND_LOOK_NS ? top->interval_ns : SECOND_LOOK_NS);
+  while (!top->over && stopped == 0) {
+    top_draw(top);
+    if (!wait_for_events(top, &next_ns, waiting)) return;
+    if (resized != 0) adapt_size();
+    int64_t now_ns = top_now_ns();
+    if (now_ns < next_ns) continue;
+    look(top);
+    next_ns = now_ns + top->interval_ns;
+  }
+}
+
+/* ---- The command --------------------------------------------------------------------------------------------- */
+
+static int read_options(int argc, char **argv, struct top *top) {
+  static const struct option options[] = {
+      {"interval", required_argument, NULL, 'n'}, LONG_OPTION_SHARED, LONG_OPTION_END};
+  for (int option; (option = next_option(argc, argv, ":", options)) != -1;) {
+    if (option == OPTION_SHARED) top->shared = true;
+    else if (option != 'n') return STATUS_USAGE;
+    else if (!spec_duration(optarg, &top->interval_ns) || top->interval_ns < INTERVAL_MIN_NS)
+      return usage_error(argv[0], "--interval takes a duration from 100ms on, like 1s, not '%s'", optarg);
+  }
+  if (expect_arguments(argc, argv, 0, 1) != STATUS_OK) return STATUS_USAGE;
+  if (optind < argc) top->only = argv[optind];
+  return STATUS_OK;
+}
+
+/* That there is such a queue, and that it may be looked at. */
+static int try_queue(const struct top *top) {
+  workq *q;
+  if (top->only == NULL) return STATUS_OK;
+  int status = open_queue(top->only, WORKQ_RAW, top->shared, &q);
+  if (status == STATUS_OK) workq_close(q);
+  return status;
+}
+
+int cmd_top(int argc, char **argv) {
+  struct top top = {.interval_ns = TOP_SECOND_NS};
+  sigset_t waiting;
+  int status = read_options(argc, argv, &top);
+  if (status != STATUS_OK) return status;
+  if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+    return fail(
+        "top: standard input and output must be a terminal; for scripts there are: workq stats, workq dump --json");
+  status = try_queue(&top);
+  if (status != STATUS_OK) return status;
+  setlocale(LC_CTYPE, "");
+  top.utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+  top.page = top.only != NULL ? PAGE_QUEUE : PAGE_QUEUES;
+  handle_signals(&waiting);
+  status = enter_screen(&top);
+  if (status == STATUS_OK) {
+    loop(&top, &waiting);
+    leave_screen();
+  }
+  top_forget_inside(&top);
+  top_forget_queues(&top);
+  return status;
+}

@@ -1,0 +1,43 @@
+/*
+ * Figures as short texts for `workq top`: each fits a column, and is read at a glance.  Pure functions.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_UTILS_TOP_FORMAT_H
+#define WORKQ_UTILS_TOP_FORMAT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Room for any of them, with the closing NUL; at most 7 characters are used. */
+#define TOP_TEXT_SIZE 16
+
+/* 0 ... 999999 as they are, then 1.23M, 45.6G. */
+const char *top_count(char text[TOP_TEXT_SIZE], uint64_t count);
+
+/* A second: 0, 0.25, 3.5, 12345, 1.23M; negative is not known: -. */
+const char *top_rate(char text[TOP_TEXT_SIZE], double rate);
+
+/* 850ns, 1.2us, 35ms, 4.5s, 2m05s, 3h07m, 5d04h; negative is not known: -. */
+const char *top_time(char text[TOP_TEXT_SIZE], int64_t ns);
+
+/* 512B, 3.5M, 1.2G: units of 1024. */
+const char *top_bytes(char text[TOP_TEXT_SIZE], uint64_t bytes);
+
+/*
+ * Cuts a text of single-column characters to the width; where it is longer it ends with "..", if there is room for that.  size
+ * is that of out.
+ */
+void top_fit(char *out, size_t size, const char *text, int width);
+
+/*
+ * How much of a cell of a graph is filled, 0 ... 8: the graph is `rows` cells high, row 0 is the lowest, and max fills it.  What
+ * is not 0 shows at least 1 in the lowest.
+ */
+int top_level(double value, double max, int rows, int row);
+
+/* The character for such a level. */
+const char *top_block(int level, bool utf8);
+
+#endif
