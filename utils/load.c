@@ -111,6 +111,13 @@ static bool read_limits(const json_t *object, workq_options *options) {
   return limiter != NULL && spec_limiter(limiter, &options->limiter) == NULL;
 }
 
+static bool read_metrics(const json_t *object, workq_options *options) {
+  bool metrics;
+  if (!read_flag(object, "metrics", &metrics)) return false;
+  options->no_metrics = !metrics;
+  return true;
+}
+
 static bool read_sizes(const json_t *object, workq_options *options) {
   return read_count(object, "capacity", WORKQ_CAPACITY_MAX, &options->capacity) &&
          read_count(object, "key_max", WORKQ_KEY_MAX, &options->key_max) &&
@@ -135,8 +142,8 @@ static int read_queue(struct loader *loader) {
   else if (format != SAVED_FORMAT) status = bad_line(loader, "it was saved by a newer version of workq");
   else if (!read_integer(object, SAVED_AT_NAME, 0, INT64_MAX, &saved_at_ns) ||
            !read_mode(object, &loader->options.mode) || !read_sizes(object, &loader->options) ||
-           !read_limits(object, &loader->options) || !read_flag(object, "paused", &loader->paused) ||
-           !read_flag(object, "shut_down", &loader->shut_down))
+           !read_limits(object, &loader->options) || !read_metrics(object, &loader->options) ||
+           !read_flag(object, "paused", &loader->paused) || !read_flag(object, "shut_down", &loader->shut_down))
     status = bad_line(loader, "an option of the queue is missing or out of its range");
   else loader->elapsed_ns = elapsed_since(saved_at_ns);
   json_decref(object);

@@ -29,6 +29,7 @@ static const struct figure {
     {"paused", offsetof(workq_stats_data, paused), KIND_FLAG},
     {"ready", offsetof(workq_stats_data, ready), KIND_COUNT},
     {"processing", offsetof(workq_stats_data, processing), KIND_COUNT},
+    {"dirty", offsetof(workq_stats_data, dirty), KIND_COUNT},
     {"delayed", offsetof(workq_stats_data, delayed), KIND_COUNT},
     {"buried", offsetof(workq_stats_data, buried), KIND_COUNT},
     {"idle", offsetof(workq_stats_data, idle), KIND_COUNT},
@@ -40,10 +41,15 @@ static const struct figure {
     {"waiting", offsetof(workq_stats_data, waiting), KIND_COUNT},
     {"next_due_in_ns", offsetof(workq_stats_data, next_due_in_ns), KIND_DURATION},
     {"reap_interval_ns", offsetof(workq_stats_data, reap_interval_ns), KIND_DURATION},
+    {"metrics", offsetof(workq_stats_data, metrics), KIND_FLAG},
+    {"unfinished_ns", offsetof(workq_stats_data, unfinished_ns), KIND_DURATION},
+    {"longest_ns", offsetof(workq_stats_data, longest_ns), KIND_DURATION},
     {"size", offsetof(workq_stats_data, size), KIND_TOTAL},
     {"committed", offsetof(workq_stats_data, committed), KIND_TOTAL},
     {"adds", offsetof(workq_stats_data, adds), KIND_TOTAL},
     {"coalesced", offsetof(workq_stats_data, coalesced), KIND_TOTAL},
+    {"after_adds", offsetof(workq_stats_data, after_adds), KIND_TOTAL},
+    {"queued", offsetof(workq_stats_data, queued), KIND_TOTAL},
     {"gets", offsetof(workq_stats_data, gets), KIND_TOTAL},
     {"dones", offsetof(workq_stats_data, dones), KIND_TOTAL},
     {"retries", offsetof(workq_stats_data, retries), KIND_TOTAL},
@@ -206,6 +212,9 @@ json_t *report_worker_json(const workq_worker *worker) {
   report_set_integer(object, "gets", (int64_t)worker->gets);
   report_set_integer(object, "dones", (int64_t)worker->dones);
   report_set_integer(object, "retries", (int64_t)worker->retries);
+  report_set_integer(object, "failed", (int64_t)worker->failed);
+  report_set_integer(object, "gave_up", (int64_t)worker->gave_up);
+  if (worker->running_ns >= 0) report_set_integer(object, "running_ns", worker->running_ns);
   return object;
 }
 
@@ -221,5 +230,7 @@ json_t *report_item_json(const workq_info *info) {
     report_set_integer(object, "tid", info->tid);
   }
   if (info->due_in_ns >= 0) report_set_integer(object, "due_in_ns", info->due_in_ns);
+  if (info->waiting_ns >= 0) report_set_integer(object, "waiting_ns", info->waiting_ns);
+  if (info->running_ns >= 0) report_set_integer(object, "running_ns", info->running_ns);
   return object;
 }

@@ -13,7 +13,7 @@ file=$scratch/saved
 keys() { workq save "$1" - | grep '"type":"item"' | json key key_hex state priority failures crashes; }
 
 # A key in each state, with bytes of every kind; "held" is in the hands of a command.
-workq create "$queue" --capacity 500 --key-max 80 --handles 9 --mode 0640 --limiter exp:1h:2h:3,jitter:0.5 --max-retries 2 \
+workq create "$queue" --no-metrics --capacity 500 --key-max 80 --handles 9 --mode 0640 --limiter exp:1h:2h:3,jitter:0.5 --max-retries 2 \
   --max-crashes 0 --reap-interval 50ms
 printf 'new\nline\000\303\244\000\377\376\000\033[31m\000plain' | workq add "$queue" -0
 workq add "$queue" --priority 9 urgent
@@ -35,7 +35,7 @@ ls "$scratch"/saved.* 2>/dev/null && fail "a temporary file is left"
 ok "save"
 
 workq load "$other" "$file"
-for figure in capacity key_max handles reap_interval limiter max_retries max_crashes mode give_up paused shut_down; do
+for figure in capacity key_max handles reap_interval limiter max_retries max_crashes mode give_up paused shut_down metrics; do
   expect_figure $figure "$(figure $figure)" "$other"
 done
 keys "$queue" | sed 's/"processing"/"ready"/' | sort >"$scratch/before"
