@@ -1,1 +1,77 @@
+// Rows of a table that follow a list, and stay the same elements while they are about the same thing, so that what has the
+// focus keeps it.
+// SPDX-License-Identifier: Apache-2.0
 
+export class Rows {
+  // columns: { text(object) } or { fill(cell, object, row) }, with className, and heading: true for what names the row.
+  constructor(table, columns) {
+    this.table = table;
+    this.body = table.tBodies[0];
+    this.columns = columns;
+    this.rows = new Map();
+  }
+
+  update(list, nameOf) {
+    const kept = new Set();
+    let before = this.body.firstElementChild;
+    for (const object of list) {
+      const name = nameOf(object);
+      if (kept.has(name)) continue;
+      kept.add(name);
+      const row = this.rows.get(name) || this.make(name);
+      if (row.element === before) before = before.nextElementSibling;
+      else this.body.insertBefore(row.element, before);
+      row.object = object;
+      this.fill(row);
+    }
+    for (const [name, row] of this.rows) if (!kept.has(name)) this.drop(name, row);
+    this.table.hidden = list.length === 0;
+  }
+
+  // What had the focus goes on in the row that follows, not at the top of the page.
+  drop(name, row) {
+    if (row.element.contains(document.activeElement)) {
+      const next = row.element.nextElementSibling || row.element.previousElementSibling;
+      const target = next && next.querySelector("a, button");
+      if (target) target.focus();
+    }
+    row.element.remove();
+    this.rows.delete(name);
+  }
+
+  make(name) {
+    const element = document.createElement("tr");
+    const row = { element, object: null, cells: [] };
+    for (const column of this.columns) {
+      const cell = document.createElement(column.heading ? "th" : "td");
+      if (column.heading) cell.scope = "row";
+      if (column.className) cell.className = column.className;
+      element.append(cell);
+      row.cells.push(cell);
+    }
+    this.rows.set(name, row);
+    return row;
+  }
+
+  fill(row) {
+    this.columns.forEach((column, i) => {
+      if (column.fill) column.fill(row.cells[i], row.object, row);
+      else setText(row.cells[i], column.text(row.object));
+    });
+  }
+}
+
+export function setText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+// The only child with this tag, made where it is missing.
+export function only(parent, tag, className) {
+  let child = parent.firstElementChild;
+  if (child === null) {
+    child = document.createElement(tag);
+    if (className) child.className = className;
+    parent.append(child);
+  }
+  return child;
+}
