@@ -134,6 +134,25 @@ START_TEST(open_in_the_place_of_the_dead) {
 }
 END_TEST
 
+/* Between the open and the look at what was opened: then there is no such queue. */
+START_TEST(one_that_is_unlinked_while_it_is_opened) {
+  char object[sizeof name + 16];
+  snprintf(object, sizeof object, "/workq.%s", name);
+  refusals_plan(UINT32_MAX, 0, REFUSE_ONCE);
+  for (int or_create = 0; or_create < 2; or_create++) {
+    workq *first;
+    ok(workq_create(name, &options, &first));
+    refusals->unlinked = object;
+    ck_assert_int_eq(or_create ? run_open_or_create() : run_open(), or_create ? 1 : -ENOENT);
+    ck_assert_ptr_null(refusals->unlinked);
+    ok(workq_close(first));
+  }
+  ok(workq_close(handle));
+  ok(workq_unlink(name));
+  handle = NULL;
+}
+END_TEST
+
 static int run_describe(void) {
   char line[256];
   refusals_arm();
@@ -215,6 +234,7 @@ Suite *handles_suite(void) {
   tcase_add_loop_test(tcase, open_one_that_is_there, 0, 2);
   tcase_add_test(tcase, open_or_create_one_that_is_there);
   tcase_add_test(tcase, open_in_the_place_of_the_dead);
+  tcase_add_test(tcase, one_that_is_unlinked_while_it_is_opened);
   tcase_add_test(tcase, describe_mismatch);
   tcase_add_test(tcase, close_with_a_key_in_hand);
   tcase_add_test(tcase, unlink_while_it_is_used);

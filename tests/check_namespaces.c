@@ -539,6 +539,48 @@ START_TEST(without_proc_a_queue_works) {
 }
 END_TEST
 
+static ino_t inode_of_queue(void) {
+  struct stat file;
+  ck_assert_int_eq(stat(fixture_path(name), &file), 0);
+  return file.st_ino;
+}
+
+/*
+ * The name leads to another queue now: one that was made since, or one on another file system, where inode numbers start anew.
+ * A child that has nothing but the name must not take it for its own.
+ */
+static void find_another_queue(bool elsewhere) {
+  workq *next;
+  ino_t inode = inode_of_queue();
+  if (elsewhere) ck_assert_int_eq(mount("tmpfs", "/dev/shm", "tmpfs", 0, "size=8m"), 0);
+  else ok(workq_unlink(name));
+  ok(workq_create(name, &options, &next));
+  if (elsewhere && inode_of_queue() != inode) printf("SKIPPED: another file system has other inode numbers here\n");
+  ck_assert_int_eq(workq_len(q), -ESTALE);
+  ok(workq_close(q));
+  ok(workq_close(next));
+}
+
+START_TEST(without_proc_a_child_does_not_take_its_names_next_queue_for_its_own) {
+  need_own_shm("size=8m");
+  pid_t child = fork_without_proc();
+  if (child == 0) {
+    create();
+    add("a");
+    pid_t second = fork_child();
+    if (second == 0) {
+      find_another_queue(_i);
+      child_done();
+    }
+    join_child(second);
+    finish("a");
+    ok(workq_close(q));
+    child_done();
+  }
+  join_child(child);
+}
+END_TEST
+
 /* Before Linux 6.10 a file without a name cannot be linked by its descriptor without a privilege: so here, too. */
 static void forbid_links_by_descriptor(void) {
   static struct sock_filter program[] = {
@@ -606,6 +648,7 @@ static Suite *namespace_suite(void) {
 
   tcase = fixture_case(suite, "no /proc");
   tcase_add_test(tcase, without_proc_a_queue_works);
+  tcase_add_loop_test(tcase, without_proc_a_child_does_not_take_its_names_next_queue_for_its_own, 0, 2);
   tcase_add_test(tcase, without_proc_and_without_privileges_a_queue_works);
   tcase_add_test(tcase, who_has_no_proc_does_not_share_with_who_has);
   return suite;

@@ -119,7 +119,6 @@ static int refused_once(const char *function, const int *errors) {
   }
 
 WRAP(refused, int, madvise, (void *at, size_t len, int advice), (at, len, advice), -1, ENOMEM)
-WRAP(refused, int, fstat, (int fd, struct stat *st), (fd, st), -1, ENOMEM)
 WRAP(refused, int, stat, (const char *path, struct stat *st), (path, st), -1, ENOMEM)
 WRAP(refused, int, ftruncate, (int fd, off_t size), (fd, size), -1, ENOMEM, EFBIG)
 WRAP(refused, int, fchmod, (int fd, mode_t mode), (fd, mode), -1, ENOMEM)
@@ -152,6 +151,18 @@ int __wrap_access(const char *path, int how) {
   static const int errors[] = {ENOENT, EACCES, 0};
   int error = armed && refusals->without_proc ? ENOENT : refused("access", errors);
   return error ? -1 : __real_access(path, how);
+}
+
+int __real_shm_unlink(const char *object);
+int __real_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st);
+int __wrap_fstat(int fd, struct stat *st) {
+  static const int errors[] = {ENOMEM, 0};
+  if (armed && refusals->unlinked) {
+    (void)__real_shm_unlink(refusals->unlinked);
+    refusals->unlinked = NULL;
+  }
+  return refused("fstat", errors) ? -1 : __real_fstat(fd, st);
 }
 
 /* ---- What is got and given back ---- */
@@ -286,7 +297,6 @@ int __wrap_shm_open(const char *object, int flags, mode_t mode) {
 }
 
 /* It is called where something has failed already: the file goes all the same, or it would be this test that leaves it. */
-int __real_shm_unlink(const char *object);
 int __wrap_shm_unlink(const char *object);
 int __wrap_shm_unlink(const char *object) {
   static const int errors[] = {EACCES, 0};

@@ -25,10 +25,11 @@ struct refusals {
   unsigned nth;
   unsigned which; /* of the errors that this call may give */
   enum refusals_mode mode;
-  bool in_children;  /* in forked children instead of here */
-  bool without_proc; /* access() says that there is no /proc, which does not count as refused */
-  const char *only;  /* calls of other functions do not count; null if all do */
-  unsigned most;     /* so many are refused; then the system relents, for no shortage lasts for ever */
+  bool in_children;     /* in forked children instead of here */
+  bool without_proc;    /* access() says that there is no /proc, which does not count as refused */
+  const char *unlinked; /* an object that somebody unlinks just before the next fstat() */
+  const char *only;     /* calls of other functions do not count; null if all do */
+  unsigned most;        /* so many are refused; then the system relents, for no shortage lasts for ever */
   /* What came of it. */
   unsigned seen;
   unsigned refused;
