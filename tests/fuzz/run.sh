@@ -3,6 +3,8 @@
 #   FUZZ_RUNS     executions of each target (default 10000000)
 #   FUZZ_JOBS     processes at a time (default 1)
 #   FUZZ_TARGETS  which ones (default: all)
+#   FUZZ_CHECKS   sanitizers (default address,undefined; none: three times as many executions in a second)
+#   FUZZ_LEN      longest input in bytes (default 400)
 # Inputs that reach something new are kept in fuzz/corpus/TARGET of the build directory, findings in fuzz/findings.
 # FUZZ_CPPFLAGS are the build's.
 # Copyright 2026 The workq authors
@@ -15,7 +17,11 @@ jobs=${FUZZ_JOBS:-1}
 targets=${FUZZ_TARGETS:-operations segment spec}
 clang=${CLANG:-clang}
 common="-std=gnu11 -pthread -g -O1 ${FUZZ_CPPFLAGS:-}"
-sanitize="-fsanitize=address,undefined -fno-sanitize-recover=undefined"
+checks=${FUZZ_CHECKS:-address,undefined}
+case $checks in
+none) sanitize=-O2 link_with=-fsanitize=fuzzer ;;
+*) sanitize="-fsanitize=$checks -fno-sanitize-recover=undefined" link_with=-fsanitize=fuzzer,$checks ;;
+esac
 # What clang tells of each store is used by stores.c.
 watch="-fsanitize-coverage=inline-8bit-counters,pc-table,trace-stores -include $src/tests/fuzz/points.h"
 
@@ -27,7 +33,7 @@ mkdir -p fuzz/library fuzz/target fuzz/findings
 
 # Headers are few, and change together: whatever is newer than an object makes all anew.
 newest=$(find "$src/src" "$src/tests" "$src/include" "$src/utils" -name '*.h' -newer fuzz/made 2> /dev/null | head -n 1)
-if [ ! -e fuzz/made ] || [ -n "$newest" ]; then rm -f fuzz/library/* fuzz/target/*; fi
+if [ "$(cat fuzz/made 2> /dev/null)" != "$checks" ] || [ -n "$newest" ]; then rm -f fuzz/library/* fuzz/target/*; fi
 
 # compile WHERE FLAGS FILE...
 compile() {
@@ -46,14 +52,14 @@ compile library "$watch" "$src"/src/*.c "$src/utils/spec.c"
 compile target "" "$src/tests/fuzz/"fuzz_*.c "$src/tests/fuzz/"inside_*.c "$src/tests/fuzz/bytes.c" \
   "$src/tests/fuzz/handles.c" "$src/tests/fuzz/stores.c" "$src/tests/calls.c" "$src/tests/model/model.c" \
   "$src/tests/model/model_limiter.c" "$src/tests/model/model_work.c"
-touch fuzz/made
+echo "$checks" > fuzz/made
 
 # link TARGET OBJECT...
 link() {
   target=$1
   shift
   # shellcheck disable=SC2086
-  (cd fuzz/target && "$clang" -pthread -fsanitize=fuzzer,address,undefined -o "../fuzz_$target" "fuzz_$target.o" "$@" \
+  (cd fuzz/target && "$clang" -pthread "$link_with" -o "../fuzz_$target" "fuzz_$target.o" "$@" \
     bytes.o handles.o stores.o ../library/*.o -lm)
 }
 link operations inside_compare.o inside_operations.o model.o model_limiter.o model_work.o
@@ -68,7 +74,7 @@ for target in $targets; do
   pids=
   job=0
   while [ $job -lt "$jobs" ]; do
-    ASAN_OPTIONS=detect_leaks=0 "./fuzz/fuzz_$target" -runs="$each" -entropic=0 -max_len=400 -timeout=20 -reload=60 \
+    ASAN_OPTIONS=detect_leaks=0 "./fuzz/fuzz_$target" -runs="$each" -entropic=0 -max_len="${FUZZ_LEN:-400}" -timeout=20 -reload=60 \
       -print_final_stats=1 -artifact_prefix="fuzz/findings/$target-" "$corpus" "$src/tests/fuzz/corpus/$target" \
       > "fuzz/$target-$job.log" 2>&1 &
     pids="$pids $!"
