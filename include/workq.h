@@ -44,8 +44,8 @@
  * IF THE CALLER DIES
  *
  *  Every call that changes the queue is one transaction (a batch: one a key).  A caller killed at any instruction
- *  leaves the queue as it was before the call or as it is after it; keys in its hands go back to the queue.  Where an
- *  entry below has nothing to add it says nothing.
+ *  leaves the queue as it was before the call or as it is after it; keys in its hands go back to the queue.  Where a
+ *  function has nothing to add it says nothing.
  *
  * SOURCES
  *
@@ -116,6 +116,7 @@ typedef struct workq_limiter {
   double jitter;          /* adds a random part of up to jitter x delay, 0 ... 10; still capped by max_wait_ns */
 } workq_limiter;
 
+/* What workq_limiter_preset() can fill in. */
 enum {
   WORKQ_PRESET_DEFAULT = 0,    /* exponential 5 ms ... 1 s, doubling */
   WORKQ_PRESET_CONTROLLER = 1, /* client-go's own: exponential 5 ms ... 1000 s, and a bucket of 10/s, burst 100 */
@@ -272,12 +273,14 @@ WORKQ_API int workq_add(workq *q, const void *key, size_t len);
  * As workq_add(), but not before delay_ns from now; delay_ns <= 0 is workq_add().  A key has one pending run, at the
  * earliest time that was asked for.  (client-go keeps delayed entries apart, and runs such a key twice.)
  * When many keys are due at one moment, they become ready in blocks of 256, one a call of whatever process.
+ * Returns and errors as workq_add().
  */
 WORKQ_API int workq_add_after(workq *q, const void *key, size_t len, int64_t delay_ns);
 
 /*
  * As workq_add_after() with the limiter's delay for this key; counts a failure of the key, also where the add itself
  * is coalesced (but not for a buried key).  Of a key that is being processed it keeps the priority.
+ * Returns and errors as workq_add().
  */
 WORKQ_API int workq_add_rate_limited(workq *q, const void *key, size_t len);
 
@@ -290,7 +293,7 @@ typedef struct workq_add_options {
 } workq_add_options;
 
 /*
- * The general form of add.  Errors as for workq_add(), and
+ * The general form of add.  Returns as workq_add().  Errors as for workq_add(), and
  *  -EINVAL     priority is out of its range
  *  -ETIMEDOUT  no room within wait_ns (with wait_ns 0: -ENOSPC)
  *  -EINTR      a signal handler ran while it waited for room
@@ -299,7 +302,7 @@ WORKQ_API int workq_add_opts(workq *q, const void *key, size_t len, const workq_
 
 /*
  * workq_add() that waits for room: at most timeout_ns.
- * Errors as for workq_add_opts().  /dev/shm being full (rather than the queue) is -ENOSPC at once.
+ * Returns as workq_add().  Errors as for workq_add_opts().  /dev/shm being full (rather than the queue) is -ENOSPC at once.
  */
 WORKQ_API int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns);
 

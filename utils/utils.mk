@@ -92,6 +92,17 @@ utils_workq_LDADD = libworkq.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS) $(NCURSES_LIB
 
 dist_man_MANS += man/workq.1
 
+# The page of each subcommand is made from its parts in workq(1).
+subcommand_pages_from = utils/commands.c man/workq.1
+make_subcommand_pages = $(AWK) -f $(srcdir)/man/subcommands.awk
+nodist_man1_MANS := $(addprefix man/,$(addsuffix .1,$(shell \
+	$(make_subcommand_pages) $(addprefix $(srcdir)/,$(subcommand_pages_from)))))
+$(nodist_man1_MANS): man/subcommands.awk $(subcommand_pages_from)
+	$(AM_V_GEN)$(MKDIR_P) man && \
+	$(make_subcommand_pages) -v page=$(@F:.1=) $(addprefix $(srcdir)/,$(subcommand_pages_from)) >$@-new && mv -f $@-new $@
+CLEANFILES += $(nodist_man1_MANS)
+EXTRA_DIST += man/subcommands.awk
+
 # Completion, where each shell looks for it.
 bashcompletiondir = $(datadir)/bash-completion/completions
 dist_bashcompletion_DATA = completions/workq.bash
