@@ -64,11 +64,11 @@ dist_man_MANS += man/workq.3
 
 # The pages of its functions are made from the header.
 function_pages_from = man/functions.list man/workq.3 include/workq.h
-make_function_pages = $(AWK) -f $(srcdir)/man/functions.awk
+make_function_pages = $(AWK) -f $(srcdir)/man/header.awk -f $(srcdir)/man/functions.awk
 nodist_man3_MANS := $(addprefix man/,$(addsuffix .3,$(shell \
 	$(make_function_pages) $(addprefix $(srcdir)/,$(function_pages_from)))))
-$(nodist_man3_MANS): man/functions.awk $(function_pages_from)
+$(nodist_man3_MANS): man/header.awk man/functions.awk $(function_pages_from)
 	$(AM_V_GEN)$(MKDIR_P) man && \
 	$(make_function_pages) -v page=$(@F:.3=) $(addprefix $(srcdir)/,$(function_pages_from)) >$@-new && mv -f $@-new $@
 CLEANFILES += $(nodist_man3_MANS)
-EXTRA_DIST += man/functions.awk man/functions.list
+EXTRA_DIST += man/functions.awk man/functions.list man/header.awk

@@ -29,8 +29,15 @@ if [ -e "$INSTALLED_LIB/libworkq.a" ]; then
   echo "ok: a program with the static library"
 fi
 for page in $MANUAL_PAGES; do
-  [ -s "$INSTALLED_MAN/man${page##*.}/${page##*/}" ] || {
+  installed=$INSTALLED_MAN/man${page##*.}/${page##*/}
+  [ -s "$installed" ] || {
     echo "FAIL: $page is not in $INSTALLED_MAN"
+    exit 1
+  }
+  # A link is from where the manual begins.
+  link=$(sed -n '1s/^\.so //p' "$installed")
+  [ -z "$link" ] || [ -s "$INSTALLED_MAN/$link" ] || {
+    echo "FAIL: $page leads to $link, which is not in $INSTALLED_MAN"
     exit 1
   }
 done
