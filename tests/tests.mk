@@ -287,4 +287,4 @@ EXTRA_DIST += tests/install.sh
 installcheck-local:
 	WORKQ_SRCDIR='$(abs_top_srcdir)' WORKQ_CC='$(CC) $(CFLAGS)' \
 	INSTALLED_PKGCONFIG='$(DESTDIR)$(pkgconfigdir)' INSTALLED_LIB='$(DESTDIR)$(libdir)' \
-	INSTALLED_MAN='$(DESTDIR)$(mandir)' MANUAL_PAGES='$(dist_man_MANS)' $(SHELL) $(srcdir)/tests/install.sh
+	INSTALLED_MAN='$(DESTDIR)$(mandir)' MANUAL_PAGES='$(MANS)' $(SHELL) $(srcdir)/tests/install.sh
