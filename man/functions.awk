@@ -214,8 +214,8 @@ function put_enum(body,    name, text) {
 }
 
 function put_struct(body,    field, at, text) {
-  sub(/^[^{]*{/, "", body)
-  sub(/}[^}]*$/, "", body)
+  sub(/^[^{]*[{]/, "", body)
+  sub(/[}][^}]*$/, "", body)
   body = one_line(body)
   while ((at = index(body, ";")) > 0) {
     field = trimmed(substr(body, 1, at - 1))

@@ -33,7 +33,7 @@ function read_line(line) {
     else { sub(/^ \* ?/, "", line); comment = comment line "\n" }
   } else if (reading != "") {
     declaration = declaration "\n" line
-    if (line ~ /;$/ && (reading == "function" || line ~ /^}/)) declared()
+    if (line ~ /;$/ && (reading == "function" || line ~ /^[}]/)) declared()
   } else if (line ~ /^\/\* ----/) {
     if (!seen_ruler) keep_things("workq_conventions")
     seen_ruler = 1
