@@ -47,16 +47,16 @@ sed -n 's/^\.Fn \(workq_[a-z_]*\).*/\1/p' "$library_page" | sort -u >"$scratch/n
   fail "workq(3) does not have just the functions of workq.h: $(diff "$scratch/functions" "$scratch/named")"
 ok "workq(3) has every function"
 
-# page_of NAME: the file that `man 3 NAME` shows.
-page_of() {
+# find_page NAME: sets own_page to the file that `man 3 NAME` shows.
+find_page() {
   [ -s "$made/$1.3" ] || fail "$1 has no page"
   link=$(sed -n '1s/^\.so man3\///p' "$made/$1.3")
   [ -z "$link" ] || [ -s "$made/$link" ] || fail "the page of $1 is a link to $link, which is not there"
-  echo "$made/${link:-$1.3}"
+  own_page=$made/${link:-$1.3}
 }
 
 while read -r function; do
-  own_page=$(page_of "$function")
+  find_page "$function"
   grep -q "^\.Fn $function \"" "$own_page" || fail "$own_page has no synopsis of $function"
 done <"$scratch/functions"
 ok "each function has a page"
@@ -77,13 +77,13 @@ awk '
   }' "$header" >"$scratch/errors"
 [ -s "$scratch/errors" ] || fail "workq.h names no errors"
 while read -r function code; do
-  own_page=$(page_of "$function")
+  find_page "$function"
   grep -q "Er $code\>" "$own_page" || fail "$own_page does not have -$code of $function"
 done <"$scratch/errors"
 ok "each function's errors are on its page"
 
 for type in $(sed -n 's/^} \(workq_[a-z_]*\);/\1/p' "$header"); do
-  own_page=$(page_of "$type")
+  find_page "$type"
   grep -qx "\.Ss struct $type" "$own_page" || fail "$own_page does not have the fields of $type"
 done
 for constant in $(sed -n 's/^\(#define\)* *\(WORKQ_[A-Z_]*\) .*/\2/p' "$header" | grep -Ev '^WORKQ_(API|VERSION)$'); do
