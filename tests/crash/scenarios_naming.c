@@ -150,6 +150,37 @@ static int kick_all(workq *q, unsigned parts) {
   return (int)parts;
 }
 
+static int restore(workq *q, const char *key, int state) {
+  workq_info info = {.key = key,
+                     .key_len = keys_length(key),
+                     .state = state,
+                     .priority = 3,
+                     .failures = 2,
+                     .crashes = 1,
+                     .due_in_ns = state == WORKQ_STATE_DELAYED ? 5000 : -1};
+  return workq_restore(q, &info);
+}
+
+static int restore_ready(workq *q, unsigned parts) {
+  (void)parts;
+  return restore(q, "saved", WORKQ_STATE_READY);
+}
+
+static int restore_delayed(workq *q, unsigned parts) {
+  (void)parts;
+  return restore(q, "saved", WORKQ_STATE_DELAYED);
+}
+
+static int restore_buried(workq *q, unsigned parts) {
+  (void)parts;
+  return restore(q, "saved", WORKQ_STATE_BURIED);
+}
+
+static int restore_known(workq *q, unsigned parts) {
+  (void)parts;
+  return restore(q, "i1", WORKQ_STATE_BURIED);
+}
+
 static int shutdown_queue(workq *q, unsigned parts) {
   (void)parts;
   return workq_shutdown(q);
@@ -190,6 +221,11 @@ const scenario scenarios_naming[] = {
     {"kick", "one of three buried", .result = 1, .set = buried, .act = kick_one},
     {"kick", "a worker sleeps", .result = 1, .set = buried_and_sleeper, .act = kick_one},
     {"kick of all", "three buried", .parts = BURIED, .result = BURIED, .set = buried, .act = kick_all},
+    {"restore", "a ready key", .result = 1, .set = several, .act = restore_ready},
+    {"restore", "a ready key, a worker sleeps", .result = 1, .set = buried_and_sleeper, .act = restore_ready},
+    {"restore", "a delayed key, deep heap", .result = 1, .set = deep, .act = restore_delayed},
+    {"restore", "a buried key", .result = 1, .set = buried, .act = restore_buried},
+    {"restore", "an idle key that was buried", .result = 1, .set = idle, .act = restore_known},
     {"shutdown", "several", .set = several, .act = shutdown_queue},
     {"shutdown", "a worker sleeps", .set = sleeper_waits, .act = shutdown_queue},
     {"shutdown_drain", "several", .result = -ETIMEDOUT, .set = several, .act = drain},
