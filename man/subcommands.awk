@@ -5,7 +5,7 @@
 # prints the page NAME, like workq-create, or without it the names of all pages.  Each command that has an item of its own in
 # workq(1) has a page.  What it takes from there: its synopses; its item; of the arguments those in its synopses; the limiters if
 # its item refers to them; the exit status; what speaks of it by name (.Cm) in ENVIRONMENT and CAVEATS; and the examples that
-# use it.  Its line in NAME is the one in the command's own help.
+# use it.  Its line in NAME is the one in the command's own help, up to a semicolon.
 #
 # SPDX-License-Identifier: Apache-2.0
 
@@ -109,6 +109,7 @@ function summary(    at) {
   }
   source = substr(source, RSTART, RLENGTH - 1)
   while ((at = index(source, "\"")) > 0) source = substr(source, at + 1)
+  sub(/;.*/, "", source)
   return source
 }
 

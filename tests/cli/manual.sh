@@ -21,7 +21,7 @@ for command in $commands; do
   own_page=$made/workq-$command.1
   [ -s "$own_page" ] || fail "$command has no page"
   summary=$(workq help | sed -n "s/^  $command  *//p")
-  grep -Fqx ".Nd $summary" "$own_page" || fail "the page of $command does not have the line of workq help: $summary"
+  grep -Fqx ".Nd ${summary%%;*}" "$own_page" || fail "the page of $command does not have the line of workq help: $summary"
   for option in $(workq help "$command" | grep -o -e '--[a-z-]*' | sort -u); do
     [ "$option" != -- ] || continue
     for one in "$page" "$own_page"; do
