@@ -14,8 +14,8 @@
 /* What a futex word says. */
 enum { TOLD = 0, ASLEEP = 1, SPINNING = 2, DESERTED = 3 };
 
-/* Deserters taken out in one transaction: each changes up to three lines. */
-#define DESERTERS_MAX 8
+/* Deserters passed over at a time.  Each is a line of the journal, and an operation may look at two lists beside the heap. */
+#define DESERTERS_MAX 4
 
 #define SPIN_MAX_NS (30 * INT64_C(1000))
 #define SPIN_MIN_NS (2 * INT64_C(1000))
@@ -50,15 +50,14 @@ int wait_enter(workq *q, uint32_t kind, int64_t wake_ns) {
   return 0;
 }
 
-int wait_leave(workq *q, struct slot *slot) {
+/* wait_leave() where the slot stands in a list, and the line of the lists is saved. */
+static int leave_list(workq *q, struct slot *slot) {
   uint32_t kind = slot->wait.kind;
-  if (kind == WAIT_NONE) return 0;
-  if (kind >= WAIT_KINDS) return -EUCLEAN;
+  if (kind == WAIT_NONE || kind >= WAIT_KINDS) return -EUCLEAN;
   struct list *list = &q->control->wait.list[kind];
   uint32_t next = slot->wait.next, prev = slot->wait.prev;
   struct slot *after = slot_at(q, next), *before = slot_at(q, prev);
   if ((next && !after) || (prev && !before)) return -EUCLEAN;
-  journal_save(q, &q->control->wait);
   journal_save(q, &slot->wait);
   if (before) {
     journal_save(q, &before->wait);
@@ -78,6 +77,12 @@ int wait_leave(workq *q, struct slot *slot) {
   return 0;
 }
 
+int wait_leave(workq *q, struct slot *slot) {
+  if (slot->wait.kind == WAIT_NONE) return 0;
+  journal_save(q, &q->control->wait);
+  return leave_list(q, slot);
+}
+
 static void remember_wake(workq *q, const struct slot *slot) {
   if (q->wakes_count < 2 * q->geometry.handles) q->wakes[q->wakes_count++] = (uint32_t)(slot - q->slots);
 }
@@ -87,12 +92,15 @@ static bool has_deserted(const struct slot *slot) {
 }
 
 int wait_signal(workq *q, uint32_t kind) {
+  if (!wait_anyone(q, kind)) return 0;
+  /* Once for all who are passed over: the lines of their slots would each make the journal forget that it is saved. */
+  journal_save(q, &q->control->wait);
   for (int deserters = 0; deserters <= DESERTERS_MAX; deserters++) {
     uint32_t newest = q->control->wait.list[kind].head;
     if (newest == 0) return 0;
     struct slot *slot = slot_at(q, newest);
     if (!slot || slot->wait.kind != kind) return -EUCLEAN;
-    int rc = wait_leave(q, slot);
+    int rc = leave_list(q, slot);
     if (rc < 0) return rc;
     if (has_deserted(slot)) continue;
     remember_wake(q, slot);
@@ -101,17 +109,29 @@ int wait_signal(workq *q, uint32_t kind) {
   return 0; /* the next to come by finds the rest */
 }
 
+/* Sets *leader to the oldest in WAIT_GET, null if there is none. */
+static int oldest_of(const workq *q, struct slot **leader) {
+  uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
+  *leader = slot_at(q, oldest);
+  return oldest && !*leader ? -EUCLEAN : 0;
+}
+
 int wait_prune(workq *q) {
   for (int deserters = 0; deserters < DESERTERS_MAX; deserters++) {
-    uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
-    if (oldest == 0) return 0;
-    struct slot *slot = slot_at(q, oldest);
-    if (!slot) return -EUCLEAN;
-    if (slot == q->slot || !has_deserted(slot)) return 0;
-    int rc = wait_leave(q, slot);
+    struct slot *slot;
+    int rc = oldest_of(q, &slot);
+    if (rc < 0 || !slot || slot == q->slot || !has_deserted(slot)) return rc;
+    if (deserters == 0) journal_save(q, &q->control->wait);
+    rc = leave_list(q, slot);
     if (rc < 0) return rc;
   }
   return 0;
+}
+
+/* The leader, those before it that have deserted being out. */
+static int find_leader(workq *q, struct slot **leader) {
+  int rc = wait_prune(q);
+  return rc < 0 ? rc : oldest_of(q, leader);
 }
 
 void wait_desert(workq *q) {
@@ -123,13 +143,9 @@ bool wait_is_leader(const workq *q) {
 }
 
 int wait_lead(workq *q, int64_t wake_ns) {
-  int rc = wait_prune(q);
-  if (rc < 0) return rc;
-  uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
-  if (oldest == 0) return 0;
-  struct slot *slot = slot_at(q, oldest);
-  if (!slot) return -EUCLEAN;
-  if (slot->wait.wake_ns <= wake_ns) return 0;
+  struct slot *slot;
+  int rc = find_leader(q, &slot);
+  if (rc < 0 || !slot || slot->wait.wake_ns <= wake_ns) return rc;
   journal_save(q, &slot->wait);
   slot->wait.wake_ns = wake_ns;
   if (slot != q->slot) remember_wake(q, slot);
@@ -137,14 +153,10 @@ int wait_lead(workq *q, int64_t wake_ns) {
 }
 
 int wait_rouse(workq *q) {
-  int rc = wait_prune(q);
-  if (rc < 0) return rc;
-  uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
-  if (oldest == 0) return 0;
-  struct slot *slot = slot_at(q, oldest);
-  if (!slot) return -EUCLEAN;
-  if (slot != q->slot) remember_wake(q, slot);
-  return 0;
+  struct slot *slot;
+  int rc = find_leader(q, &slot);
+  if (rc == 0 && slot && slot != q->slot) remember_wake(q, slot);
+  return rc;
 }
 
 /* ---- Waking ---- */

@@ -322,17 +322,20 @@ START_TEST(who_gave_up_for_the_lock_is_passed_over) {
 }
 END_TEST
 
-/* It may give up while another process is about to bring its waking forward: it must not be forgotten that it deserted. */
-START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
-  workq *hasty;
-  ck_assert_int_eq(workq_open(name, NULL, &hasty), 0);
+static void stand_in_line(workq *hasty) {
   ck_assert_int_ge(lock_acquire(hasty, CLOCK_NEVER), 0);
   journal_begin(hasty);
   ck_assert_int_eq(wait_enter(hasty, WAIT_GET, INT64_MAX), 0);
   journal_commit(hasty);
   wait_arm(hasty);
   lock_release(hasty);
+}
 
+/* It may give up while another process is about to bring its waking forward: it must not be forgotten that it deserted. */
+START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
+  workq *hasty;
+  ck_assert_int_eq(workq_open(name, NULL, &hasty), 0);
+  stand_in_line(hasty);
   ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
   journal_begin(q);
   ck_assert_int_eq(wait_lead(q, 0), 0);
@@ -346,6 +349,35 @@ START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
   ck_assert_msg(!wait_anyone(q, WAIT_GET), "it stands in line, and leads, as if it slept");
   lock_release(q);
   workq_close(hasty);
+}
+END_TEST
+
+/*
+ * The journal holds each line once, whoever stands in line.  Those of every 32nd slot and that of the lists have the same
+ * place among the marks: saved again and again, the deserters of a few lists were more lines than the journal has.
+ */
+START_TEST(deserters_are_few_lines_of_the_journal) {
+  enum { STRIDE = 32, COUNT = 7, HANDLES = COUNT * STRIDE + 1 };
+  workq *handles[HANDLES];
+  char other[64];
+  plain_own(other, sizeof other, "check_wait_c");
+  ck_assert_int_eq(workq_create(other, &(workq_options){.capacity = 4, .handles = HANDLES}, &handles[0]), 0);
+  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_open(other, NULL, &handles[i]), 0);
+  workq_unlink(other);
+  for (int i = 1; i <= COUNT; i++) {
+    stand_in_line(handles[i * STRIDE]);
+    wait_desert(handles[i * STRIDE]);
+  }
+  workq *mine = handles[0];
+  ck_assert_int_ge(lock_acquire(mine, CLOCK_NEVER), 0);
+  journal_begin(mine);
+  ck_assert_int_eq(_i == 0 ? wait_signal(mine, WAIT_GET) : wait_lead(mine, 0), 0);
+  ck_assert_uint_le(journal_lines(mine), 2 + 1 + COUNT); /* as ever, the lists, the slots */
+  ck_assert_uint_lt(mine->control->wait.list[WAIT_GET].count, COUNT);
+  journal_commit(mine);
+  lock_release(mine);
+  ck_assert_int_eq(workq_check(mine, NULL, NULL), 0);
+  for (int i = HANDLES - 1; i >= 0; i--) workq_close(handles[i]);
 }
 END_TEST
 
@@ -467,6 +499,7 @@ int main(int argc, char **argv) {
   tcase_add_test(told, shutdown_wakes_all);
   tcase_add_test(told, who_gave_up_for_the_lock_is_passed_over);
   tcase_add_test(told, who_deserts_while_it_is_told_is_known_for_it);
+  tcase_add_loop_test(told, deserters_are_few_lines_of_the_journal, 0, 2);
   tcase_add_loop_test(told, a_leader_that_was_not_told_is_roused, 0, 2);
   suite_add_tcase(suite, told);
   SRunner *runner = srunner_create(suite);
