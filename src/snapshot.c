@@ -110,6 +110,23 @@ struct tour {
   void *arg;
 };
 
+/* Of a handle that is only for reading.  Returns 0, -EINVAL or -ENOMEM. */
+static int tour_begin(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg, struct tour *tour) {
+  if (!(q->flags & WORKQ_RAW)) return -EINVAL;
+  int rc = look_begin(q);
+  if (rc < 0) return rc;
+  *tour = (struct tour){.q = q, .now_ns = handle_now_ns(q), .visit = visit, .arg = arg};
+  tour->seen = calloc(q->geometry.records / 8 + 1, 1);
+  if (tour->seen) return 0;
+  look_end(q);
+  return -ENOMEM;
+}
+
+static void tour_end(struct tour *tour) {
+  free(tour->seen);
+  look_end(tour->q);
+}
+
 /* Visits an item, once.  Its key must have the hash that is noted, or it is no key. */
 static int visit_item(struct tour *tour, uint32_t index, struct item *item) {
   workq *q = tour->q;
@@ -184,17 +201,16 @@ static int visit_lost(struct tour *tour) {
 }
 
 int workq_iterate_order(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg) {
-  if (!(q->flags & WORKQ_RAW)) return -EINVAL;
-  struct tour tour = {.q = q, .now_ns = handle_now_ns(q), .visit = visit, .arg = arg};
-  tour.seen = calloc(q->geometry.records / 8 + 1, 1);
-  if (!tour.seen) return -ENOMEM;
-  int rc = visit_ready(&tour);
+  struct tour tour;
+  int rc = tour_begin(q, visit, arg, &tour);
+  if (rc < 0) return rc;
+  rc = visit_ready(&tour);
   if (rc == 0) rc = visit_processing(&tour);
   if (rc == 0) rc = visit_delayed(&tour);
   if (rc == 0) rc = visit_list(&tour, &q->control->cold.buried, PLACE_BURIED);
   if (rc == 0) rc = visit_list(&tour, &q->control->cold.idle, PLACE_IDLE);
   if (rc == 0) rc = visit_lost(&tour);
-  free(tour.seen);
+  tour_end(&tour);
   return rc;
 }
 
@@ -214,7 +230,8 @@ static int visit_moving_list(struct tour *tour, const struct list *list, uint8_t
   for (int i = 0; i < LIST_TRIES && moved && rc == 0; i++) {
     moved = false;
     uint32_t index = list->head;
-    for (uint32_t left = list->count; index && left > 0 && !moved && rc == 0; left--) {
+    uint32_t most = list->count < q->geometry.records ? list->count : q->geometry.records;
+    for (uint32_t left = most; index && left > 0 && !moved && rc == 0; left--) {
       struct item *item = item_at(q, index);
       if (!item) return 0;
       moved = item->place != place;
@@ -270,14 +287,10 @@ static int visit_state(struct tour *tour, int state) {
 }
 
 int workq_iterate_state(workq *q, int state, int (*visit)(void *arg, const workq_info *info), void *arg) {
-  if (!(q->flags & WORKQ_RAW)) return -EINVAL;
-  int rc = look_begin(q);
+  struct tour tour;
+  int rc = tour_begin(q, visit, arg, &tour);
   if (rc < 0) return rc;
-  struct tour tour = {.q = q, .now_ns = handle_now_ns(q), .visit = visit, .arg = arg};
-  tour.seen = calloc(q->geometry.records / 8 + 1, 1);
-  if (!tour.seen) return -ENOMEM;
   rc = visit_state(&tour, state);
-  free(tour.seen);
-  look_end(q);
+  tour_end(&tour);
   return rc;
 }

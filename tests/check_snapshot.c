@@ -305,6 +305,53 @@ START_TEST(a_list_that_moves_is_followed) {
 }
 END_TEST
 
+static int note_age(void *arg, const workq_info *info) {
+  *(int64_t *)arg = info->waiting_ns;
+  return 0;
+}
+
+START_TEST(a_view_tells_ages_as_of_now) {
+  create();
+  add("a");
+  workq_options raw = options;
+  raw.flags = WORKQ_RAW;
+  workq *handle;
+  ok(workq_open(name, &raw, &handle));
+  for (int i = 1; i <= 2; i++) {
+    int64_t order_ns = -1, state_ns = -1;
+    pass(S);
+    ok(workq_iterate_order(handle, note_age, &order_ns));
+    ok(workq_iterate_state(handle, WORKQ_STATE_READY, note_age, &state_ns));
+    ck_assert_int_eq(order_ns, i * S);
+    ck_assert_int_eq(state_ns, i * S);
+  }
+  ok(workq_close(handle));
+}
+END_TEST
+
+/* A list whose end leads to its head, and that claims to be endless. */
+START_TEST(a_view_of_a_circle_ends) {
+  options.capacity = 10;
+  create();
+  add("a");
+  workq_options raw = options;
+  raw.flags = WORKQ_RAW;
+  workq *handle;
+  ok(workq_open(name, &raw, &handle));
+  struct list *list = &q->control->bands[127].keys;
+  struct list good = *list;
+  for (unsigned i = 0; i < BANDS; i++) q->control->bands[i].keys = (struct list){good.head, good.head, UINT32_MAX};
+  item_at(q, good.head)->next = good.head;
+  unsigned visited = 0;
+  ok(workq_iterate_state(handle, WORKQ_STATE_READY, count_visit, &visited));
+  ck_assert_uint_eq(visited, 1);
+  item_at(q, good.head)->next = 0;
+  for (unsigned i = 0; i < BANDS; i++) q->control->bands[i].keys = (struct list){0};
+  *list = good;
+  ok(workq_close(handle));
+}
+END_TEST
+
 /* ---- Restoring ---- */
 
 static int restore_one(void *arg, const workq_info *info) {
@@ -470,6 +517,8 @@ static Suite *snapshot_suite(void) {
   tcase_add_test(damaged, a_stuck_queue_is_copied_without_its_lock);
   tcase_add_test(damaged, keys_that_no_list_leads_to_are_found);
   tcase_add_test(damaged, a_list_that_moves_is_followed);
+  tcase_add_test(damaged, a_view_tells_ages_as_of_now);
+  tcase_add_test(damaged, a_view_of_a_circle_ends);
   TCase *restoring = fixture_case(suite, "restore");
   tcase_add_test(restoring, a_queue_is_restored_and_what_was_in_hand_is_ready);
   tcase_add_test(restoring, a_known_key_is_merged);
