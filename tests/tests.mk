@@ -131,6 +131,16 @@ tests_check_informer_SOURCES = tests/check_informer.c utils/informer.c utils/inf
 tests_check_informer_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_check_informer_LDADD = $(CHECK_LIBS)
 
+check_programs += tests/check_top
+tests_check_top_SOURCES = \
+	tests/check_top.c \
+	utils/top_format.c \
+	utils/top_format.h \
+	utils/top_rates.c \
+	utils/top_rates.h
+tests_check_top_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
+tests_check_top_LDADD = $(check_ldadd)
+
 # The inner modules.
 inner_sources = tests/inner.c tests/inner.h
 inner_ldadd = tests/libplain.la $(check_ldadd)
@@ -240,6 +250,7 @@ command_scripts += \
 	tests/cli/save.sh \
 	tests/cli/show.sh \
 	tests/cli/state.sh \
+	tests/cli/top.sh \
 	tests/cli/usage.sh \
 	tests/cli/watch.sh \
 	tests/demo.sh

@@ -49,8 +49,8 @@ static char restoring[256];
 static size_t restoring_len;
 static bool on_screen;
 
-static void write_text(const char *text, size_t len) {
-  ssize_t written = write(STDERR_FILENO, text, len);
+static void write_text(int descriptor, const char *text, size_t len) {
+  ssize_t written = write(descriptor, text, len);
   (void)written;
 }
 
@@ -58,11 +58,11 @@ static void write_text(const char *text, size_t len) {
 static void on_fault(int number) {
   static const char gone[] = "workq: the queue's memory has gone: its file was cut off\n";
   if (on_screen) {
-    write_text(restoring, restoring_len);
+    write_text(STDOUT_FILENO, restoring, restoring_len);
     tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);
   }
   if (number == SIGBUS) {
-    write_text(gone, sizeof gone - 1);
+    write_text(STDERR_FILENO, gone, sizeof gone - 1);
     _exit(STATUS_ERROR);
   }
   raise(number); /* its action is the default again */
@@ -165,26 +165,25 @@ static void look(struct top *top) {
 }
 
 /* Hands on what was typed.  Returns whether the terminal is still there. */
-static bool read_keys(struct top *top, int64_t *next_ns) {
+static bool read_keys(struct top *top) {
   int waiting = 0;
   if (ioctl(STDIN_FILENO, FIONREAD, &waiting) != 0 || waiting == 0) return false;
   for (int key; !top->over && (key = getch()) != ERR;) {
     if (key == KEY_RESIZE) continue;
-    if (key == ' ' && top->question == ASK_NOTHING) *next_ns = 0;
-    else top_key(top, key);
+    top_key(top, key);
   }
   return true;
 }
 
 /* Waits until there is something to do.  Returns whether the terminal is still there. */
-static bool wait_for_events(struct top *top, int64_t *next_ns, const sigset_t *waiting) {
+static bool wait_for_events(struct top *top, int64_t next_ns, const sigset_t *waiting) {
   struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-  int64_t left_ns = *next_ns - top_now_ns();
+  int64_t left_ns = next_ns - top_now_ns();
   if (left_ns < 0) left_ns = 0;
   struct timespec timeout = {.tv_sec = left_ns / TOP_SECOND_NS, .tv_nsec = left_ns % TOP_SECOND_NS};
   int ready = ppoll(&input, 1, &timeout, waiting);
   if (ready <= 0) return ready == 0 || errno == EINTR;
-  if ((input.revents & POLLIN) != 0) return read_keys(top, next_ns);
+  if ((input.revents & POLLIN) != 0) return read_keys(top);
   return false;
 }
 
@@ -193,10 +192,11 @@ static void loop(struct top *top, const sigset_t *waiting) {
   int64_t next_ns = top_now_ns() + (top->interval_ns < SECOND_LOOK_NS ? top->interval_ns : SECOND_LOOK_NS);
   while (!top->over && stopped == 0) {
     top_draw(top);
-    if (!wait_for_events(top, &next_ns, waiting)) return;
+    if (!wait_for_events(top, next_ns, waiting)) return;
     if (resized != 0) adapt_size();
     int64_t now_ns = top_now_ns();
-    if (now_ns < next_ns) continue;
+    if (now_ns < next_ns && !top->look_now) continue;
+    top->look_now = false;
     look(top);
     next_ns = now_ns + top->interval_ns;
   }

@@ -102,7 +102,8 @@ struct top {
   int64_t interval_ns;
   bool utf8;
   bool colours;
-  bool over; /* it is time to end */
+  bool over;     /* it is time to end */
+  bool look_now; /* not only when the interval is over */
 
   struct top_queue **queues; /* by name */
   int queue_count;

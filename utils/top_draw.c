@@ -110,6 +110,9 @@ int top_settle(struct top_place *place, int rows, int room) {
   return rows - place->first < room ? rows - place->first : room;
 }
 
+/* For how long it is said that a queue was made anew. */
+#define RENEWED_NS (30 * TOP_SECOND_NS)
+
 /* ---- The frame ----------------------------------------------------------------------------------------------- */
 
 static const char *const page_names[PAGE_COUNT] = {"queues", "queue", "workers", "items", "help"};
@@ -130,8 +133,7 @@ static void state_text(const struct top_queue *queue, char *text, size_t size) {
   else if (queue->error == -ENOENT)
     snprintf(text, size, "GONE for %s; waiting for it", top_time(time, now_ns - queue->lost_ns));
   else if (queue->error < 0) snprintf(text, size, "ERROR: %s", workq_strerror(queue->error));
-  else if (queue->renewed && now_ns - queue->renewed_ns < 60 * TOP_SECOND_NS)
-    snprintf(text, size, "made anew %s ago", top_time(time, now_ns - queue->renewed_ns));
+  else if (queue->renewed && now_ns - queue->renewed_ns < RENEWED_NS) snprintf(text, size, "made anew");
   else if (stats->shut_down != 0) snprintf(text, size, "SHUT DOWN");
   else snprintf(text, size, "%s", stats->paused != 0 ? "PAUSED" : "open");
 }

@@ -59,7 +59,7 @@ const char *top_time(char text[TOP_TEXT_SIZE], int64_t ns) {
     int64_t seconds = (ns + SECOND_NS / 2) / SECOND_NS;
     if (seconds < 3600) print_two(text, seconds, 60, "ms");
     else if (seconds < 86400) print_two(text, seconds / 60, 60, "hm");
-    else if (seconds < 86400 * 1000) print_two(text, seconds / 3600, 24, "dh");
+    else if (seconds < 86400 * 100) print_two(text, seconds / 3600, 24, "dh");
     else snprintf(text, TOP_TEXT_SIZE, "%" PRId64 "d", seconds / 86400);
   }
   return text;

@@ -143,7 +143,7 @@ static void go_on(struct top *top) {
 
 /* ---- Actions ------------------------------------------------------------------------------------------------- */
 
-/* What became of an action that needs a handle: calls act() and says how it went. */
+/* Opens the queue, calls act(), which says how it went, and says what went wrong. */
 static void with_queue(struct top *top, const char *name, ino_t inode, int (*act)(struct top *top, workq *q)) {
   workq *q;
   char text[64];
@@ -158,14 +158,12 @@ static void with_queue(struct top *top, const char *name, ino_t inode, int (*act
   int result = top_open(top, name, 0, &q);
   if (result == 0) {
     result = act(top, q);
-    int owner = result == -ETIMEDOUT ? workq_lock_owner(q) : 0;
     workq_close(q);
-    if (owner > 0) {
-      top_tell(top, "queue '%s': its lock is held by process %d, which does not let go of it", text, owner);
-      return;
-    }
   }
-  if (result < 0) top_tell(top, "queue '%s': %s", text, workq_strerror(result));
+  top->look_now = true;
+  int owner = result == -ETIMEDOUT && queue->q != NULL ? workq_lock_owner(queue->q) : 0;
+  if (owner > 0) top_tell(top, "queue '%s': its lock is held by process %d, which does not let go of it", text, owner);
+  else if (result < 0) top_tell(top, "queue '%s': %s", text, workq_strerror(result));
 }
 
 static int act_pause(struct top *top, workq *q) {
@@ -367,6 +365,9 @@ static bool general_key(struct top *top, int key) {
   case 'h':
     top->page_before_help = top->page;
     top->page = PAGE_HELP;
+    return true;
+  case ' ':
+    top->look_now = true;
     return true;
   case CONTROL('l'):
     clearok(curscr, TRUE);

@@ -210,8 +210,7 @@ static void draw_graph(const struct top *top, int row, int rows, int column, int
 
 /* Rows of the graphs, without their heading; 0 where there is no room. */
 static int graph_rows(int rows) {
-  if (rows < 18) return 0;
-  return rows < 26 ? 4 : rows < 36 ? 6 : 8;
+  return rows < 18 ? 0 : (rows - FIGURES_ROWS - 3) * 2 / 5;
 }
 
 void top_draw_queue(struct top *top) {

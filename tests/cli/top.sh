@@ -1,0 +1,354 @@
+#!/bin/sh
+# workq top, in a terminal that tmux makes: what the pages show, what the keys do, and that the terminal is left as it was.
+#
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck disable=SC2016,SC2015
+. "$(dirname "$0")/lib.sh"
+
+run_it workq top "$queue"
+if [ "$status" = 1 ] && grep -q 'built without ncurses' "$scratch/err"; then
+  echo "SKIPPED: this workq was built without its live view"
+  exit 77
+fi
+expect_error 1 'must be a terminal' workq top
+expect_error 1 'must be a terminal' workq top "$queue"
+expect_error 2 'from 100ms on' workq top --interval 99ms
+if ! command -v tmux >/dev/null; then
+  echo "SKIPPED: there is no tmux to make a terminal"
+  exit 77
+fi
+if [ "$(env LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ]; then utf8=C.UTF-8; else utf8=C; fi
+
+# ---- The terminal
+
+printf 'set -g status off\nset -g default-terminal screen\n' >"$scratch/tmux.conf"
+unset TMUX
+export TMUX_TMPDIR="$scratch"
+tm() { tmux -u -L top "$@"; }
+tmux -u -L top -f "$scratch/tmux.conf" -D &
+later $!
+eventually tm display-message -p ready
+
+# What runs in it.  It ends when the test lets it go, so that the screen can be looked at.
+cat >"$scratch/session" <<'END'
+here=$1
+shift
+# Ctrl-C is for the command.
+trap : INT
+echo before the start
+stty -a >"$here/before"
+"$@" 2>"$here/said"
+echo $? >"$here/status"
+stty -a >"$here/after"
+echo after the end
+exec cat
+END
+
+# terminal ROWS COLUMNS COMMAND...: runs it in a new terminal.
+terminal() {
+  rows=$1 columns=$2
+  shift 2
+  rm -f "$scratch/status" "$scratch/before" "$scratch/after" "$scratch/said"
+  tm kill-session -t t 2>/dev/null || :
+  tm new-session -d -s t -x "$columns" -y "$rows" sh "$scratch/session" "$scratch" env LC_ALL=$utf8 "$@"
+  tm pipe-pane -t t "cat >'$scratch/raw'"
+}
+
+screen() { tm capture-pane -p -t t; }
+shows() { screen | grep -Eq -e "$1"; }
+shows_not() { ! shows "$1"; }
+keys() { tm send-keys -t t "$@"; }
+resize() { tm resize-window -t t -x "$2" -y "$1"; }
+on_alternate() { [ "$(tm display-message -p -t t '#{alternate_on}')" = "$1" ]; }
+top_pid() { pgrep -P "$(tm display-message -p -t t '#{pane_pid}')"; }
+
+# sees PATTERN...: sooner or later all of them are on the screen.
+sees() {
+  for wanted in "$@"; do
+    tries=0
+    until shows "$wanted"; do
+      tries=$((tries + 1))
+      [ $tries -lt 1000 ] || {
+        screen
+        fail "the screen never showed: $wanted"
+      }
+      sleep 0.02
+    done
+  done
+}
+
+# ends STATUS [vt100]: it has ended so, and the terminal is as it was.
+ends() {
+  eventually test -s "$scratch/after"
+  [ "$(cat "$scratch/status")" = "$1" ] || fail "status $(cat "$scratch/status"), not $1: $(cat "$scratch/said")"
+  cmp -s "$scratch/before" "$scratch/after" || fail "stty: $(diff "$scratch/before" "$scratch/after")"
+  on_alternate 0 || fail "the alternate screen is left on"
+  sees 'after the end'
+  # A vt100 has one screen only, which shows the last page to the end.
+  [ "${2-}" = vt100 ] || sees 'before the start'
+}
+
+# ---- What it refuses
+
+terminal 24 80 workq top "$queue"
+ends 1
+grep -q "there is no queue '$queue'" "$scratch/said" || fail "a queue that is not there"
+for type in dumb frob; do
+  workq create "$queue" --if-missing
+  terminal 24 80 env TERM=$type "$WORKQ" top "$queue"
+  ends 1
+  [ "$(wc -l <"$scratch/said")" -eq 1 ] && grep -q "TERM) is '$type'" "$scratch/said" || fail "TERM=$type: $(cat "$scratch/said")"
+done
+workq rm "$queue"
+ok "what cannot be watched is said before the screen is touched"
+
+# ---- The page of a queue
+
+workq create "$queue" --limiter none --max-retries 1
+printf 'bad1\nbad2\nbad\033]0;evil\007\n' | workq add "$queue"
+workq run "$queue" -q --until-empty -- false
+workq add "$queue" --after 2h later1 later2
+mkfifo "$scratch/go"
+workq add "$queue" --priority 100 held
+workq run "$queue" -q -- sh -c "read -r word <'$scratch/go'" &
+worker=$!
+later $worker
+eventually figure_is processing 1
+seq 1 12 | sed 's/^/low/' | workq add "$queue" --priority -7
+seq 1 30 | sed 's/^/some/' | workq add "$queue"
+command_name=$(cut -c 1-15 "/proc/$worker/comm")
+
+terminal 24 80 workq top "$queue" --interval 100ms
+sees "queue   $queue +open +every 100ms" '^ ready +42 ' '^ processing +1 ' '^ delayed +2 ' 'next due +1h59m' '^ buried +3 ' \
+  ' added +0 +48' ' done +0 +6' ' +-7 +12 ' ' +0 +30 ' 'held$' 'READY +last [0-9ms]+, most 42' '^ w workers .*q quit$'
+on_alternate 1 || fail "it does not use the alternate screen"
+[ "$(screen | wc -l)" -eq 24 ] || fail "not 24 rows"
+[ $utf8 = C ] || sees '███'
+keys w
+sees "$command_name +works +[0-9.hms]+ +0 +0 +[0-9.hms]+  held" ' PID +COMMAND +DOES'
+keys '?'
+sees '^  w i +workers; items'
+keys q
+sees ' PID +COMMAND +DOES'
+keys Tab
+sees '^ processing +100 .*held$' '^ ready +0 .*some1$' '48 shown'
+keys End
+sees '^ ready +-7 .*low12$' '^ delayed .* 1h59m .*later1$' '^ buried .* 1 +0 +bad1$'
+keys Escape
+sees '^ ready +42 '
+ok "pages"
+
+resize 43 132
+sees '^ ready +42 ' 'READY +last 3m09s'
+[ "$(screen | wc -l)" -eq 43 ] || fail "not 43 rows"
+resize 17 80
+sees 'the terminal is too small' 'it has 80x17, needed: 80x18'
+resize 24 79
+sees 'it has 79x24'
+resize 5 10
+sees 'workq top'
+keys i Home
+resize 18 80
+sees '^ processing +100 .*held$' '48 shown'
+resize 24 80
+ok "resizing"
+
+# ---- Items
+
+keys /
+sees 'keys with:'
+keys s o m e x BSpace 3
+sees "all keys with 'some3' .* 2 shown" 'some3$' 'some30$'
+keys Enter
+shows_not 'low1$' || fail "the filter"
+keys / C-u l a
+sees "with 'la' .* 2 shown" 'later2$'
+keys Escape
+sees "with 'some3'"
+keys / C-u '\x1b'
+sees '\\x1b]0;evil\\x07$' ' 1 shown'
+keys C-u Enter
+sees '48 shown'
+keys t
+sees '^ processing keys ' ' 1 shown'
+keys t t t
+sees '^ buried keys ' ' 3 shown'
+keys t t s
+sees '^ all keys +by age'
+keys s s s
+sees '^ all keys +by key +48 shown' '^ buried .*bad1$'
+keys S
+sees 'by key, backwards' '^ ready .*some9$'
+keys s t t t t
+sees '^ buried keys +by queue, backwards'
+keys S
+ok "filter, state, order"
+
+keys Down x
+sees "remove 'bad2'\?  \(y/n\)"
+keys n
+sees 'nothing was done'
+expect_figure buried 3
+keys x
+sees "remove 'bad2'\?"
+keys y
+sees "removed 'bad2'" ' 2 shown'
+expect_figure buried 2
+keys Home k
+sees "kicked 'bad1'" ' 1 shown'
+expect_figure buried 1
+keys K
+sees "kick all buried keys of '$queue'\?"
+keys y
+sees 'kicked 1 key$' 'No such key'
+expect_figure buried 0
+keys K
+sees 'no key is buried'
+keys t t Home k
+sees 'is not buried'
+keys p
+sees "pause '$queue'.*\(y/n\)"
+keys Escape
+sees 'nothing was done'
+expect_figure paused no
+keys p
+sees "pause '$queue'.*\(y/n\)"
+keys y
+sees "$queue +PAUSED"
+expect_figure paused yes
+keys b p
+sees 'the pause is over' "$queue +open"
+expect_figure paused no
+ok "remove, kick, pause"
+
+# What another process holds for good is waited for only so long.
+mkfifo "$scratch/hold"
+"$WORKQ_BUILDDIR/tests/cli/hold_lock" "$queue" <"$scratch/hold" >"$scratch/holder" &
+holder=$!
+later $holder
+exec 9>"$scratch/hold"
+eventually has_lines "$scratch/holder" 1
+keys p
+sees 'y/n'
+keys y
+sees "its lock is held by process $holder,"
+keys i
+sees 'some1$'
+exec 9>&-
+ended $holder
+ok "a stuck queue is watched all the same"
+
+# ---- The queue goes, and comes again
+
+keys b
+echo go >"$scratch/go"
+workq shutdown "$queue"
+sees 'SHUT DOWN'
+# Two signals that are not the same, because of two that are one may be lost.
+kill -TERM $worker
+kill -INT $worker
+ended $worker
+workq rm "$queue"
+sees "$queue   GONE for [0-9.]+m?s; waiting for it" 'this is how it was last'
+keys p y
+sees 'has gone, or is another one by now: nothing was done'
+workq create "$queue"
+seq 1 20000 | workq add "$queue"
+sees "$queue   made anew" '^ ready +20000 '
+keys i
+sees '1000 shown; looked at [0-9]+ of 20000' '^ ready .* 1$'
+keys End
+sees '^ ready .* 1000$'
+# A file that was cut off must not be touched.
+: >"/dev/shm/workq.$queue"
+sees "$queue   ERROR: not a queue"
+rm "/dev/shm/workq.$queue"
+sees 'GONE'
+workq create "$queue"
+sees 'No such key'
+keys q
+ends 0
+LC_ALL=C grep -q "$(printf '\033')\\[[0-9;]*31m" "$scratch/raw" || fail "no colours where there might be some"
+! LC_ALL=C grep -q "$(printf '\033')\\]0;evil" "$scratch/raw" || fail "a key's control characters reached the terminal"
+ok "a queue that goes and comes"
+
+# ---- All queues
+
+for name in a b; do workq create "$queue-list$name"; done
+workq add "$queue-listb" x y z
+terminal 24 80 workq top --interval 100ms
+# Other tests' queues are there, too: the one that is chosen is shown in reverse.
+chosen() { tm capture-pane -p -e -t t | grep -q "$(printf '\033')\\[[0-9;]*7m $1"; }
+sees 'workq top +[0-9]+ queues' '^ QUEUE +READY'
+tries=0
+until chosen "$queue-listb"; do
+  tries=$((tries + 1))
+  [ $tries -lt 1000 ] || fail "the queue was never reached: $(screen)"
+  keys Down
+  sleep 0.05
+done
+sees "^ $queue-listb +3 +0 +0 +0 +[0-9.-]+ +[0-9.-]+ +open"
+keys p
+sees "pause '$queue-listb'"
+keys y
+sees "^ $queue-listb +3 .* paused"
+expect_figure paused yes "$queue-listb"
+workq create "$queue-lista2"
+sees "^ $queue-lista2 "
+eventually chosen "$queue-listb"
+keys Enter
+sees "^ queue   $queue-listb +PAUSED" '^ ready +3 '
+keys Escape
+sees '^ QUEUE +READY'
+workq rm "$queue-listb"
+eventually shows_not "^ $queue-listb"
+keys C-c
+ends 0
+ok "all queues"
+
+# ---- However it ends
+
+for signal in TERM HUP QUIT; do
+  terminal 24 80 workq top "$queue"
+  sees '^ ready +0 '
+  kill -$signal "$(top_pid)"
+  ends 0
+done
+terminal 24 80 workq top "$queue"
+sees '^ ready +0 '
+kill -ABRT "$(top_pid)"
+ends 134
+# Stopped and continued by a shell.
+terminal 24 80 sh -im
+keys "workq top '$queue'" Enter
+sees '^ ready +0 '
+keys C-z
+eventually on_alternate 0
+keys fg Enter
+sees '^ ready +0 '
+on_alternate 1 || fail "it goes on without the alternate screen"
+keys q
+eventually on_alternate 0
+keys exit Enter
+ends 0
+# The terminal itself goes.
+terminal 24 80 workq top "$queue"
+sees '^ ready +0 '
+pid=$(top_pid)
+tm kill-session -t t
+eventually is_gone "$pid"
+ok "signals"
+
+# ---- Plain terminals
+
+utf8=C
+workq add "$queue" one
+for plain in NO_COLOR=1 TERM=vt100; do
+  terminal 24 80 env $plain LC_ALL=C "$WORKQ" top "$queue" --interval 100ms
+  sees '^ ready +1 ' '####'
+  keys i q
+  ends 0 "${plain#TERM=}"
+  ! LC_ALL=C grep -q "$(printf '\033')\\[[0-9;]*3[0-9]m" "$scratch/raw" || fail "colours with $plain"
+  ! LC_ALL=C grep -q "$(printf '[\200-\377]')" "$scratch/raw" || fail "bytes that are not ASCII with $plain"
+done
+ok "no colours, no blocks"
