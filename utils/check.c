@@ -32,17 +32,11 @@ static int report_faults(const char *name, workq *q) {
 }
 
 int cmd_check(int argc, char **argv) {
-  static const struct option options[] = {LONG_OPTION_SHARED, LONG_OPTION_END};
-  bool shared = false;
-  for (int option; (option = next_option(argc, argv, ":", options)) != -1;) {
-    if (option != OPTION_SHARED) return STATUS_USAGE;
-    shared = true;
-  }
-  if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
-  const char *name = argv[optind];
+  const char *name;
   workq *q;
-  if (open_queue(name, 0, shared, &q) != STATUS_OK) return STATUS_ERROR;
-  int status = report_faults(name, q);
+  int status = open_argument(argc, argv, &name, &q);
+  if (status != STATUS_OK) return status;
+  status = report_faults(name, q);
   workq_close(q);
   return status;
 }

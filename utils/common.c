@@ -242,3 +242,15 @@ int expect_arguments(int argc, char **argv, int min, int max) {
   if (given > max) return usage_error(argv[0], "there is no use for the argument '%s'", argv[optind + max]);
   return STATUS_OK;
 }
+
+int open_argument(int argc, char **argv, const char **name, workq **out) {
+  static const struct option options[] = {LONG_OPTION_SHARED, LONG_OPTION_END};
+  bool shared = false;
+  for (int option; (option = next_option(argc, argv, ":", options)) != -1;) {
+    if (option != OPTION_SHARED) return STATUS_USAGE;
+    shared = true;
+  }
+  if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
+  *name = argv[optind];
+  return open_queue(*name, 0, shared, out);
+}

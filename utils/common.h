@@ -81,6 +81,12 @@ int usage_error(const char *command, const char *format, ...) __attribute__((for
  */
 int expect_arguments(int argc, char **argv, int min, int max);
 
+/*
+ * For a subcommand whose only argument is a queue, and whose only option is --shared: opens that queue.  Returns STATUS_OK, or
+ * the status to end with.
+ */
+int open_argument(int argc, char **argv, const char **name, workq **out);
+
 /* ---- Subcommands --------------------------------------------------------------------------------------------- */
 
 /* Each gets its own name as argv[0] and returns an exit status. */

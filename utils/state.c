@@ -9,18 +9,12 @@
 
 /* Opens the queue named by the arguments and calls change. */
 static int change_queue(int argc, char **argv, int (*change)(workq *q)) {
-  static const struct option options[] = {LONG_OPTION_SHARED, LONG_OPTION_END};
-  bool shared = false;
-  for (int option; (option = next_option(argc, argv, ":", options)) != -1;) {
-    if (option != OPTION_SHARED) return STATUS_USAGE;
-    shared = true;
-  }
-  if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
-  const char *name = argv[optind];
+  const char *name;
   workq *q;
-  if (open_queue(name, 0, shared, &q) != STATUS_OK) return STATUS_ERROR;
+  int status = open_argument(argc, argv, &name, &q);
+  if (status != STATUS_OK) return status;
   int result = change(q);
-  int status = result < 0 ? queue_failed(name, q, result) : STATUS_OK;
+  if (result < 0) status = queue_failed(name, q, result);
   workq_close(q);
   return status;
 }
