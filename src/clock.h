@@ -30,6 +30,13 @@ static inline int64_t clock_add_ns(int64_t at_ns, int64_t delta_ns) {
   return sum;
 }
 
+/* For how long it has been now since then: 0 where that is still to come. */
+static inline int64_t clock_since_ns(int64_t then_ns, int64_t now_ns) {
+  int64_t passed;
+  if (now_ns <= then_ns) return 0;
+  return __builtin_sub_overflow(now_ns, then_ns, &passed) ? INT64_MAX : passed;
+}
+
 static inline int64_t clock_times(int64_t ns, int64_t factor) {
   int64_t product;
   return __builtin_mul_overflow(ns, factor, &product) ? INT64_MAX : product;

@@ -42,8 +42,7 @@ static int state_of(const struct item *item) {
 
 /* The time since a stamp, -1 where none are made. */
 static int64_t age_ns(const workq *q, int64_t stamp_ns) {
-  if (!q->header.metrics) return -1;
-  return q->stamp_ns > stamp_ns ? q->stamp_ns - stamp_ns : 0;
+  return q->header.metrics ? clock_since_ns(stamp_ns, q->stamp_ns) : -1;
 }
 
 int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info) {
@@ -66,10 +65,7 @@ int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key
                        .due_in_ns = -1,
                        .waiting_ns = owner && !pending ? -1 : age_ns(q, item->since_ns),
                        .running_ns = owner ? age_ns(q, item->run_ns) : -1};
-  if (item->pending == PENDING_AT) {
-    int64_t due_ns = delay_due_ns(q, item);
-    info->due_in_ns = due_ns > now_ns ? due_ns - now_ns : 0;
-  }
+  if (item->pending == PENDING_AT) info->due_in_ns = clock_since_ns(now_ns, delay_due_ns(q, item));
   return state;
 }
 
@@ -201,7 +197,7 @@ static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_wo
                            .waiting = slot->wait.kind,
                            .processing = slot->own.processing.count,
                            .self = slot == q->slot,
-                           .age_ns = now_ns > slot->who.since_ns ? now_ns - slot->who.since_ns : 0,
+                           .age_ns = clock_since_ns(slot->who.since_ns, now_ns),
                            .adds = slot->own.adds,
                            .coalesced = slot->own.coalesced,
                            .gets = slot->own.gets,
@@ -259,7 +255,7 @@ static void stats_of_runs(const workq *q, const struct slot *slot, workq_stats_d
   if (longest_ns < 0) return;
   if (longest_ns > s->longest_ns) s->longest_ns = longest_ns;
   int64_t sum_ns = (int64_t)(slot->own.processing.count * (uint64_t)q->stamp_ns - slot->own.started_ns);
-  if (sum_ns > 0) s->unfinished_ns += sum_ns;
+  if (sum_ns > 0) s->unfinished_ns = clock_add_ns(s->unfinished_ns, sum_ns);
 }
 
 static void stats_of_slots(const workq *q, workq_stats_data *s) {
@@ -291,11 +287,7 @@ static void stats_of_queue(workq *q, workq_stats_data *s) {
   s->waiting = c->wait.list[WAIT_GET].count;
   s->shut_down = (c->hot.flags & QUEUE_SHUT_DOWN) != 0;
   s->paused = (c->hot.flags & QUEUE_PAUSED) != 0;
-  s->next_due_in_ns = -1;
-  if (s->delayed) {
-    int64_t left_ns = delay_next_ns(q) - handle_now_ns(q);
-    s->next_due_in_ns = left_ns > 0 ? left_ns : 0;
-  }
+  s->next_due_in_ns = s->delayed ? clock_since_ns(handle_now_ns(q), delay_next_ns(q)) : -1;
   s->adds = c->totals.adds;
   s->coalesced = c->totals.coalesced;
   s->gets = c->totals.gets;

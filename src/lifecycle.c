@@ -300,7 +300,7 @@ int lifecycle_kick(workq *q, uint32_t index, struct item *item) {
 
 /* When it was due, as a stamp: what was due long ago has been waiting since then, whoever comes by now. */
 static int64_t due_stamp_ns(const workq *q, int64_t due_ns, int64_t now_ns) {
-  return q->measure ? clock_add_ns(q->stamp_ns, due_ns - now_ns) : 0;
+  return q->measure ? clock_add_ns(q->stamp_ns, -clock_since_ns(due_ns, now_ns)) : 0;
 }
 
 static int promote_first(workq *q, int64_t now_ns) {

@@ -6,7 +6,6 @@
 #include "measure.h"
 
 #include <fcntl.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #ifdef __x86_64__
@@ -91,9 +90,10 @@ void measure_describe(struct header *header) {
 static bool scale_is_good(const struct tick_scale *scale) {
   if (scale->rate < RATE_MIN || scale->rate > RATE_MAX) return false;
   struct moment now = read_moment();
-  int64_t apart_ns = measure_ticks_to_ns(scale, now.ticks) - now.ns;
-  int64_t passed_ns = now.ns - scale->base_ns;
-  return passed_ns >= 0 && llabs(apart_ns) <= APART_NS + passed_ns / APART_SHARE;
+  if (scale->base_ns < 0 || scale->base_ns > now.ns) return false;
+  int64_t passed_ns = now.ns - scale->base_ns, most_ns = APART_NS + passed_ns / APART_SHARE;
+  measure_wide apart_ns = measure_passed_ns(scale, now.ticks) - passed_ns;
+  return apart_ns >= -most_ns && apart_ns <= most_ns;
 }
 
 #else

@@ -27,12 +27,13 @@ static inline struct measures *measure_of(const workq *q, uint32_t i) {
 }
 
 #ifdef __x86_64__
-static inline int64_t measure_ticks_to_ns(const struct tick_scale *scale, uint64_t ticks) {
-  __extension__ typedef __int128 wide;
-  return scale->base_ns + (int64_t)((wide)(int64_t)(ticks - scale->base) * scale->rate >> 32);
+__extension__ typedef __int128 measure_wide;
+/* Since the scale's moment; it fits 64 bits where the scale is good. */
+static inline measure_wide measure_passed_ns(const struct tick_scale *scale, uint64_t ticks) {
+  return (measure_wide)(int64_t)(ticks - scale->base) * scale->rate >> 32;
 }
 static inline int64_t measure_read_ticks(const struct tick_scale *scale) {
-  return measure_ticks_to_ns(scale, __builtin_ia32_rdtsc());
+  return scale->base_ns + (int64_t)measure_passed_ns(scale, __builtin_ia32_rdtsc());
 }
 #else
 static inline int64_t measure_read_ticks(const struct tick_scale *scale) {

@@ -39,6 +39,16 @@ START_TEST(sums_agree_with_wider_arithmetic) {
 }
 END_TEST
 
+START_TEST(what_has_passed_agrees_with_wider_arithmetic) {
+  ck_assert_int_eq(clock_since_ns(3, 5), 2);
+  ck_assert_int_eq(clock_since_ns(5, 3), 0);
+  for (unsigned i = plain_scaled(200000); i > 0; i--) {
+    int64_t a = any_time(), b = any_time();
+    ck_assert_int_eq(clock_since_ns(a, b), b < a ? 0 : clamp((__int128)b - a));
+  }
+}
+END_TEST
+
 START_TEST(a_product_saturates) {
   ck_assert_int_eq(clock_times(7, 6), 42);
   ck_assert_int_eq(clock_times(0, INT64_MAX), 0);
@@ -103,6 +113,7 @@ int main(int argc, char **argv) {
   TCase *arithmetic = inner_case(suite, "arithmetic");
   tcase_add_test(arithmetic, a_sum_saturates);
   tcase_add_test(arithmetic, sums_agree_with_wider_arithmetic);
+  tcase_add_test(arithmetic, what_has_passed_agrees_with_wider_arithmetic);
   tcase_add_test(arithmetic, a_product_saturates);
   tcase_add_test(arithmetic, products_of_durations_agree_with_wider_arithmetic);
   tcase_add_test(arithmetic, a_timespec_is_always_valid);

@@ -6,6 +6,8 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "handle.h"
+
 #include "check_metrics.h"
 
 #include <errno.h>
@@ -354,6 +356,40 @@ START_TEST(a_key_tells_its_age) {
 }
 END_TEST
 
+static int note_info(void *arg, const workq_info *info) {
+  *(workq_info *)arg = *info;
+  return 0;
+}
+
+START_TEST(no_damage_makes_a_time_negative) {
+  create();
+  workq_info info;
+  workq_worker worker;
+  add("a");
+  workq_item item = next();
+  add_after("a", 10 * S);
+  struct item *record = item_at(q, (uint32_t)(item.ticket >> 32));
+  record->since_ns = record->run_ns = q->slot->who.since_ns = INT64_MIN;
+  ok(workq_iterate(q, note_info, &info));
+  ck_assert_int_ge(info.waiting_ns, 0);
+  ck_assert_int_ge(info.running_ns, 0);
+  workq_iterate_workers(q, note_own_worker, &worker);
+  ck_assert_int_ge(worker.age_ns, 0);
+  ck_assert_int_ge(worker.running_ns, 0);
+  ck_assert_int_ge(look()->longest_ns, 0);
+  ck_assert_int_eq(workq_shutdown(q), 0); /* it stays delayed */
+  q->heap[HEAP_FIRST].due_ns = INT64_MIN + 1;
+  ok(workq_iterate(q, note_info, &info));
+  ck_assert_int_eq(info.due_in_ns, 0);
+  ck_assert_int_eq(look()->next_due_in_ns, 0);
+  ok(workq_resume(q));
+  done(&item);
+  look();
+  ck_assert_uint_eq(seen.delay_time.count, 1);
+  ck_assert_int_ge((int64_t)seen.queue_time.sum_ns, 0);
+}
+END_TEST
+
 START_TEST(without_metrics_there_are_counts_and_no_times) {
   options.no_metrics = 1;
   create();
@@ -527,6 +563,7 @@ static Suite *metrics_suite(void) {
   tcase_add_test(tcase, a_crash_is_a_get_and_no_done);
   tcase_add_test(tcase, a_worker_tells_what_failed_and_what_takes_long);
   tcase_add_test(tcase, a_key_tells_its_age);
+  tcase_add_test(tcase, no_damage_makes_a_time_negative);
   tcase_add_test(tcase, without_metrics_there_are_counts_and_no_times);
   tcase_add_test(tcase, metrics_are_on_or_off);
   tcase_add_test(tcase, the_handles_own_time_is_the_kernels);

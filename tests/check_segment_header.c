@@ -134,10 +134,10 @@ END_TEST
 START_TEST(options_from_the_future_are_eprotonosupport_and_described) {
   create_closed();
   const struct header sound = header_read();
-  for (int bit = 0; bit < 64; bit++) {
+  for (int bit = 0; bit < 96; bit++) {
     struct header future = sound;
-    if (bit < 32) future.reserved = UINT32_C(1) << bit;
-    else future.fingerprint.reserved = UINT32_C(1) << (bit - 32);
+    if (bit < 64) future.reserved = UINT64_C(1) << bit;
+    else future.fingerprint.reserved = UINT32_C(1) << (bit - 64);
     header_write_sealed(&future);
     ck_assert_int_eq(try_open(), -EPROTONOSUPPORT);
     ck_assert_int_eq(try_open_with(WORKQ_RAW), -EPROTONOSUPPORT);
@@ -246,6 +246,9 @@ static void max_crashes_is_negative(struct header *h) {
 static void give_up_is_unknown(struct header *h) {
   h->give_up = 2;
 }
+static void metrics_are_unknown(struct header *h) {
+  h->metrics = 2;
+}
 static void reap_interval_is_0(struct header *h) {
   h->reap_interval_ns = 0;
 }
@@ -294,6 +297,7 @@ static const struct {
                 SPOILER(max_retries_is_negative),
                 SPOILER(max_crashes_is_negative),
                 SPOILER(give_up_is_unknown),
+                SPOILER(metrics_are_unknown),
                 SPOILER(reap_interval_is_0),
                 SPOILER(reap_interval_is_negative),
                 SPOILER(reap_interval_is_endless),
@@ -313,6 +317,34 @@ START_TEST(a_value_that_cannot_be_is_euclean_whatever_the_checksum_says) {
   ck_assert_int_eq(workq_describe_mismatch(name, line, sizeof line), -EUCLEAN);
   header_write(&sound);
   assert_whole();
+}
+END_TEST
+
+/* The clock then gives the time stamps. */
+START_TEST(a_wild_scale_of_time_is_not_used) {
+  options.clock = NULL;
+  create_closed();
+  const struct header sound = header_read();
+  static const int64_t wild[] = {INT64_MIN, INT64_MIN + 1, -1, 0, 1, INT64_MAX - 1, INT64_MAX};
+  enum { WILD = sizeof wild / sizeof *wild };
+  static const int64_t rates[] = {INT64_MIN, -1, 0, 1, UINT32_MAX / 50 + 1, INT64_C(100) << 32, INT64_MAX};
+  for (size_t i = 0; i < WILD * WILD * sizeof rates / sizeof *rates; i++) {
+    struct header spoilt = sound;
+    spoilt.ticks.base = (uint64_t)wild[i % WILD];
+    spoilt.ticks.base_ns = wild[i / WILD % WILD];
+    spoilt.ticks.rate = rates[i / WILD / WILD];
+    header_write_sealed(&spoilt);
+    ok(workq_open(name, &options, &q));
+    workq_measures measures;
+    workq_item item;
+    ok(workq_get(q, &item, 0));
+    ok(workq_release(q, &item));
+    ok(workq_measure(q, &measures));
+    ck_assert_uint_eq(measures.queue_time.count, i + 1);
+    ck_assert_uint_lt(measures.queue_time.sum_ns, UINT64_C(3600) * S);
+    ok(workq_close(q));
+    q = NULL;
+  }
 }
 END_TEST
 
@@ -477,6 +509,7 @@ Suite *header_suite(void) {
   tcase = fixture_case(suite, "values");
   tcase_add_loop_test(tcase, a_value_that_cannot_be_is_euclean_whatever_the_checksum_says, 0,
                       (int)(sizeof spoilers / sizeof *spoilers));
+  tcase_add_test(tcase, a_wild_scale_of_time_is_not_used);
   tcase_add_loop_test(tcase, a_geometry_out_of_range_is_euclean_though_all_sizes_agree, 0,
                       (int)(sizeof extremes / sizeof *extremes));
   tcase_add_test(tcase, a_file_longer_or_shorter_than_its_header_says_is_euclean);
