@@ -48,6 +48,7 @@ static struct termios terminal_before;
 static char restoring[256];
 static size_t restoring_len;
 static bool on_screen;
+static SCREEN *screen;
 
 static void write_text(int descriptor, const char *text, size_t len) {
   ssize_t written = write(descriptor, text, len);
@@ -126,9 +127,12 @@ static int enter_screen(struct top *top) {
   int problem;
   if (setupterm(NULL, STDOUT_FILENO, &problem) == ERR) return wrong_terminal("is not known");
   const char *motion = tigetstr("cup");
-  if (motion == NULL || motion == (const char *)-1) return wrong_terminal("cannot move its cursor");
+  bool moves = motion != NULL && motion != (const char *)-1;
+  del_curterm(cur_term);
+  if (!moves) return wrong_terminal("cannot move its cursor");
   if (tcgetattr(STDIN_FILENO, &terminal_before) != 0) return fail("top: %s", strerror(errno));
-  if (newterm(NULL, stdout, stdin) == NULL) return wrong_terminal("cannot be used");
+  screen = newterm(NULL, stdout, stdin);
+  if (screen == NULL) return wrong_terminal("cannot be used");
   collect_restoring();
   on_screen = true;
   atexit(leave_screen);
@@ -245,6 +249,7 @@ int cmd_top(int argc, char **argv) {
   if (status == STATUS_OK) {
     loop(&top, &waiting);
     leave_screen();
+    delscreen(screen);
   }
   top_forget_inside(&top);
   top_forget_queues(&top);

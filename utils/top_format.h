@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 /* Room for any of them, with the closing NUL; at most 7 characters are used. */
-#define TOP_TEXT_SIZE 16
+#define TOP_TEXT_SIZE 48
 
 /* 0 ... 999999 as they are, then 1.23M, 45.6G. */
 const char *top_count(char text[TOP_TEXT_SIZE], uint64_t count);
