@@ -234,6 +234,7 @@ tests_strace_cycles_LDADD = $(plain_ldadd)
 
 # --- scripts that need the command, and their helpers
 command_scripts += \
+	tests/browser/page.sh \
 	tests/cli/add.sh \
 	tests/cli/bad_segments.sh \
 	tests/cli/completion.sh \
@@ -248,13 +249,14 @@ command_scripts += \
 	tests/cli/run.sh \
 	tests/cli/run_ends.sh \
 	tests/cli/save.sh \
+	tests/cli/serve.sh \
 	tests/cli/show.sh \
 	tests/cli/state.sh \
 	tests/cli/top.sh \
 	tests/cli/usage.sh \
 	tests/cli/watch.sh \
 	tests/demo.sh
-EXTRA_DIST += tests/cli/lib.sh
+EXTRA_DIST += tests/browser/driver.sh tests/cli/lib.sh
 command_programs = tests/cli/hold_lock tests/cli/json_lines
 tests_cli_hold_lock_SOURCES = tests/cli/hold_lock.c
 tests_cli_json_lines_SOURCES = tests/cli/json_lines.c

@@ -42,7 +42,7 @@ const table = new Rows(byId("queues"), [
   { heading: true, fill: nameCell },
   { fill: stateCell },
   { className: "number", text: figure("ready") },
-  { className: "number", text: figure("processing") },
+  { className: "number mid", text: figure("processing") },
   { className: "number wide", text: figure("delayed") },
   { className: "number", text: figure("buried") },
   { className: "number wide", text: figure("attached") },
@@ -67,8 +67,14 @@ function showQueues() {
 function chosen() {
   const wanted = location.hash.startsWith("#/") ? location.hash.slice(2) : null;
   if (wanted !== null && queues.some((queue) => queue.path === wanted && !queue.error)) return wanted;
-  const first = queues.find((queue) => !queue.error);
-  return first ? first.path : null;
+  if (queues.some((queue) => queue.path === view.path && !queue.error)) return view.path;
+  return busiest();
+}
+
+function busiest() {
+  const work = (queue) => (queue.rates ? queue.rates.adds + queue.rates.dones : 0) + queue.keys / 1e9;
+  const whole = queues.filter((queue) => !queue.error);
+  return whole.length === 0 ? null : whole.reduce((most, queue) => (work(queue) > work(most) ? queue : most)).path;
 }
 
 // ---- Asking

@@ -8,7 +8,7 @@ echo '#include "serve.h"'
 number=0
 for file; do
   number=$((number + 1))
-  echo "static const unsigned char file_$number[] = {"
+  echo "static const unsigned char file_${number}[] = {"
   od -An -v -tu1 "$file" | awk '{ for (i = 1; i <= NF; i++) printf "%s,", $i; print "" }'
   echo '};'
 done

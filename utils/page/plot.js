@@ -163,7 +163,8 @@ export class Plot {
   }
 
   draw() {
-    if (this.columns === null) return;
+    // What is hidden has no width.
+    if (this.columns === null || this.figure.clientWidth === 0) return;
     this.width = this.figure.clientWidth - 24;
     this.left = this.log ? 54 : 42;
     this.span = SPANS.find((span) => this.length - 1 <= span) || SPANS[SPANS.length - 1];
@@ -216,14 +217,14 @@ export function spark(cell, values) {
   const root = only(cell, "span", "spark");
   let line = root.querySelector("path");
   if (line === null) {
-    const picture = svg("svg", { width: 120, height: 22, "aria-hidden": "true" }, root);
+    const picture = svg("svg", { width: 120, height: 20, "aria-hidden": "true" }, root);
     line = svg("path", { class: "line ready" }, picture);
   }
   const most = Math.max(1, ...values.map((value) => value || 0));
   let path = "";
   values.forEach((value, i) => {
     if (value === null) return;
-    const x = 119 - (values.length - 1 - i) * 2, y = 20.5 - (value / most) * 18;
+    const x = 119 - (values.length - 1 - i) * 2, y = 18.5 - (value / most) * 17;
     path += `${path === "" || values[i - 1] === null ? "M" : "L"}${x} ${y.toFixed(1)}`;
   });
   line.setAttribute("d", path);

@@ -123,7 +123,7 @@ export class QueueView {
     const wide = (text) => ({ className: "number wide", text });
     this.tables = {
       times: new Rows(byId("times"), [
-        { heading: true, text: (one) => one.label }, number((one) => duration(one.p50_ns)), number((one) => duration(one.p90_ns)),
+        { heading: true, text: (one) => one.label }, number((one) => duration(one.p50_ns)), { className: "number mid", text: (one) => duration(one.p90_ns) },
         number((one) => duration(one.p99_ns)), number((one) => count(one.count))]),
       depth: new Rows(byId("depth"), [
         { heading: true, className: "number", text: (one) => String(one.priority) }, number((one) => count(one.keys)),
@@ -138,7 +138,7 @@ export class QueueView {
         wide((worker) => duration(worker.age_ns))]),
       keys: new Rows(byId("keys"), [
         { heading: true, fill: keyCell }, { className: "key-state", text: (item) => item.state }, wide((item) => String(item.priority)),
-        wide((item) => count(item.failures)), wide((item) => count(item.crashes)), number(since),
+        wide((item) => count(item.failures)), wide((item) => count(item.crashes)), { className: "number plain", text: since },
         { className: "wide", text: (item) => item.pid ? String(item.pid) : "" }, act]),
     };
   }

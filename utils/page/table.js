@@ -9,6 +9,12 @@ export class Rows {
     this.body = table.tBodies[0];
     this.columns = columns;
     this.rows = new Map();
+    this.labels = [...table.tHead.rows[0].cells].map((cell) => cell.textContent);
+    // Where a narrow page shows it as lines it stays a table for those who hear it.
+    table.setAttribute("role", "table");
+    for (const group of [table.tHead, this.body]) group.setAttribute("role", "rowgroup");
+    table.tHead.rows[0].setAttribute("role", "row");
+    for (const cell of table.tHead.rows[0].cells) cell.setAttribute("role", "columnheader");
   }
 
   update(list, nameOf) {
@@ -41,10 +47,13 @@ export class Rows {
 
   make(name) {
     const element = document.createElement("tr");
+    element.setAttribute("role", "row");
     const row = { element, object: null, cells: [] };
     for (const column of this.columns) {
       const cell = document.createElement(column.heading ? "th" : "td");
       if (column.heading) cell.scope = "row";
+      cell.setAttribute("role", column.heading ? "rowheader" : "cell");
+      cell.dataset.label = this.labels[row.cells.length];
       if (column.className) cell.className = column.className;
       element.append(cell);
       row.cells.push(cell);
