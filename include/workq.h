@@ -515,7 +515,7 @@ typedef struct workq_stats_data {
   uint64_t gets;          /* keys handed out */
   uint64_t dones;         /* keys finished, in whatever way */
   uint64_t retries;       /* rate-limited adds, retries with them */
-  uint64_t gave_up;       /* keys given up after max_retries */
+  uint64_t gave_up;       /* keys given up: after max_retries, or by workq_give_up() */
   uint64_t crashes;       /* keys put back because their worker died */
   uint64_t crash_buried;  /* of these, buried after max_crashes */
   uint64_t reaped;        /* handles found dead */
@@ -558,7 +558,7 @@ WORKQ_API int64_t workq_histogram_quantile_ns(const workq_histogram *histogram, 
 typedef struct workq_measures {
   workq_stats_data stats;
   workq_histogram queue_time; /* from becoming ready (or dirty: from that add) to the get.  As many as gets. */
-  workq_histogram work_time;  /* from the get to the end of the run, in whatever way it ended.  As many as dones. */
+  workq_histogram work_time;  /* from the get to the end of the run, if that is no death or close.  As many as dones. */
   workq_histogram delay_time; /* from the add to the time when the key was due, or an add made it ready before */
   uint32_t depth[256];        /* ready and dirty keys by priority: [priority + 128] */
   uint32_t shown;             /* how many of the next are set */

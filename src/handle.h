@@ -69,7 +69,7 @@ struct workq {
   bool serves_itself; /* the next key made ready is for this handle: a get promotes or reaps */
   uint32_t wakes_count;
   uint32_t wakes_before; /* the running transaction */
-  uint32_t *wakes;       /* slots to be woken after the commit; as many places as slots */
+  uint32_t *wakes;       /* slots to be woken after the commit; twice as many places as slots */
   uint64_t marks[MARKS]; /* lines that this transaction saved: transaction << 32 | line */
 
   struct geometry geometry;

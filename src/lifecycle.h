@@ -1,5 +1,5 @@
 /*
- * lifecycle.h: what can happen to a key, as steps between the states of DESIGN's section on semantics.
+ * lifecycle.h: what can happen to a key, as steps between the states that docs/architecture.md shows.
  *
  * Each function runs in a transaction, under the lock, with the item's line saved by whoever brought the item in, and the
  * own line of the slot whose hands it leaves; it keeps every list and count in step with the item's place, and

@@ -128,7 +128,7 @@ static const struct figure figures[] = {
     FIGURE("workq_rate_limited_adds_total", "counter", "Rate-limited adds and retries.", retries, COUNT_64),
     FIGURE("workq_gets_total", "counter", "Keys handed to workers.", gets, COUNT_64),
     FIGURE("workq_dones_total", "counter", "Keys that workers have finished, in whatever way.", dones, COUNT_64),
-    FIGURE("workq_gave_up_total", "counter", "Keys given up after their last retry.", gave_up, COUNT_64),
+    FIGURE("workq_gave_up_total", "counter", "Keys given up, after their last retry or at once.", gave_up, COUNT_64),
     FIGURE("workq_crashes_total", "counter", "Keys put back because their worker died.", crashes, COUNT_64),
     FIGURE("workq_crash_buried_total", "counter", "Keys buried because too many workers died of them.", crash_buried,
            COUNT_64),

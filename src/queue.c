@@ -342,10 +342,7 @@ static int finish_done(workq *q, uint32_t index, struct item *item) {
 }
 
 static int finish_complete(workq *q, uint32_t index, struct item *item) {
-  if (item->failures || item->crashes) {
-    journal_save(q, item);
-    item->failures = item->crashes = 0;
-  }
+  if (item->failures || item->crashes) item->failures = item->crashes = 0;
   return lifecycle_finish(q, q->slot, index, item);
 }
 

@@ -8,8 +8,8 @@
  * anything, and a sleeper that was killed costs one adder one futile system call, once.
  *
  * The oldest sleeper in WAIT_GET is the leader: it wakes at the reap interval and when the earliest delayed key is due.
- * Where many sleep, the others sleep longer.  No sleep is unbounded, so a wake-up that got lost with a dead process is made good by
- * the next of these ticks.
+ * Where many sleep, the others sleep longer.  No sleep is unbounded, so a wake-up that got lost with a dead process, or
+ * behind more deserters than are passed over at a time, is made good by the next of these ticks.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,7 +24,8 @@ int wait_enter(workq *q, uint32_t kind, int64_t wake_ns);
 /* Takes a slot out of the list that it is in, if any.  In a transaction. */
 int wait_leave(workq *q, struct slot *slot);
 
-/* Takes the newest sleeper out of a list, to be woken.  In a transaction.  Returns 1, 0 if there is none. */
+/* Takes the newest sleeper out of a list, to be woken.  In a transaction.  Returns 1; 0 if there is none, or only deserters were
+ * found, which are out then. */
 int wait_signal(workq *q, uint32_t kind);
 
 /* Is this handle the leader of WAIT_GET? */
