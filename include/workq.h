@@ -577,7 +577,8 @@ WORKQ_API int workq_measure(workq *q, workq_measures *measures);
 /*
  * Writes the queue's measures to out in the text format of Prometheus (version 0.0.4).  The metrics workqueue_* have the
  * names, labels and meanings of Kubernetes' own (client-go, controller-runtime); their labels name and controller are both
- * the queue's name, in which a byte that is no part of UTF-8 text stands as \xNN.  What only this library knows is workq_*.
+ * the queue's name, in which a byte that is no part of UTF-8 text stands as \xNN (and \x5c for a backslash that would
+ * else look like such a byte).  What only this library knows is workq_*.
  * Returns 0.  -EIO if out has an error.
  */
 WORKQ_API int workq_metrics(workq *q, FILE *out);

@@ -50,11 +50,20 @@ static size_t character_length(const unsigned char *s) {
   return c >= least[len] && c <= 0x10ffff && c >> 11 != 0x1b ? len : 0;
 }
 
+static bool is_hex(unsigned char c) {
+  return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
+}
+
+/* Text that would pass for a byte that is shown by its number: or two queues could have the same labels. */
+static bool looks_like_byte(const unsigned char *s) {
+  return s[0] == '\\' && s[1] == 'x' && is_hex(s[2]) && is_hex(s[3]);
+}
+
 static void print_label(FILE *out, const char *label, const char *value) {
   fprintf(out, "%s=\"", label);
   for (const unsigned char *at = (const unsigned char *)value; *at;) {
     size_t len = character_length(at);
-    if (len == 0) fprintf(out, "\\\\x%02x", *at);
+    if (len == 0 || looks_like_byte(at)) fprintf(out, "\\\\x%02x", *at);
     else if (*at == '\\' || *at == '"') fprintf(out, "\\%c", *at);
     else if (*at == '\n') fputs("\\n", out);
     else fwrite(at, 1, len, out);

@@ -111,6 +111,8 @@ START_TEST(names_are_escaped) {
                {"a\"b\\c", "a\\\"b\\\\c"},
                {"\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80"},
                {"\xff", "\\\\xff"},
+               {"\\xff", "\\\\x5cxff"}, /* text, not the byte */
+               {"\\xfg\\Xff\\x", "\\\\xfg\\\\Xff\\\\x"},
                {"\xc3", "\\\\xc3"},
                {"\xc0\xaf", "\\\\xc0\\\\xaf"},                         /* longer than need be */
                {"\xed\xa0\x80", "\\\\xed\\\\xa0\\\\x80"},              /* half a pair */
