@@ -174,12 +174,11 @@ START_TEST(history_has_a_point_a_step) {
   const int seconds = (int)(TOP_HISTORY_STEP_NS / S) * steps;
   for (int i = 0; i <= seconds; i++) top_history_add(history, i * S, i % 7, (uint64_t)(10 * i));
   ck_assert_int_eq(history->count, TOP_HISTORY_SIZE);
-  for (int age = 1; age < TOP_HISTORY_SIZE; age++) {
+  for (int age = 0; age < TOP_HISTORY_SIZE; age++) {
     const struct top_point *point = top_history_at(history, age);
     ck_assert_double_eq(point->done, 10);
     ck_assert_double_ge(point->depth, TOP_HISTORY_STEP_NS / S - 1);
   }
-  ck_assert_double_eq(top_history_at(history, 0)->done, 0); /* it has just begun */
   ck_assert_ptr_null(top_history_at(history, TOP_HISTORY_SIZE));
   ck_assert_ptr_null(top_history_at(history, -1));
   free(history);
@@ -191,7 +190,11 @@ START_TEST(a_long_interval_makes_long_steps) {
   top_history_start(history, 60 * S);
   top_history_add(history, 0, 5, 0);
   top_history_add(history, 60 * S, 9, 120);
+  ck_assert_int_eq(history->count, 1);
+  top_history_add(history, 90 * S, 3, 150);
   ck_assert_int_eq(history->count, 2);
+  ck_assert_double_eq(top_history_at(history, 0)->done, 1);
+  ck_assert_double_eq(top_history_at(history, 0)->depth, 3);
   ck_assert_double_eq(top_history_at(history, 1)->done, 2);
   ck_assert_double_eq(top_history_at(history, 1)->depth, 9);
   free(history);

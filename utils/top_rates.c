@@ -63,24 +63,25 @@ void top_history_start(struct top_history *history, int64_t step_ns) {
   history->step_ns = step_ns > TOP_HISTORY_STEP_NS ? step_ns : TOP_HISTORY_STEP_NS;
 }
 
-static void begin_point(struct top_history *history, int64_t begun_ns, uint64_t dones, double depth) {
+static void begin_point(struct top_history *history, int64_t begun_ns, uint64_t dones) {
   history->newest = (history->newest + 1) % TOP_HISTORY_SIZE;
   if (history->count < TOP_HISTORY_SIZE) history->count++;
   history->begun_ns = begun_ns;
-  history->dones = dones;
-  history->points[history->newest] = (struct top_point){.depth = depth};
+  history->dones_then = dones;
+  history->points[history->newest] = (struct top_point){0};
 }
 
+/* A point begins at the look before, so that the newest one always stands for some time. */
 void top_history_add(struct top_history *history, int64_t now_ns, double depth, uint64_t dones) {
-  if (history->count == 0) {
-    begin_point(history, now_ns, dones, depth);
-    return;
-  }
+  if (history->count == 0) begin_point(history, now_ns, dones);
+  else if (history->last_ns - history->begun_ns >= history->step_ns)
+    begin_point(history, history->last_ns, history->last_dones);
   struct top_point *point = &history->points[history->newest];
   int64_t passed_ns = now_ns - history->begun_ns;
   if (depth > point->depth) point->depth = depth;
-  if (passed_ns > 0) point->done = rate(history->dones, dones, (double)passed_ns / TOP_SECOND_NS);
-  if (passed_ns >= history->step_ns) begin_point(history, now_ns, dones, depth);
+  if (passed_ns > 0) point->done = rate(history->dones_then, dones, (double)passed_ns / TOP_SECOND_NS);
+  history->last_ns = now_ns;
+  history->last_dones = dones;
 }
 
 const struct top_point *top_history_at(const struct top_history *history, int age) {

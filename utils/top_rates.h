@@ -60,11 +60,13 @@ struct top_point {
 };
 
 struct top_history {
-  int count;        /* points in the ring */
-  int newest;       /* place of the last one */
-  int64_t step_ns;  /* how much time a point stands for */
-  int64_t begun_ns; /* when the last one began */
-  uint64_t dones;   /* the count then */
+  int count;           /* points in the ring */
+  int newest;          /* place of the last one */
+  int64_t step_ns;     /* how much time a point stands for */
+  int64_t begun_ns;    /* when the last one began */
+  uint64_t dones_then; /* the count of keys done then */
+  int64_t last_ns;     /* the look before */
+  uint64_t last_dones;
   struct top_point points[TOP_HISTORY_SIZE];
 };
 
