@@ -404,7 +404,7 @@ serve
 found 1000 limit=1000
 [ "$(json cut)" = '"limit"' ] || fail "not cut"
 # More than there are connections for: the others wait their turn.
-seq 1 200 | xargs -P 40 -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time 60 "$base/api/queues/$queue/items?limit=50&search={}" |
+seq 1 200 | xargs -P 80 -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time 60 "$base/api/queues/$queue/items?limit=50&search={}" |
   sort | uniq -c >"$scratch/codes"
 [ "$(awk '{ print $1, $2 }' "$scratch/codes")" = '200 200' ] || fail "not all were answered: $(cat "$scratch/codes")"
 # A connection that says nothing, or only half, holds up nobody.

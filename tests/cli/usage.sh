@@ -36,12 +36,16 @@ done
 expect_error 2 "no option '--graphite'" workq stats "$queue" --graphite
 ok "nothing is there that does not work"
 
+# What was left out of the build says so, whatever its arguments.
+left_out() { workq "$1" --frob 2>&1 | grep -q 'built without'; }
+
 expect_error 2 'command is missing' workq
 expect_error 2 "no command 'frobnicate'" workq frobnicate
 expect_error 2 "no command 'frobnicate'" workq help frobnicate
 expect_error 2 "no command '\\\\x1b\[31m'" workq "$(printf '\033[31m')"
 expect_error 2 'one command' workq help add run
 for command in $commands; do
+  ! left_out "$command" || continue
   expect_error 2 "$command: there is no option '--frob' \(see: workq help $command\)" workq "$command" "$queue" --frob -- true
   expect_error 2 "$command: there is no option '-Z'" workq "$command" "$queue" -Z -- true
   case $command in
@@ -54,8 +58,8 @@ for command in dump stats check shutdown resume pause unpause rm create; do
   expect_error 2 "no use for the argument 'more'" workq "$command" "$queue" more
 done
 expect_error 2 "no use for the argument '$queue'" workq ls "$queue"
-expect_error 2 "no use for the argument '$queue'" workq serve "$queue"
-expect_error 2 "no use for the argument 'more'" workq top "$queue" more
+left_out serve || expect_error 2 "no use for the argument '$queue'" workq serve "$queue"
+left_out top || expect_error 2 "no use for the argument 'more'" workq top "$queue" more
 expect_error 2 'argument is missing' workq remove "$queue"
 expect_error 2 'argument is missing' workq watch "$queue"
 expect_error 2 'argument is missing' workq save "$queue"
@@ -94,7 +98,7 @@ for value in '' 5 s 5S 5s5s 1s1m '1 s' 5sx -5s +5s 1.5s 00x 5mss 922337203685477
   expect_error 2 "--drain takes a duration" workq shutdown "$queue" --drain="$value"
   expect_error 2 "--resync takes a duration" workq watch "$queue" . --resync "$value"
   expect_error 2 "--reap-interval takes a duration" workq create "$queue" --reap-interval "$value"
-  expect_error 2 "--interval takes a duration" workq top "$queue" --interval "$value"
+  left_out top || expect_error 2 "--interval takes a duration" workq top "$queue" --interval "$value"
   [ "$value" = forever ] || expect_error 2 "--wait takes a duration" workq add "$queue" --wait "$value" key
 done
 expect_error 2 "--timeout takes a duration" workq run "$queue" --timeout 0 -- true
