@@ -23,16 +23,14 @@ for command in "" $commands; do
   # shellcheck disable=SC2086
   workq help $command >"$scratch/help"
   [ "$(wc -l <"$scratch/help")" -lt 24 ] || fail "help $command does not fit a screen"
-  [ -z "$(grep -E '.{81}' "$scratch/help")" ] || fail "help $command has a line of more than 80 columns"
+  ! grep -Eq '.{81}' "$scratch/help" || fail "help $command has a line of more than 80 columns"
 done
 expect 0 workq --help
 expect_output "workq $(sed -n 's/^#define WORKQ_VERSION "\(.*\)"/\1/p' "$WORKQ_SRCDIR/include/workq.h")" workq --version
 ok "help and version"
 
 # Not in this version, and not half in.
-for command in prometheus; do
-  expect_error 2 "no command '$command'" workq "$command" "$queue"
-done
+expect_error 2 "no command 'prometheus'" workq prometheus "$queue"
 expect_error 2 "no option '--graphite'" workq stats "$queue" --graphite
 ok "nothing is there that does not work"
 
