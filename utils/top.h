@@ -1,13 +1,14 @@
 /*
  * The parts of `workq top` and what they share.
  *
- *   top.c        options, the terminal, signals, the loop
- *   top_look.c   looking at queues: their figures, which there are, whether one has gone or was made anew
- *   top_items.c  looking at workers and keys
- *   top_draw.c   drawing: text that is cut to its room, the frame, tables
- *   top_queue.c  the page of one queue
- *   top_pages.c  the pages of all queues, of workers, of items, and the help
- *   top_keys.c   what each key of the keyboard does
+ *   top_command.c  the arguments
+ *   top.c          the terminal, signals, the loop; top_absent.c where there is no ncurses
+ *   top_look.c     looking at queues: their figures, which there are, whether one has gone or was made anew
+ *   top_items.c    looking at workers and keys
+ *   top_draw.c     drawing: text that is cut to its room, the frame, tables
+ *   top_queue.c    the page of one queue
+ *   top_pages.c    the pages of all queues, of workers, of items, and the help
+ *   top_keys.c     what each key of the keyboard does
  *
  * Every look is taken by a WORKQ_RAW handle: without a slot and without the queue's lock.
  *
@@ -127,6 +128,8 @@ struct top {
   int64_t message_until_ns;
 };
 
+/* Shows everything until it is to end.  Returns the exit status. */
+int top_run(struct top *top);
 int64_t top_now_ns(void);
 
 /* ---- top_look.c */

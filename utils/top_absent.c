@@ -4,8 +4,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "common.h"
+#include "top.h"
 
-int cmd_top(int argc, char **argv) {
-  (void)argc;
-  return fail("%s: this workq was built without ncurses, which a live view needs", argv[0]);
+int top_run(struct top *top) {
+  (void)top;
+  return fail("top: this workq was built without ncurses, which a live view needs");
 }

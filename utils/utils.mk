@@ -33,6 +33,9 @@ utils_workq_SOURCES = \
 	utils/spec.h \
 	utils/state.c \
 	utils/stats.c \
+	utils/top.h \
+	utils/top_command.c \
+	utils/top_rates.h \
 	utils/watch.c
 
 # Its server, with the page that it shows.
@@ -71,7 +74,6 @@ EXTRA_DIST += utils/page/embed.sh $(page_files)
 if TOP
 utils_workq_SOURCES += \
 	utils/top.c \
-	utils/top.h \
 	utils/top_draw.c \
 	utils/top_format.c \
 	utils/top_format.h \
@@ -80,8 +82,7 @@ utils_workq_SOURCES += \
 	utils/top_look.c \
 	utils/top_pages.c \
 	utils/top_queue.c \
-	utils/top_rates.c \
-	utils/top_rates.h
+	utils/top_rates.c
 else
 utils_workq_SOURCES += utils/top_absent.c
 endif
