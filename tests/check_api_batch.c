@@ -10,7 +10,7 @@
 
 enum { MANY = 1000 }; /* more than are taken under one hold of the lock */
 
-static char texts[MANY][8];
+static char texts[MANY][16];
 static workq_key keys[MANY];
 static workq_item items[MANY];
 
