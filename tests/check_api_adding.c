@@ -291,7 +291,7 @@ END_TEST
 
 START_TEST(priorities_are_minus_128_to_127_and_0_by_default) {
   create();
-  char key[8];
+  char key[16];
   for (int priority = -128; priority <= 127; priority++) {
     snprintf(key, sizeof key, "%d", priority);
     ck_assert_int_eq(add_priority(key, priority), 1);

@@ -80,7 +80,7 @@ START_TEST(each_add_ends_the_wait_of_one) {
   pid_t children[GETTERS];
   for (int i = 0; i < GETTERS; i++) children[i] = fork_getter(0);
   await_waiting(1, GETTERS);
-  char key[8];
+  char key[16];
   for (int i = 0; i < GETTERS; i++) {
     snprintf(key, sizeof key, "%d", i);
     add(key);
