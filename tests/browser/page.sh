@@ -70,7 +70,7 @@ js 'document.getElementById("more").click()' >/dev/null
 js_comes 312 "$(rows keys)"
 js_is '[["5","6"],["0","300"]]' "return [...document.querySelectorAll('#depth tbody tr')].map((row) => [row.children[0].textContent, row.children[1].textContent])" ||
   fail "depth by priority: $(cat "$scratch/answer")"
-js_comes true "return [...document.querySelectorAll('.plot > svg > path.ready')].slice(0, 2).every((line) => line.getAttribute('d').length > 10)"
+js_comes true "return [...document.querySelectorAll('.plot > svg > path.line.ready')].slice(0, 2).every((line) => line.getAttribute('d').length > 10)"
 ok "figures, workers, keys, plots"
 
 shows "$attack" buried

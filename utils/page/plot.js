@@ -48,7 +48,7 @@ function logScale(values) {
 
 function ago(seconds) {
   if (seconds === 0) return "now";
-  return seconds % 60 === 0 ? `−${seconds / 60} min` : `−${seconds} s`;
+  return seconds >= 60 ? `−${seconds / 60} min` : `−${seconds} s`;
 }
 
 function agoInWords(seconds) {
@@ -71,6 +71,7 @@ export class Plot {
     this.values = series.map((one) => this.addToLegend(one));
     this.root = svg("svg", { role: "slider", tabindex: "0", "aria-label": title + ", reading", height: HEIGHT }, this.figure);
     this.grid = svg("g", { class: "grid" }, this.root);
+    this.bands = series.map((one) => svg("path", { class: "band " + one.className }, this.root));
     this.lines = series.map((one) => svg("path", { class: "line " + one.className }, this.root));
     this.cross = svg("line", { class: "cross", visibility: "hidden" }, this.root);
     this.listen();
@@ -114,9 +115,9 @@ export class Plot {
     if (spoken) this.root.setAttribute("aria-valuetext", this.inWords());
   }
 
-  update(columns, length) {
-    this.columns = columns;
-    this.length = length;
+  // end is the number of the next sample.
+  update(columns, length, end) {
+    Object.assign(this, { columns, length, end });
     this.draw();
   }
 
@@ -177,7 +178,11 @@ export class Plot {
     if (!this.root.hasAttribute("aria-valuetext") || document.activeElement !== this.root)
       this.root.setAttribute("aria-valuetext", this.inWords());
     this.drawGrid();
-    this.series.forEach(({ name }, i) => this.lines[i].setAttribute("d", this.path(this.columns[name])));
+    this.series.forEach(({ name }, i) => {
+      const runs = this.runs(this.columns[name]);
+      this.lines[i].setAttribute("d", runs.map((run) => this.line(run)).join(""));
+      this.bands[i].setAttribute("d", runs.map((run) => this.band(run)).join(""));
+    });
     this.showReading();
   }
 
@@ -199,16 +204,46 @@ export class Plot {
     }
   }
 
-  // A line through what there is; a gap of more than five seconds breaks it.
-  path(values) {
-    let path = "", last = null;
+  // What there is, as points that are three pixels apart at least: each the mean of some seconds, the least and the most of
+  // them.  A gap of more than five seconds begins another run.
+  runs(values) {
+    const size = Math.ceil((3 * this.span) / (this.width - this.left - RIGHT));
+    const runs = [];
+    let run = null, point = null, last = null;
     for (let i = Math.max(0, this.length - 1 - this.span); i < this.length; i++) {
-      if (values[i] === null || values[i] === undefined) continue;
-      const x = this.x(this.length - 1 - i).toFixed(1), y = this.y(values[i]).toFixed(1);
-      path += last !== null && i - last <= 5 ? `L${x} ${y}` : `M${x} ${y}h.1`;
+      const value = values[i];
+      if (value === null || value === undefined) continue;
+      // Counted from the first sample that ever was, so that seconds that are together stay so.
+      const number = Math.floor((this.end - this.length + i) / size);
+      if (last === null || i - last > Math.max(5, size)) {
+        runs.push(run = []);
+        point = null;
+      }
+      if (point === null || point.number !== number) run.push(point = { number, count: 0, at: 0, sum: 0, least: value, most: value });
+      point.count++;
+      point.at += this.length - 1 - i;
+      point.sum += this.log ? Math.log(Math.max(value, 1)) : value;
+      point.least = Math.min(point.least, value);
+      point.most = Math.max(point.most, value);
       last = i;
     }
-    return path;
+    return runs;
+  }
+
+  place(point, value) {
+    return `${this.x(point.at / point.count).toFixed(1)} ${this.y(value).toFixed(1)}`;
+  }
+
+  line(run) {
+    const mean = (point) => (this.log ? Math.exp(point.sum / point.count) : point.sum / point.count);
+    return "M" + run.map((point) => this.place(point, mean(point))).join("L") + (run.length === 1 ? "h.1" : "");
+  }
+
+  // From the least to the most, where points are of more than one second.
+  band(run) {
+    if (run.every((point) => point.least === point.most)) return "";
+    const most = run.map((point) => this.place(point, point.most)), least = run.map((point) => this.place(point, point.least));
+    return "M" + most.concat(least.reverse()).join("L") + "Z";
   }
 }
 

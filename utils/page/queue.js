@@ -208,7 +208,8 @@ export class QueueView {
     setText(byId("shutdown"), queue.shut_down ? "Resume" : "Shut down");
     this.showTiles();
     if (this.plots === null) this.plots = makePlots(byId("plots"));
-    if (this.samples.columns !== null) for (const plot of this.plots) plot.update(this.samples.columns, this.samples.length);
+    const { columns, length, end } = this.samples;
+    if (columns !== null) for (const plot of this.plots) plot.update(columns, length, end);
     this.showTimes();
     this.showDepth();
     this.tables.workers.update(queue.workers, (worker) => `${worker.slot} ${worker.pid} ${worker.tid}`);
