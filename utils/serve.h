@@ -84,8 +84,8 @@ char *guard_read_token(const char *file, int *status);
 void look_prepare(void);
 
 /*
- * Calls look with a handle that costs the queue nothing (WORKQ_RAW).  Returns what look returned or an error; -EUCLEAN, too,
- * where the queue's file was cut off meanwhile.  look must own nothing that arg does not know.
+ * Calls look with a handle that costs the queue nothing (WORKQ_RAW).  Returns what look returned or an error; -EUCLEAN,
+ * too, where the queue's file was cut off meanwhile.  look must own nothing that arg does not know.
  */
 int look_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg);
 

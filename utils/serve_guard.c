@@ -2,8 +2,8 @@
  * Who may ask `workq serve`, and who may act.
  *
  * Whoever can connect may read.  But a browser connects for any page that it shows: so the Host header must name this
- * server (a page whose name was made to lead here has another), and nothing says that pages of others may read the answers.
- * To act takes a token that no browser sends by itself.
+ * server (a page whose name was made to lead here has another), and nothing says that pages of others may read the
+ * answers.  To act takes a token that no browser sends by itself.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -1,8 +1,8 @@
 /*
  * What queues were in the last ten minutes, a sample a second.
  *
- * Counters are read without the queue's lock.  A handle that ends between two of the reads can be counted in neither of two
- * places, or in both: so a look that shows less than the one before is taken again.
+ * Counters are read without the queue's lock.  A handle that ends between two of the reads can be counted in neither of
+ * two places, or in both: so a look that shows less than the one before is taken again.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
