@@ -14,12 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 struct saver {
   const char *name; /* of the queue */
   const char *path; /* "-": standard output */
+  char *target;     /* what is to have the whole file: path, or where a symbolic link leads; null: written in place */
   char *temporary;  /* the file's name until it is whole */
   FILE *out;
   uint32_t keys;
@@ -34,16 +36,40 @@ static int cannot_write(const struct saver *saver) {
   return fail("cannot write '%s': %s", saver->path, strerror(errno));
 }
 
+/* A device, a pipe or what else is no file is written in place: a file must not take its name. */
+static bool is_special(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+/* A file beside the one that it is to become.  Returns its descriptor, or -1 with errno. */
+static int make_temporary(struct saver *saver) {
+  saver->target = realpath(saver->path, NULL);
+  if (saver->target == NULL) saver->target = strdup(saver->path);
+  if (saver->target == NULL || asprintf(&saver->temporary, "%s.XXXXXX", saver->target) < 0) {
+    saver->temporary = NULL;
+    errno = ENOMEM;
+    return -1;
+  }
+  return mkstemp(saver->temporary);
+}
+
+static void forget_names(struct saver *saver) {
+  free(saver->temporary);
+  free(saver->target);
+  saver->temporary = saver->target = NULL;
+}
+
 static int open_file(struct saver *saver) {
   if (strcmp(saver->path, "-") == 0) {
     saver->out = stdout;
     return STATUS_OK;
   }
-  if (asprintf(&saver->temporary, "%s.XXXXXX", saver->path) < 0) {
-    saver->temporary = NULL;
-    return fail("out of memory");
+  if (is_special(saver->path)) {
+    saver->out = fopen(saver->path, "we");
+    return saver->out != NULL ? STATUS_OK : cannot_write(saver);
   }
-  int fd = mkstemp(saver->temporary);
+  int fd = make_temporary(saver);
   if (fd >= 0) saver->out = fdopen(fd, "w");
   if (saver->out != NULL) return STATUS_OK;
   int status = cannot_write(saver);
@@ -51,29 +77,25 @@ static int open_file(struct saver *saver) {
     unlink(saver->temporary);
     close(fd);
   }
-  free(saver->temporary);
-  saver->temporary = NULL;
+  forget_names(saver);
   return status;
+}
+
+/* Writes what is buffered, and down to the disk where there is one. */
+static bool flush_file(const struct saver *saver) {
+  if (fflush(saver->out) != 0 || ferror(saver->out) != 0) return false;
+  return saver->temporary == NULL || fsync(fileno(saver->out)) == 0;
 }
 
 /* Gives a whole file its name, and takes a file away that is not whole. */
 static int close_file(struct saver *saver, int status) {
+  if (saver->out == stdout) return status;
+  if (status == STATUS_OK && !flush_file(saver)) status = cannot_write(saver);
+  if (fclose(saver->out) != 0 && status == STATUS_OK) status = cannot_write(saver);
   if (saver->temporary == NULL) return status;
-  bool whole = status == STATUS_OK;
-  if (whole && (fflush(saver->out) != 0 || ferror(saver->out) != 0 || fsync(fileno(saver->out)) != 0)) {
-    status = cannot_write(saver);
-    whole = false;
-  }
-  if (fclose(saver->out) != 0 && whole) {
-    status = cannot_write(saver);
-    whole = false;
-  }
-  if (whole && rename(saver->temporary, saver->path) != 0) {
-    status = cannot_write(saver);
-    whole = false;
-  }
-  if (!whole) unlink(saver->temporary);
-  free(saver->temporary);
+  if (status == STATUS_OK && rename(saver->temporary, saver->target) != 0) status = cannot_write(saver);
+  if (status != STATUS_OK) unlink(saver->temporary);
+  forget_names(saver);
   return status;
 }
 
@@ -129,7 +151,7 @@ static int save_copy(struct saver *saver, workq *copy) {
   if (status != STATUS_OK) return status;
   errno = 0;
   int result = print_copy(saver, copy);
-  if (result == -EIO && saver->temporary != NULL) status = cannot_write(saver);
+  if (result == -EIO && saver->out != stdout) status = cannot_write(saver);
   else if (result < 0 && result != -EIO) status = queue_failed(saver->name, copy, result);
   return close_file(saver, status);
 }

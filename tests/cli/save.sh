@@ -158,6 +158,24 @@ expect_error 1 "there is no queue '$other'" workq save "$other" "$file"
 cmp -s "$file" "$scratch/old" || fail "the old file is gone"
 ok "what cannot be written"
 
+# What is no file is written in place, and keeps its name; a symbolic link stays one.
+mkfifo "$scratch/pipe"
+cat "$scratch/pipe" >"$scratch/through" &
+later $!
+expect 0 workq save "$queue" "$scratch/pipe"
+eventually grep -q '"type":"end"' "$scratch/through"
+[ -p "$scratch/pipe" ] || fail "a file has taken the pipe's name"
+ln -s saved "$scratch/link"
+expect 0 workq save "$queue" "$scratch/link"
+[ -L "$scratch/link" ] || fail "a file has taken the link's name"
+tail -n 1 "$file" | grep -q '"type":"end"' || fail "the link's file was not written"
+if [ -c /dev/full ]; then
+  ln -s /dev/full "$scratch/full"
+  expect_error 1 "cannot write '$scratch/full'" workq save "$queue" "$scratch/full"
+  [ -c /dev/full ] || fail "a file has taken the device's name"
+fi
+ok "pipes, devices and links"
+
 # A stuck queue, and a damaged one.
 workq create "$other"
 workq add "$other" a b c
