@@ -328,12 +328,17 @@ static pid_t child_at(sweep *w, size_t k, uint64_t *random, enum tracer_place *p
   return pid;
 }
 
-/* The lock and the journal must be as the child's place says. */
-static void count_death(sweep *w, size_t k, enum tracer_place place) {
+/*
+ * Are the lock and the journal as the child's place says?  Where the clock is read the kernel may be changing it, and the loop
+ * goes round once more: then an address is met more often than when this was recorded, and the child is elsewhere.
+ */
+static bool is_as_recorded(const sweep *w, size_t k) {
+  return child_in_lock(w) == w->in_lock[k] && (lines_now(w->q) > 0) == (w->lines[k] > 0);
+}
+
+static void count_death(sweep *w, size_t k) {
   bool in_lock = child_in_lock(w);
   bool lines = lines_now(w->q) > 0;
-  if (place == TRACER_THERE && in_lock != w->in_lock[k]) fail(w, "the lock is not as it was when this was recorded", k);
-  if (place == TRACER_THERE && lines != (w->lines[k] > 0)) fail(w, "the journal is not as it was recorded", k);
   unsigned owner_deaths = scene_owner_deaths();
   sweep_aftermath(w, &w->last);
   w->counts.in_lock += in_lock;
@@ -353,15 +358,19 @@ void sweep_kill(sweep *w, size_t k, uint64_t *random) {
       w->counts.ended++;
       return;
     }
+    bool lost = place == TRACER_THERE && !is_as_recorded(w, k);
+    if (lost) place = TRACER_ELSEWHERE;
     w->counts.points++;
     w->counts.strayed += place == TRACER_ELSEWHERE;
     w->counts.slowest_ns = 0;
-    count_death(w, k, place);
+    count_death(w, k);
     place_outcome(w, k, place == TRACER_ELSEWHERE);
     bool slow = w->counts.slowest_ns > WAIT_MAX_NS;
     if (!slow && counts.slowest_ns > w->counts.slowest_ns) w->counts.slowest_ns = counts.slowest_ns;
-    if (!slow) return;
-    if (tries == REPEATS) fail(w, "the survivor waits over 200 ms, again and again", k);
+    if (!slow && !lost) return;
+    if (tries == REPEATS && slow) fail(w, "the survivor waits over 200 ms, again and again", k);
+    if (tries == REPEATS)
+      fail(w, "the lock or the journal is not as it was when this was recorded, again and again", k);
     counts.repeated++;
     w->counts = counts;
   }
@@ -408,7 +417,9 @@ void sweep_judge(const sweep *w, bool all) {
   for (size_t k = 0; k <= w->trace.steps; k++) journaled = journaled || w->lines[k] > 0;
   if (c->points == 0) fail(w, "nobody died", 0);
   if (w->state_count > 1 && c->before == 0) fail(w, "no death left the state from before", 0);
-  if (w->state_count > 1 && c->after == 0) fail(w, "no death left the state from after", 0);
+  /* Where a child did not come to its place, that may have been the last one. */
+  bool certain = c->ended == 0 && c->strayed == 0;
+  if (w->state_count > 1 && c->after == 0 && certain) fail(w, "no death left the state from after", 0);
   if (all && w->state + 1 != w->state_count) fail(w, "the last state was not met", 0);
   if (w->s->flags & SCENE_NEW_NAME) return;
   if (c->owner_died == 0) fail(w, "nobody died with the lock", 0);
