@@ -2,7 +2,13 @@
 # help, queues of `workq ls`.
 # SPDX-License-Identifier: Apache-2.0
 
-_workq_queues() { workq ls 2>/dev/null | cut -f 1; }
+# Queues whose names begin with the word.  Not by compgen -W, which would expand what stands in a name: anybody can give one.
+_workq_queues() {
+  local name
+  while read -r name; do
+    [[ $name != "$1"* ]] || COMPREPLY+=("$(printf %q "$name")")
+  done < <(workq ls 2>/dev/null | cut -f 1)
+}
 
 # The values that an option takes, or nothing if it takes any.
 _workq_values() {
@@ -35,7 +41,7 @@ _workq() {
   elif [[ $word == -* ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$(workq help "$command" 2>/dev/null | grep -oE '^  (-., )?(-. N, )?--[a-z-]+' | grep -oE -e '--[a-z-]+')" -- "$word")
   elif ((COMP_CWORD == 2)); then
-    mapfile -t COMPREPLY < <(compgen -W "$(_workq_queues)" -- "$word")
+    _workq_queues "$word"
   elif [[ $command == watch ]]; then
     mapfile -t COMPREPLY < <(compgen -d -- "$word")
     compopt -o filenames

@@ -37,14 +37,17 @@ stderr stdout errno environ: no functions
 LIST
 
 # What compilers, sanitizers and the linker add; and other names of the same functions.
-nm -u "$WORKQ_BUILDDIR"/src/libworkq_core_la-*.o | sed -n 's/.* U //p' | sed 's/@.*//' | sort -u |
+objects=$(find "$WORKQ_BUILDDIR/src" -name 'libworkq_core_la-*.o')
+# shellcheck disable=SC2086 # words
+nm -u $objects | sed -n 's/.* U //p' | sed 's/@.*//' | sort -u |
   grep -Ev '^(__(asan|ubsan|sanitizer|tsan|stack_chk|errno_location|tls_get_addr|gcov|llvm)|_GLOBAL_OFFSET_TABLE_|__start_|__stop_)' |
   sed 's/^__\(.*\)_chk$/\1/; s/64$//; s/^__\([a-z]*\)_2$/\1/' >"$scratch/called"
 [ "$(wc -l <"$scratch/called")" -gt 50 ] || {
   echo "FAIL: the library's objects are not where they are looked for: $WORKQ_BUILDDIR/src"
   exit 1
 }
-nm "$WORKQ_BUILDDIR"/src/libworkq_core_la-*.o | sed -n 's/.* [A-TV-Z] //p' | sort -u >"$scratch/own"
+# shellcheck disable=SC2086
+nm $objects | sed -n 's/.* [A-TV-Z] //p' | sort -u >"$scratch/own"
 
 comm -23 "$scratch/called" "$scratch/own" >"$scratch/outside"
 status=0

@@ -8,6 +8,8 @@
 files=$WORKQ_SRCDIR/completions
 workq create "$queue"
 workq create "$queue-two"
+# A name is no program, and breaks nothing.
+workq create "$queue-\"\$(touch broken)\`touch broken\`"
 touch "$scratch/saved-file"
 cd "$scratch" || exit 1
 
@@ -27,7 +29,7 @@ ask_fish() {
 # zsh completes nothing outside of its line editor: the functions that it would hand its words to print them here.
 cat >ask.zsh <<'END'
 _describe() { print -rl -- ${${(P)4}%%:*}; }
-compadd() { print -rl -- "$@"; }
+compadd() { if [[ $1 == -a ]]; then print -rl -- ${(P)2}; else print -rl -- "$@"; fi; }
 _files() { ls; }
 _command_names() { print -rl -- ${(k)commands}; }
 words=("${(@)argv[2,-1]}")
@@ -59,5 +61,6 @@ for shell in bash fish zsh; do
   offers $shell --jobs workq run "$queue" --j
   offers $shell bury workq create x --give-up b
   offers $shell saved-file workq load "$queue" sav
+  [ ! -e broken ] || fail "$shell has run what stands in a name"
   ok "$shell"
 done
