@@ -2,7 +2,7 @@
  * What queues were in the last ten minutes, a sample a second.
  *
  * Counters are read without the queue's lock.  A handle that ends between two of the reads can be counted in neither of
- * two places, or in both: so a look that shows less than the one before is taken again.
+ * two places, or in both: so looks are taken until one shows no less than the one before.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,7 +15,10 @@
 #include "names.h"
 #include "serve.h"
 
-#define LOOKS_MAX 3
+#define LOOKS_MAX 5
+
+/* A look that was late is soon followed by the next: rates of less time than this would be noise. */
+#define SHORTEST_NS (SERVE_NS_PER_S / 2)
 
 /* The histograms of a minute, one each ten seconds. */
 #define PAST_STEP 10u
@@ -106,6 +109,25 @@ static void keep_past(struct history *history, const workq_measures *now) {
   kept[HISTORY_WORK_TIME] = now->work_time;
 }
 
+/* What has come since the last look. */
+static void sample_flow(const struct history *history, struct history_sample *sample, const workq_measures *now,
+                        int64_t ns) {
+  const workq_measures *last = &history->last;
+  sample->adds = rate(now->stats.adds, last->stats.adds, ns);
+  sample->dones = rate(now->stats.dones, last->stats.dones, ns);
+  sample->retries = rate(now->stats.retries, last->stats.retries, ns);
+  sample_time(sample, HISTORY_QUEUE_TIME, &now->queue_time, &last->queue_time);
+  sample_time(sample, HISTORY_WORK_TIME, &now->work_time, &last->work_time);
+}
+
+/* Too little time has gone by to tell: as in the sample before. */
+static void repeat_flow(const struct history *history, struct history_sample *sample) {
+  const struct history_sample *before = &history->samples[(history->end - 2) % HISTORY_SAMPLES];
+  sample->adds = before->adds;
+  sample->dones = before->dones;
+  sample->retries = before->retries;
+}
+
 static void push(struct history *history, const workq_measures *now, int64_t now_ns) {
   struct history_sample *sample = next_sample(history);
   sample->is_there = true;
@@ -113,26 +135,26 @@ static void push(struct history *history, const workq_measures *now, int64_t now
   sample->processing = now->stats.processing;
   sample->delayed = now->stats.delayed;
   sample->buried = now->stats.buried;
-  if (history->is_measured) {
-    const workq_measures *last = &history->last;
-    int64_t ns = now_ns - history->last_ns;
-    sample->adds = rate(now->stats.adds, last->stats.adds, ns);
-    sample->dones = rate(now->stats.dones, last->stats.dones, ns);
-    sample->retries = rate(now->stats.retries, last->stats.retries, ns);
-    sample_time(sample, HISTORY_QUEUE_TIME, &now->queue_time, &last->queue_time);
-    sample_time(sample, HISTORY_WORK_TIME, &now->work_time, &last->work_time);
+  if (history->is_measured && now_ns - history->last_ns < SHORTEST_NS) {
+    repeat_flow(history, sample);
+    return;
   }
+  if (history->is_measured) sample_flow(history, sample, now, now_ns - history->last_ns);
   keep_past(history, now);
   history->last = *now;
   history->last_ns = now_ns;
   history->is_measured = true;
 }
 
+/* Looks until a look shows no less than the one before it. */
 static int look_again(const struct history *history, bool shared, workq_measures *now) {
-  int result = 0;
-  for (int looks = 0; looks < LOOKS_MAX; looks++) {
+  workq_measures before;
+  int result = look_measure(history->name, shared, now);
+  for (int looks = 1; looks < LOOKS_MAX && result >= 0; looks++) {
+    before = *now;
     result = look_measure(history->name, shared, now);
-    if (result < 0 || !history->is_measured || !is_less(now, &history->last)) break;
+    if (result < 0 || is_less(now, &before)) continue;
+    if (!history->is_measured || !is_less(now, &history->last)) break;
   }
   return result;
 }
