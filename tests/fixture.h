@@ -31,7 +31,7 @@ struct shared {
   atomic_int steps[8];
   atomic_int armed; /* signal that fixture_clock() raises in the process `victim`, once */
   atomic_int victim;
-  atomic_int readings; /* of its clock, while armed */
+  atomic_int readings;     /* of its clock, while armed */
   _Atomic uint64_t ticket; /* of an item in a child's hands */
 };
 extern struct shared *shared;
