@@ -234,6 +234,7 @@ ok "a queue that goes, and a server that does"
 
 workq create "$queue"
 workq add "$queue" key
+rm "$scratch/listening" # not to be read before it has begun
 workq serve --listen 127.0.0.1:0 >"$scratch/listening" &
 later $!
 eventually has_lines "$scratch/listening" 1

@@ -97,10 +97,11 @@ kill -INT $server
 ended $server
 [ "$status" = 0 ] || fail "SIGINT: status $status"
 for address in '[::1]:0' '[::]:0' 0.0.0.0:0; do
+  rm -f "$scratch/out" "$scratch/err" # not to be read before it has begun
   workq serve --listen "$address" >"$scratch/out" 2>"$scratch/err" &
   server=$!
   later $server
-  eventually grep -q 'listening\|cannot' "$scratch/out" "$scratch/err"
+  eventually grep -sq 'listening\|cannot' "$scratch/out" "$scratch/err"
   if grep -q 'does not have the address\|not supported' "$scratch/err"; then
     echo "not tried: there is no IPv6 here"
     ended $server
