@@ -33,6 +33,7 @@ waitpid: its one error here is that somebody else has waited for the child, whic
 pthread_mutex_consistent pthread_mutex_unlock pthread_mutexattr_destroy: cannot fail for who holds the mutex
 pthread_mutex_timedlock: stands for pthread_mutex_clocklock where that is missing
 fflush fprintf fputc fputs fwrite putc ferror vfprintf: a stream that refuses is tested with one
+abort aligned_alloc: only in builds that check the journal, which end the program
 stderr stdout errno environ: no functions
 LIST
 
