@@ -90,6 +90,8 @@ static void print_sum(const char *what, const sweep_counts *c) {
          " longest wait of a survivor %" PRId64 " us; %zu temporary files left where a file must have a name\n",
          what, tracer_stops(), c->strayed, c->ended, c->walked, c->misplaced, c->repeated, c->slowest_ns / 1000,
          c->files);
+  if (c->points > 1000 && (!c->in_lock || !c->owner_died || !c->rolled_back || !c->before || !c->after))
+    plain_fail("%s: nobody died with the lock, or nothing was rolled back, or one of the states never came", what);
   fflush(stdout);
 }
 

@@ -416,11 +416,13 @@ void sweep_judge(const sweep *w, bool all) {
   bool journaled = false;
   for (size_t k = 0; k <= w->trace.steps; k++) journaled = journaled || w->lines[k] > 0;
   if (c->points == 0) fail(w, "nobody died", 0);
+  /* A sample may miss what only few points show; all samples together are judged by every_instruction.c. */
+  if (!all) return;
   if (w->state_count > 1 && c->before == 0) fail(w, "no death left the state from before", 0);
   /* Where a child did not come to its place, that may have been the last one. */
   bool certain = c->ended == 0 && c->strayed == 0;
   if (w->state_count > 1 && c->after == 0 && certain) fail(w, "no death left the state from after", 0);
-  if (all && w->state + 1 != w->state_count) fail(w, "the last state was not met", 0);
+  if (w->state + 1 != w->state_count) fail(w, "the last state was not met", 0);
   if (w->s->flags & SCENE_NEW_NAME) return;
   if (c->owner_died == 0) fail(w, "nobody died with the lock", 0);
   if (journaled && (c->rolled_back == 0 || c->in_lock == 0)) fail(w, "nothing was rolled back", 0);
