@@ -11,11 +11,18 @@ if [ ! -e "$started" ]; then
   exit 77
 fi
 
+# is_older PATH: it was made before this run, whoever writes to it now.  Not every file system knows when that was.
+is_older() {
+  birth=$(stat -c %W "$1" 2>/dev/null) || return 1
+  case $birth in 0 | -) return 1 ;; esac
+  [ "$birth" -lt "$(stat -c %Y "$started")" ]
+}
+
 # Queues of this user that are younger than the run, carry a pid, and whose process is gone; and what was never born.
 left_behind() {
   find /dev/shm -maxdepth 1 -name 'workq.*' -user "$(id -u)" -cnewer "$started" 2>/dev/null | while read -r path; do
     pid=$(printf '%s\n' "${path#/dev/shm/workq.}" | sed -n 's/^[^0-9]*-\([0-9]\{1,\}\)\([-.].*\)\{0,1\}$/\1/p')
-    if [ -n "$pid" ] && [ ! -e "/proc/$pid" ]; then
+    if [ -n "$pid" ] && [ ! -e "/proc/$pid" ] && ! is_older "$path"; then
       echo "$path"
     fi
   done

@@ -291,7 +291,11 @@ workq add "$queue-listb" x y z
 terminal 24 280 workq top --interval 100ms
 # Other tests' queues are there, too: the one that is chosen is shown in reverse.
 escape=$(printf '\033')
-chosen() { tm capture-pane -p -e -t t | sed -n "4,21s/^\($escape\[0*m\)*$escape\[[0-9;]*7m \([^ ]*\).*/\2/p"; }
+attribute="$escape\\[[0-9;]*m"
+chosen() {
+  tm capture-pane -p -e -t t |
+    sed -n "4,21{/^\($attribute\)*$escape\[\(0;\)\{0,1\}7m\($attribute\)* /{s/$attribute//g;s/^ //;s/ .*//;p;};}"
+}
 has_chosen() { [ "$(chosen)" = "$1" ]; }
 has_left() { [ -n "$(chosen)" ] && ! has_chosen "$1"; }
 sees 'workq top +[0-9]+ queues' '^ QUEUE +READY'
