@@ -1,9 +1,23 @@
-# Benchmarks: built by `make bench`, no tests.
+# Benchmarks: built by `make bench`, no tests.  See bench/README.md.
 
-EXTRA_PROGRAMS += bench/cycle
-bench_cycle_SOURCES = bench/cycle.c
-bench_cycle_LDADD = libworkq.la
-CLEANFILES += bench/cycle$(EXEEXT)
+bench_programs =
+bench_common = bench/bench.c bench/bench.h bench/floors.c
+bench_queues = bench/queue.c bench/queue.h
+AM_BENCH_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/bench $(JANSSON_CFLAGS)
+bench_ldadd = libworkq.la $(JANSSON_LIBS)
 
-bench: bench/cycle$(EXEEXT)
+bench_programs += bench/floor
+bench_floor_SOURCES = bench/floor.c $(bench_common)
+bench_floor_CPPFLAGS = $(AM_BENCH_CPPFLAGS)
+bench_floor_LDADD = $(bench_ldadd)
+
+bench_programs += bench/cycle
+bench_cycle_SOURCES = bench/cycle.c $(bench_common) $(bench_queues)
+bench_cycle_CPPFLAGS = $(AM_BENCH_CPPFLAGS)
+bench_cycle_LDADD = $(bench_ldadd)
+
+EXTRA_PROGRAMS += $(bench_programs)
+CLEANFILES += $(bench_programs)
+
+bench: $(bench_programs)
 .PHONY: bench

@@ -1,100 +1,67 @@
 /*
- * What add, get and done of one key cost in one process, as a multiple of the uncontended robust-mutex pair, and what it
- * costs that times are measured, as a multiple of the same without.
- *
- * All are timed in turn, in short batches, and the medians compared: so a machine that drifts, or is busy with
- * something else, moves all.  No test: it passes and fails on no time.
+ * One process alone: add, get and done of keys, at several depths of the queue.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <pthread.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
-#include "workq.h"
+#include "queue.h"
 
-enum { BATCHES = 3000, ROUNDS = 200, KEYS = 1024, KEY_SIZE = 32 };
+const char *const bench_who = "workq";
 
-struct keys {
-  char text[KEYS][KEY_SIZE];
-  size_t len[KEYS];
-};
+enum { NAMES = 1024, CYCLES = 200000 };
 
-static double now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+typedef struct cycle {
+  workq *q;
+  bench_key *keys;
+  size_t next;
+} cycle;
+
+/* Deep queues are kept so: each key goes in at the end and comes out at the front. */
+static void *set_up(const bench_case *c, const workq_options *options) {
+  cycle *s = bench_alloc(sizeof *s);
+  s->q = bench_queue(c->size + NAMES, options);
+  bench_fill(s->q, c->size);
+  s->keys = bench_keys(c->size, NAMES);
+  return s;
 }
 
-static int compare(const void *a, const void *b) {
-  double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
+static void *set(const bench_case *c) {
+  return set_up(c, NULL);
 }
 
-static double median(double *values) {
-  qsort(values, BATCHES, sizeof *values, compare);
-  return values[BATCHES / 2];
+static void *set_unmeasured(const bench_case *c) {
+  static const workq_options options = {.no_metrics = 1};
+  return set_up(c, &options);
 }
 
-static double time_pairs(pthread_mutex_t *mutex) {
-  double start_ns = now_ns();
-  for (int i = 0; i < ROUNDS; i++) {
-    pthread_mutex_lock(mutex);
-    pthread_mutex_unlock(mutex);
-  }
-  return (now_ns() - start_ns) / ROUNDS;
+static void strike(const bench_case *c, void *state) {
+  cycle *s = state;
+  (void)c;
+  workq_close(s->q);
+  free(s->keys);
+  free(s);
 }
 
-static double time_cycles(workq *q, const struct keys *keys, int batch) {
+static double run(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  cycle *s = state;
   workq_item item;
-  double start_ns = now_ns();
-  for (int i = 0; i < ROUNDS; i++) {
-    int key = (batch * ROUNDS + i) % KEYS;
-    if (workq_add(q, keys->text[key], keys->len[key]) != 1 || workq_get(q, &item, 0) != 0 || workq_done(q, &item) != 0)
-      abort();
+  (void)extra;
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < CYCLES; i++) {
+    const bench_key *key = &s->keys[s->next++ % NAMES];
+    if (workq_add(s->q, key->text, key->len) != 1 || workq_get(s->q, &item, 0) != 0 || workq_done(s->q, &item) != 0)
+      bench_die("a cycle failed");
   }
-  return (now_ns() - start_ns) / ROUNDS;
+  return (bench_now_ns() - start_ns) / CYCLES;
 }
 
-static void make_mutex(pthread_mutex_t *mutex) {
-  pthread_mutexattr_t attr;
-  pthread_mutexattr_init(&attr);
-  pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
-  pthread_mutex_init(mutex, &attr);
-  pthread_mutexattr_destroy(&attr);
-}
+#define LOCK                                                                                                           \
+  { "lock", floor_lock, 0 }
 
-static int make_queue(const char *kind, uint32_t no_metrics, workq **q) {
-  char name[64];
-  workq_options options = {.key_max = 64, .no_metrics = no_metrics};
-  snprintf(name, sizeof name, "bench-cycle-%d-%s", (int)getpid(), kind);
-  int rc = workq_create(name, &options, q);
-  if (rc < 0) fprintf(stderr, "cycle: %s\n", workq_strerror(rc));
-  else workq_unlink(name);
-  return rc;
-}
-
-int main(void) {
-  static struct keys keys;
-  static double pairs[BATCHES], plain[BATCHES], measured[BATCHES], in_pairs[BATCHES], dearer[BATCHES];
-  pthread_mutex_t mutex;
-  workq *off, *on;
-  if (make_queue("off", 1, &off) < 0 || make_queue("on", 0, &on) < 0) return 1;
-  make_mutex(&mutex);
-  for (int i = 0; i < KEYS; i++) keys.len[i] = (size_t)snprintf(keys.text[i], KEY_SIZE, "default/configmap-%d", i);
-  for (int batch = 0; batch < BATCHES; batch++) {
-    pairs[batch] = time_pairs(&mutex);
-    plain[batch] = time_cycles(off, &keys, batch);
-    measured[batch] = time_cycles(on, &keys, batch);
-    in_pairs[batch] = plain[batch] / pairs[batch];
-    dearer[batch] = measured[batch] / plain[batch];
-  }
-  printf("pair             %.1f ns\n", median(pairs));
-  printf("cycle/0          %.1f ns, %.2f pairs\n", median(plain), median(in_pairs));
-  printf("cycle/0 measured %.1f ns, %.2f times the one without\n", median(measured), median(dearer));
-  return workq_close(off) < 0 || workq_close(on) < 0;
-}
+const bench_case bench_cases[] = {
+    {"cycle/0", "ns", "add, get, done of one key in an empty queue", LOCK, 0, set, run, strike, NULL},
+    {"cycle-unmeasured/0", "ns", "the same where no times are measured", LOCK, 0, set_unmeasured, run, strike, NULL},
+    {0}};

@@ -1,0 +1,139 @@
+/*
+ * The floors; see bench.h.  Each measurement is short, so that it may stand before each round.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "bench.h"
+
+enum { PAIRS = 20000, LOADS = 100000, TURNS = 20000, SLEEPS = 1000, CALLS = 20000, LINE = 64, WARM = 2 };
+
+double floor_lock(size_t size) {
+  pthread_mutexattr_t attr;
+  pthread_mutex_t *mutex = bench_share(sizeof *mutex);
+  (void)size;
+  pthread_mutexattr_init(&attr);
+  pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
+  pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
+  pthread_mutex_init(mutex, &attr);
+  pthread_mutexattr_destroy(&attr);
+  double start_ns = 0;
+  for (int i = -PAIRS / WARM; i < PAIRS; i++) {
+    if (i == 0) start_ns = bench_now_ns();
+    pthread_mutex_lock(mutex);
+    pthread_mutex_unlock(mutex);
+  }
+  double took_ns = bench_now_ns() - start_ns;
+  munmap(mutex, sizeof *mutex);
+  return took_ns / PAIRS;
+}
+
+/* One cycle through all lines in random order (Sattolo). */
+static void tangle(char *memory, size_t lines) {
+  uint64_t random = 1;
+  uint32_t *order = bench_alloc(lines * sizeof *order);
+  for (size_t i = 0; i < lines; i++) order[i] = (uint32_t)i;
+  for (size_t i = lines - 1; i > 0; i--) {
+    size_t other = bench_below(&random, i);
+    uint32_t line = order[i];
+    order[i] = order[other];
+    order[other] = line;
+  }
+  for (size_t i = 0; i < lines; i++) *(uint32_t *)(void *)(memory + i * LINE) = order[i];
+  free(order);
+}
+
+/* The memory is made once for each size: making it costs far more than the loads. */
+double floor_load(size_t size) {
+  static struct {
+    size_t size;
+    char *memory;
+  } known[BENCH_EXTRAS];
+  size_t i = 0;
+  while (i < BENCH_EXTRAS - 1 && known[i].size != 0 && known[i].size != size) i++;
+  if (known[i].size != size) {
+    if (known[i].memory) munmap(known[i].memory, known[i].size);
+    known[i].memory = bench_share(size);
+    known[i].size = size;
+    tangle(known[i].memory, size / LINE);
+  }
+  const char *memory = known[i].memory;
+  uint32_t at = 0;
+  double start_ns = bench_now_ns();
+  for (int n = 0; n < LOADS; n++) at = *(const volatile uint32_t *)(const void *)(memory + (size_t)at * LINE);
+  return (bench_now_ns() - start_ns) / LOADS;
+}
+
+/* ---- Round trips ---- */
+
+typedef struct ball {
+  _Atomic uint32_t there;
+  char apart[LINE * 2];
+  _Atomic uint32_t back;
+  bool asleep;
+  uint32_t turns;
+} ball;
+
+static void await(const ball *b, _Atomic uint32_t *word, uint32_t value) {
+  uint32_t now;
+  while ((now = atomic_load(word)) != value) {
+    if (b->asleep) syscall(SYS_futex, word, FUTEX_WAIT, now, NULL, NULL, 0);
+    else __builtin_ia32_pause();
+  }
+}
+
+static void send(const ball *b, _Atomic uint32_t *word, uint32_t value) {
+  atomic_store(word, value);
+  if (b->asleep) syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void return_balls(void *arg) {
+  ball *b = arg;
+  bench_on_cpu(1);
+  for (uint32_t n = 1; n <= b->turns; n++) {
+    await(b, &b->there, n);
+    send(b, &b->back, n);
+  }
+}
+
+static double round_trip(bool asleep, uint32_t turns) {
+  ball *b = bench_share(sizeof *b);
+  b->asleep = asleep;
+  b->turns = turns;
+  int pid = bench_fork(return_balls, b);
+  double start_ns = 0;
+  for (uint32_t n = 1; n <= turns; n++) {
+    if (n == turns / BENCH_ROUNDS) start_ns = bench_now_ns();
+    send(b, &b->there, n);
+    await(b, &b->back, n);
+  }
+  double took_ns = bench_now_ns() - start_ns;
+  bench_join(pid);
+  munmap(b, sizeof *b);
+  return took_ns / (turns - turns / BENCH_ROUNDS + 1);
+}
+
+double floor_cache_line(size_t size) {
+  (void)size;
+  return round_trip(false, TURNS);
+}
+
+double floor_futex(size_t size) {
+  (void)size;
+  return round_trip(true, SLEEPS);
+}
+
+double floor_syscall(size_t size) {
+  (void)size;
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < CALLS; i++) syscall(SYS_getppid);
+  return (bench_now_ns() - start_ns) / CALLS;
+}

@@ -1,0 +1,19 @@
+/*
+ * A queue for a benchmark: its name is gone as soon as it is there.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef BENCH_QUEUE_H
+#define BENCH_QUEUE_H
+
+#include "bench.h"
+#include "workq.h"
+
+/* With key_max 64 and room for `keys` of them; null: options of the default kind otherwise. */
+workq *bench_queue(size_t keys, const workq_options *options);
+
+/* Adds keys 0 ... count - 1. */
+void bench_fill(workq *q, size_t count);
+
+#endif
