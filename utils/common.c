@@ -163,7 +163,7 @@ static int lock_held(const char *name, const workq *q) {
 int queue_failed(const char *name, const workq *q, int error) {
   switch (error) {
   case -ENOENT:
-    return fail("there is no queue '%s'; make it with: workq create '%s'", name, name);
+    return fail("there is no queue '%s'; those that are: workq ls; to make it: workq create '%s'", name, name);
   case -EEXIST:
     return fail("queue '%s' exists already; accept that with --if-missing, or remove it with: workq rm '%s'", name,
                 name);
