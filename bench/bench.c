@@ -114,16 +114,27 @@ void bench_join(int pid) {
   if (status != 0) bench_die("a process of the benchmark failed, wait status %d", status);
 }
 
+/* The processors that the program was started on.  Children have them from their parent. */
+static const cpu_set_t *all_cpus(void) {
+  static cpu_set_t all;
+  if (CPU_COUNT(&all) == 0) sched_getaffinity(0, sizeof all, &all);
+  return &all;
+}
+
 void bench_on_cpu(unsigned cpu) {
-  cpu_set_t may, one;
+  const cpu_set_t *all = all_cpus();
+  cpu_set_t one;
   CPU_ZERO(&one);
-  if (sched_getaffinity(0, sizeof may, &may) != 0) return;
   for (size_t i = 0; i < CPU_SETSIZE; i++) {
-    if (!CPU_ISSET(i, &may) || cpu-- > 0) continue;
+    if (!CPU_ISSET(i, all) || cpu-- > 0) continue;
     CPU_SET(i, &one);
     sched_setaffinity(0, sizeof one, &one);
     return;
   }
+}
+
+void bench_on_any_cpu(void) {
+  sched_setaffinity(0, sizeof(cpu_set_t), all_cpus());
 }
 
 /* ---- Running ---------------------------------------------------------------------------------------------------- */
@@ -158,14 +169,14 @@ static json_t *values_json(const double *values, size_t stride) {
 }
 
 /* The same for a case and for the figures that come with it. */
-static void print_figure(const char *name, const running *r, const double *values, size_t stride, bool with_floor) {
-  const bench_case *c = r->c;
+static void print_figure(const char *name, const char *unit, const running *r, const double *values, size_t stride,
+                         bool with_floor) {
   if (as_json) {
-    json_t *line = json_pack("{s:s, s:s, s:s, s:f, s:o}", "figure", name, "who", bench_who, "unit", c->unit, "median",
+    json_t *line = json_pack("{s:s, s:s, s:s, s:f, s:o}", "figure", name, "who", bench_who, "unit", unit, "median",
                              median_of(values, stride), "values", values_json(values, stride));
     if (with_floor)
       json_object_set_new(line, "floor",
-                          json_pack("{s:s, s:o}", "name", c->floor.name, "values", values_json(r->floors, 1)));
+                          json_pack("{s:s, s:o}", "name", r->c->floor.name, "values", values_json(r->floors, 1)));
     json_dumpf(line, stdout, JSON_COMPACT | JSON_REAL_PRECISION(6));
     putchar('\n');
     json_decref(line);
@@ -177,21 +188,22 @@ static void print_figure(const char *name, const running *r, const double *value
     if (value < least) least = value;
     if (value > most) most = value;
   }
-  printf("%-28s %12.4g %s (%.4g to %.4g, %d runs)", name, median_of(values, stride), c->unit, least, most, rounds);
+  printf("%-28s %12.4g %s (%.4g to %.4g, %d runs)", name, median_of(values, stride), unit, least, most, rounds);
   if (with_floor) {
     static double times[BENCH_ROUNDS_MAX];
     for (int i = 0; i < rounds; i++) times[i] = values[i] / r->floors[i];
-    printf(", %.3g x %s", median_of(times, 1), c->floor.name);
+    printf(", %.3g x %s", median_of(times, 1), r->c->floor.name);
   }
   putchar('\n');
 }
 
 static void print(const running *r) {
-  print_figure(r->c->name, r, r->values, 1, r->c->floor.measure != NULL);
-  for (size_t i = 0; r->c->extras && r->c->extras[i]; i++) {
+  print_figure(r->c->name, r->c->unit, r, r->values, 1, r->c->floor.measure != NULL);
+  for (size_t i = 0; r->c->extras && r->c->extras[i].name; i++) {
+    const bench_extra *extra = &r->c->extras[i];
     char name[128];
-    snprintf(name, sizeof name, "%s/%s", r->c->name, r->c->extras[i]);
-    print_figure(name, r, &r->extras[0][i], BENCH_EXTRAS, false);
+    snprintf(name, sizeof name, "%s/%s", r->c->name, extra->name);
+    print_figure(name, extra->unit ? extra->unit : r->c->unit, r, &r->extras[0][i], BENCH_EXTRAS, false);
   }
   fflush(stdout);
 }
@@ -234,6 +246,7 @@ static void read_options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   read_options(argc, argv);
+  (void)all_cpus();
   size_t count = 0, all = 0;
   while (bench_cases[all].name) all++;
   running *chosen = bench_alloc((all + 1) * sizeof *chosen);

@@ -36,6 +36,11 @@ typedef struct bench_floor_case {
 
 /* ---- Cases ---- */
 
+typedef struct bench_extra {
+  const char *name;
+  const char *unit; /* null: the case's */
+} bench_extra;
+
 typedef struct bench_case bench_case;
 struct bench_case {
   const char *name;
@@ -48,8 +53,8 @@ struct bench_case {
   /* One round: the figure.  Fills extra, where the case has such. */
   double (*run)(const bench_case *c, void *state, double *extra);
   void (*strike)(const bench_case *c, void *state);
-  /* Figures that come with it: name/EXTRA, at most BENCH_EXTRAS, ended by null. */
-  const char *const *extras;
+  /* Figures that come with it: name/EXTRA, at most BENCH_EXTRAS, ended by one without a name. */
+  const bench_extra *extras;
 };
 
 enum { BENCH_EXTRAS = 8 };
@@ -90,7 +95,9 @@ double bench_quantile(double *values, size_t count, double share);
 int bench_fork(void (*run)(void *arg), void *arg);
 void bench_join(int pid);
 
-/* Binds this process to one processor; nothing where there is only one. */
+/* Binds this process to one of the processors that the program was started on; nothing where there are not so many. */
 void bench_on_cpu(unsigned cpu);
+/* Ends that. */
+void bench_on_any_cpu(void);
 
 #endif

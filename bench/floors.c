@@ -14,7 +14,7 @@
 
 #include "bench.h"
 
-enum { PAIRS = 20000, LOADS = 100000, TURNS = 20000, SLEEPS = 1000, CALLS = 20000, LINE = 64, WARM = 2 };
+enum { PAIRS = 20000, LOADS = 100000, TURNS = 20000, SLEEPS = 1000, PARTS = 100, CALLS = 20000, LINE = 64, WARM = 2 };
 
 double floor_lock(size_t size) {
   pthread_mutexattr_t attr;
@@ -104,21 +104,27 @@ static void return_balls(void *arg) {
   }
 }
 
+/* The median of parts, since whoever is preempted in one would spoil a mean. */
 static double round_trip(bool asleep, uint32_t turns) {
+  static double part_ns[PARTS];
   ball *b = bench_share(sizeof *b);
   b->asleep = asleep;
   b->turns = turns;
   int pid = bench_fork(return_balls, b);
-  double start_ns = 0;
-  for (uint32_t n = 1; n <= turns; n++) {
-    if (n == turns / BENCH_ROUNDS) start_ns = bench_now_ns();
-    send(b, &b->there, n);
-    await(b, &b->back, n);
+  bench_on_cpu(0);
+  uint32_t n = 1;
+  for (int part = 0; part < PARTS; part++) {
+    double start_ns = bench_now_ns();
+    for (uint32_t i = 0; i < turns / PARTS; i++, n++) {
+      send(b, &b->there, n);
+      await(b, &b->back, n);
+    }
+    part_ns[part] = (bench_now_ns() - start_ns) * PARTS / turns;
   }
-  double took_ns = bench_now_ns() - start_ns;
   bench_join(pid);
+  bench_on_any_cpu();
   munmap(b, sizeof *b);
-  return took_ns / (turns - turns / BENCH_ROUNDS + 1);
+  return bench_quantile(part_ns, PARTS, 0.5);
 }
 
 double floor_cache_line(size_t size) {
