@@ -6,62 +6,133 @@
  */
 #include <stdlib.h>
 
-#include "queue.h"
+#include "steady.h"
 
 const char *const bench_who = "workq";
 
-enum { NAMES = 1024, CYCLES = 200000 };
+enum { CYCLES = 100000, BATCH = 32, KNOWN = 1024 };
 
-typedef struct cycle {
-  workq *q;
-  bench_key *keys;
-  size_t next;
-} cycle;
-
-/* Deep queues are kept so: each key goes in at the end and comes out at the front. */
-static void *set_up(const bench_case *c, const workq_options *options) {
-  cycle *s = bench_alloc(sizeof *s);
-  s->q = bench_queue(c->size + NAMES, options);
-  bench_fill(s->q, c->size);
-  s->keys = bench_keys(c->size, NAMES);
-  return s;
-}
+/* ---- Cycles ---- */
 
 static void *set(const bench_case *c) {
-  return set_up(c, NULL);
+  return steady_open(c->size, false);
 }
 
 static void *set_unmeasured(const bench_case *c) {
-  static const workq_options options = {.no_metrics = 1};
-  return set_up(c, &options);
+  return steady_open(c->size, true);
 }
 
 static void strike(const bench_case *c, void *state) {
-  cycle *s = state;
   (void)c;
-  workq_close(s->q);
-  free(s->keys);
-  free(s);
+  steady_close(state);
 }
 
 static double run(const bench_case *c, void *state, double *extra) {
   (void)c;
-  cycle *s = state;
-  workq_item item;
   (void)extra;
+  return steady_cycles(state, CYCLES);
+}
+
+static double run_batches(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  (void)extra;
+  return steady_batches(state, CYCLES, BATCH);
+}
+
+/* ---- Adds of keys that are queued ---- */
+
+typedef struct dedup {
+  workq *q;
+  bench_key *keys;
+} dedup;
+
+static void *set_dedup(const bench_case *c) {
+  dedup *d = bench_alloc(sizeof *d);
+  uint64_t random = 1;
+  d->q = bench_queue(c->size, NULL);
+  bench_fill(d->q, c->size);
+  bench_key *all = bench_keys(0, c->size);
+  d->keys = bench_alloc(CYCLES * sizeof *d->keys);
+  for (int i = 0; i < CYCLES; i++) d->keys[i] = all[bench_below(&random, c->size)];
+  free(all);
+  return d;
+}
+
+static void strike_dedup(const bench_case *c, void *state) {
+  dedup *d = state;
+  (void)c;
+  workq_close(d->q);
+  free(d->keys);
+  free(d);
+}
+
+static double run_dedup(const bench_case *c, void *state, double *extra) {
+  dedup *d = state;
+  (void)extra;
+  /* Few keys are those of a small array, as in cycle/0. */
+  int wrap = c->size == KNOWN ? KNOWN - 1 : INT32_MAX;
   double start_ns = bench_now_ns();
   for (int i = 0; i < CYCLES; i++) {
-    const bench_key *key = &s->keys[s->next++ % NAMES];
-    if (workq_add(s->q, key->text, key->len) != 1 || workq_get(s->q, &item, 0) != 0 || workq_done(s->q, &item) != 0)
-      bench_die("a cycle failed");
+    const bench_key *key = &d->keys[i & wrap];
+    if (workq_add(d->q, key->text, key->len) != 0) bench_die("a queued key was added");
   }
   return (bench_now_ns() - start_ns) / CYCLES;
 }
 
+/* ---- A failure, then success ---- */
+
+static void *set_fail_once(const bench_case *c) {
+  static const workq_options options = {.limiter = {.kinds = WORKQ_LIMIT_NONE}};
+  (void)c;
+  return bench_queue(STEADY_NAMES, &options);
+}
+
+static void strike_fail_once(const bench_case *c, void *state) {
+  (void)c;
+  workq_close(state);
+}
+
+static double run_fail_once(const bench_case *c, void *state, double *extra) {
+  workq *q = state;
+  workq_item item;
+  bench_key *keys = bench_keys(0, STEADY_NAMES);
+  (void)c;
+  (void)extra;
+  double start_ns = bench_now_ns();
+  for (int i = 0; i < CYCLES; i++) {
+    const bench_key *key = &keys[i % STEADY_NAMES];
+    if (workq_add(q, key->text, key->len) != 1 || workq_get(q, &item, 0) != 0 || workq_retry(q, &item) != 1 ||
+        workq_get(q, &item, 0) != 0 || workq_complete(q, &item) != 0)
+      bench_die("a failure failed");
+  }
+  double took_ns = bench_now_ns() - start_ns;
+  free(keys);
+  return took_ns / CYCLES;
+}
+
 #define LOCK                                                                                                           \
   { "lock", floor_lock, 0 }
+#define LOAD(keys)                                                                                                     \
+  { "load", floor_load, STEADY_FOOTPRINT(keys) }
+
+enum { K100 = 100000, M1 = 1000000, M10 = 10000000 };
 
 const bench_case bench_cases[] = {
     {"cycle/0", "ns", "add, get, done of one key in an empty queue", LOCK, 0, set, run, strike, NULL},
-    {"cycle-unmeasured/0", "ns", "the same where no times are measured", LOCK, 0, set_unmeasured, run, strike, NULL},
+    {"cycle/100k", "ns", "the same while so many stay queued", LOAD(K100), K100, set, run, strike, NULL},
+    {"cycle/1m", "ns", "the same", LOAD(M1), M1, set, run, strike, NULL},
+    {"cycle/10m", "ns", "the same", LOAD(M10), M10, set, run, strike, NULL},
+    {"cycle-unmeasured/0", "ns", "add, get, done where no times are measured", LOCK, 0, set_unmeasured, run, strike,
+     NULL},
+    {"cycle-unmeasured/1m", "ns", "the same", LOAD(M1), M1, set_unmeasured, run, strike, NULL},
+    {"cycle-batch/0", "ns", "add, get, done of 32 keys at a time, for each", LOCK, 0, set, run_batches, strike, NULL},
+    {"cycle-batch/100k", "ns", "the same", LOAD(K100), K100, set, run_batches, strike, NULL},
+    {"cycle-batch/1m", "ns", "the same", LOAD(M1), M1, set, run_batches, strike, NULL},
+    {"cycle-batch/10m", "ns", "the same", LOAD(M10), M10, set, run_batches, strike, NULL},
+    {"dedup", "ns", "add of one of 1,024 keys, which all are queued", LOCK, KNOWN, set_dedup, run_dedup, strike_dedup,
+     NULL},
+    {"dedup/1m", "ns", "add of one of a million keys, which all are queued", LOAD(M1), M1, set_dedup, run_dedup,
+     strike_dedup, NULL},
+    {"fail-once", "ns", "add, get, retry, get, complete, without a delay", LOCK, 0, set_fail_once, run_fail_once,
+     strike_fail_once, NULL},
     {0}};

@@ -25,16 +25,21 @@ workq *bench_queue(size_t keys, const workq_options *options) {
   return q;
 }
 
-void bench_fill(workq *q, size_t count) {
+void bench_add_numbers(workq *q, const uint32_t *numbers, size_t count, const workq_add_options *options) {
   char text[FILL][BENCH_KEY_SIZE];
   workq_key keys[FILL];
   for (size_t at = 0; at < count;) {
     size_t n = 0;
     for (; n < FILL && at < count; n++, at++) {
-      int len = snprintf(text[n], sizeof text[n], "default/configmap-%zu", at);
+      size_t number = numbers ? numbers[at] : at;
+      int len = snprintf(text[n], sizeof text[n], "default/configmap-%zu", number);
       keys[n] = (workq_key){.data = text[n], .len = (size_t)len};
     }
-    int rc = bench_ok(workq_add_batch(q, keys, n, NULL, NULL), "workq_add_batch");
+    int rc = bench_ok(workq_add_batch(q, keys, n, options, NULL), "workq_add_batch");
     if ((size_t)rc != n) bench_die("only %d of %zu keys could be added", rc, n);
   }
+}
+
+void bench_fill(workq *q, size_t count) {
+  bench_add_numbers(q, NULL, count, NULL);
 }

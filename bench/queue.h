@@ -16,4 +16,7 @@ workq *bench_queue(size_t keys, const workq_options *options);
 /* Adds keys 0 ... count - 1. */
 void bench_fill(workq *q, size_t count);
 
+/* Adds keys of these numbers (null: as above), by batches. */
+void bench_add_numbers(workq *q, const uint32_t *numbers, size_t count, const workq_add_options *options);
+
 #endif
