@@ -6,21 +6,30 @@
  */
 #include "queue.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-enum { KEY_MAX = 64, FILL = 256 };
+enum { KEY_MAX = 64, FILL = 256, NAME_SIZE = 64 };
 
-workq *bench_queue(size_t keys, const workq_options *options) {
+void bench_name(char *name, size_t size) {
   static unsigned number;
+  snprintf(name, size, "bench%u-%d", number++, (int)getpid());
+}
+
+workq *bench_queue_named(size_t keys, const workq_options *options, char *name, size_t size) {
   workq_options own = options ? *options : (workq_options){0};
   workq *q;
-  char name[64];
   if (own.key_max == 0) own.key_max = KEY_MAX;
   if (own.capacity < keys) own.capacity = (uint32_t)keys;
-  snprintf(name, sizeof name, "bench%u-%d", number++, (int)getpid());
+  bench_name(name, size);
   bench_ok(workq_create(name, &own, &q), "workq_create");
+  return q;
+}
+
+workq *bench_queue(size_t keys, const workq_options *options) {
+  char name[NAME_SIZE];
+  workq *q = bench_queue_named(keys, options, name, sizeof name);
   bench_ok(workq_unlink(name), "workq_unlink");
   return q;
 }
@@ -42,4 +51,12 @@ void bench_add_numbers(workq *q, const uint32_t *numbers, size_t count, const wo
 
 void bench_fill(workq *q, size_t count) {
   bench_add_numbers(q, NULL, count, NULL);
+}
+
+void bench_drain(workq *q) {
+  workq_item items[FILL];
+  int n;
+  while ((n = workq_get_batch(q, items, FILL, 0)) > 0)
+    if (workq_done_batch(q, items, (size_t)n) != n) bench_die("a key that was in hand could not be finished");
+  if (n != -ETIMEDOUT) bench_ok(n, "workq_get_batch");
 }

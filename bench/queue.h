@@ -13,10 +13,19 @@
 /* With key_max 64 and room for `keys` of them; null: options of the default kind otherwise. */
 workq *bench_queue(size_t keys, const workq_options *options);
 
+/* The same with its name left to the caller, who is to unlink it as soon as may be. */
+workq *bench_queue_named(size_t keys, const workq_options *options, char *name, size_t size);
+
+/* A name that no other queue has. */
+void bench_name(char *name, size_t size);
+
 /* Adds keys 0 ... count - 1. */
 void bench_fill(workq *q, size_t count);
 
 /* Adds keys of these numbers (null: as above), by batches. */
 void bench_add_numbers(workq *q, const uint32_t *numbers, size_t count, const workq_add_options *options);
+
+/* Gets and finishes all that is ready. */
+void bench_drain(workq *q);
 
 #endif
