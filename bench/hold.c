@@ -26,7 +26,7 @@ enum { MILLION = 1000000, SMALL = 1000, GROWN = 200000, DEATHS = 20, REAPS = 5, 
 
 #define US 1e-3 /* ns */
 
-/* That long the actor may wait for the processes that it has itself begun and ended. */
+/* What takes no longer was not preempted; but the actor may meanwhile have waited for processes that it has itself begun. */
 #define SHORT_NS 100e3
 
 #define HOUR_NS (3600 * INT64_C(1000000000))
@@ -63,8 +63,7 @@ static void begin(witness *w) {
 static void end(witness *w) {
   double took_ns = bench_now_ns() - w->start_ns;
   uint64_t queued_ns = sched_read(w->self_fd).queued_ns + sched_read(w->actor_fd).queued_ns;
-  double lost_ns = (double)(queued_ns - w->queued_ns);
-  double net_ns = lost_ns > SHORT_NS ? took_ns - lost_ns : took_ns;
+  double net_ns = took_ns > SHORT_NS ? took_ns - (double)(queued_ns - w->queued_ns) : took_ns;
   if (took_ns > w->seen->longest_ns) w->seen->longest_ns = took_ns;
   if (net_ns > w->seen->net_ns) w->seen->net_ns = net_ns;
   w->seen->operations++;
