@@ -1,4 +1,4 @@
-# workq.m4: the macros of configure.ac: switches, compiler flags, sanitizers, borrowed headers, Check.
+# workq.m4: the macros of configure.ac: switches, compiler flags, sanitizers, borrowed headers, Check, boost.
 # SPDX-License-Identifier: Apache-2.0
 
 # WORKQ_ARG_SWITCH(NAME, HELP)
@@ -102,3 +102,14 @@ AS_IF([test "$have_check" = no],
 [ CHECK_CFLAGS= CHECK_LIBS=
   AS_IF([test "$with_check" = yes], [AC_MSG_ERROR([$why_no_check])])
   AC_MSG_WARN([the tests that use Check will not be built: $why_no_check])])])
+
+# WORKQ_FIND_BOOST
+# Sets have_boost: whether there is a C++ compiler that finds boost.interprocess.  The preprocessor alone is asked, since
+# anything more would need all of Autoconf's and Libtool's C++.
+AC_DEFUN([WORKQ_FIND_BOOST],
+[have_boost=no
+AC_MSG_CHECKING([for boost.interprocess])
+AS_IF([test -n "$CXX" &&
+       AS_ECHO(["#include <boost/interprocess/ipc/message_queue.hpp>"]) | $CXX $CPPFLAGS -x c++ -E - >/dev/null 2>&1],
+      [have_boost=yes])
+AC_MSG_RESULT([$have_boost])])
