@@ -149,6 +149,7 @@ typedef struct running {
 
 static int rounds = BENCH_ROUNDS;
 static bool as_json;
+static bool exact; /* names are whole, not the beginnings of such */
 
 static void run_round(running *r, int round) {
   const bench_case *c = r->c;
@@ -212,7 +213,7 @@ static void print(const running *r) {
 static bool is_named(const char *name, char **words, int count) {
   for (int i = 0; i < count; i++) {
     size_t len = strlen(words[i]);
-    if (strncmp(name, words[i], len) == 0 && (name[len] == '\0' || name[len] == '/')) return true;
+    if (strncmp(name, words[i], len) == 0 && (name[len] == '\0' || (name[len] == '/' && !exact))) return true;
   }
   return count == 0;
 }
@@ -225,6 +226,7 @@ static void list(void) {
 static void usage(int status) {
   fprintf(status ? stderr : stdout,
           "usage: %s [--json] [--rounds N] [NAME...]   the figures of these names, or that begin with NAME/\n"
+          "           with --exact: only those of these names\n"
           "       %s --list                            what they are\n",
           program_invocation_short_name, program_invocation_short_name);
   exit(status);
@@ -233,11 +235,13 @@ static void usage(int status) {
 static void read_options(int argc, char **argv) {
   static const struct option options[] = {{"json", no_argument, NULL, 'j'},
                                           {"rounds", required_argument, NULL, 'r'},
+                                          {"exact", no_argument, NULL, 'e'},
                                           {"list", no_argument, NULL, 'l'},
                                           {"help", no_argument, NULL, 'h'},
                                           {0}};
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (option == 'j') as_json = true;
+    else if (option == 'e') exact = true;
     else if (option == 'l') list();
     else if (option == 'h') usage(0);
     else if (option != 'r' || (rounds = atoi(optarg)) < 1 || rounds > BENCH_ROUNDS_MAX) usage(2);
