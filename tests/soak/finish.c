@@ -8,6 +8,7 @@
 #include "soak.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -66,6 +67,20 @@ void warm_up(void) {
     atomic_store(&shared->committed[i], stats.committed);
     plain_ok(workq_close(q), "workq_close");
   }
+}
+
+void print_memory(unsigned queue) {
+  char path[96];
+  snprintf(path, sizeof path, "/dev/shm/workq.%s", queue_names[queue]);
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  fprintf(stderr, "%s has memory at", queue_names[queue]);
+  for (off_t from = 0, to; fd >= 0 && (from = lseek(fd, from, SEEK_DATA)) >= 0; from = to) {
+    to = lseek(fd, from, SEEK_HOLE);
+    if (to <= from) break;
+    fprintf(stderr, " %lld-%lld", (long long)from, (long long)to);
+  }
+  fputc('\n', stderr);
+  if (fd >= 0) close(fd);
 }
 
 /* ---- The end ---- */
@@ -165,6 +180,7 @@ static void verify_queue(unsigned queue, workq_stats_data *s) {
   if (s->keys != 0) plain_fail("%s: %u records are still in use", s->name, s->keys);
   if (s->attached != 1) plain_fail("%s: %u handles are left", s->name, s->attached - 1);
   if (s->waiting != 0) plain_fail("%s: %u sleepers are left", s->name, s->waiting);
+  if (s->committed != shared->committed[queue]) print_memory(queue);
   if (s->committed != shared->committed[queue])
     plain_fail("%s took %llu bytes after the warm-up, and takes %llu", s->name,
                (unsigned long long)shared->committed[queue], (unsigned long long)s->committed);

@@ -272,6 +272,9 @@ void dump_queues(void);
 /* ---- finish.c ---- */
 
 void warm_up(void);
+
+/* Which bytes of its file have memory, on standard error: for where it has grown. */
+void print_memory(unsigned queue);
 void finish(workq_stats_data sum[QUEUES]);
 
 #endif
