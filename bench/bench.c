@@ -233,12 +233,9 @@ static void usage(int status) {
 }
 
 static void read_options(int argc, char **argv) {
-  static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-                                          {"rounds", required_argument, NULL, 'r'},
-                                          {"exact", no_argument, NULL, 'e'},
-                                          {"list", no_argument, NULL, 'l'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {0}};
+  static const struct option options[] = {{"json", no_argument, NULL, 'j'},  {"rounds", required_argument, NULL, 'r'},
+                                          {"exact", no_argument, NULL, 'e'}, {"list", no_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},  {0}};
   for (int option; (option = getopt_long(argc, argv, "", options, NULL)) != -1;) {
     if (option == 'j') as_json = true;
     else if (option == 'e') exact = true;

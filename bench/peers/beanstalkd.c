@@ -73,6 +73,7 @@ peer *peer_open(size_t keys) {
   static unsigned number;
   peer *p = bench_alloc(sizeof *p);
   (void)keys;
+  p->fd = -1;
   snprintf(p->tube, sizeof p->tube, "bench%u-%d", number++, (int)getpid());
   return p;
 }
@@ -93,7 +94,7 @@ void peer_join(peer *p) {
 }
 
 void peer_close(peer *p) {
-  close(p->fd);
+  if (p->fd >= 0) close(p->fd);
   free(p);
 }
 

@@ -83,6 +83,7 @@ peer *peer_open(size_t keys) {
   unlink_all(p->path);
   connect_to(p, schema);
   check(p, sqlite3_close(p->db));
+  p->db = NULL;
   return p;
 }
 
