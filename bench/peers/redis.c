@@ -141,6 +141,8 @@ size_t peer_get_batch(peer *p, bench_key *keys, size_t count) {
 }
 
 const bench_case bench_cases[] = {PEER_CYCLE("cycle/0", 0, peer_set),
+                                  PEER_CYCLE("depth/1k", 1000, peer_set_batch),
+                                  PEER_CYCLE("depth/10k", 10000, peer_set_batch),
                                   PEER_CYCLE("cycle/100k", 100000, peer_set_batch),
                                   PEER_CYCLE("cycle/1m", 1000000, peer_set_batch),
                                   PEER_CYCLE_BATCH("cycle-batch/0", 0),

@@ -81,6 +81,8 @@ void peer_done(peer *p, const bench_key *key) {
 }
 
 const bench_case bench_cases[] = {PEER_CYCLE("cycle/0", 0, peer_set),
+                                  PEER_CYCLE("depth/1k", 1000, peer_set),
+                                  PEER_CYCLE("depth/10k", 10000, peer_set),
                                   PEER_CYCLE("cycle/100k", 100000, peer_set),
                                   PEER_CYCLE("cycle/1m", 1000000, peer_set),
                                   PEER_PAIR(true),
