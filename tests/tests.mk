@@ -232,6 +232,17 @@ check_PROGRAMS += tests/strace_cycles
 tests_strace_cycles_SOURCES = tests/strace_cycles.c
 tests_strace_cycles_LDADD = $(plain_ldadd)
 
+test_scripts += tests/instructions.sh
+check_PROGRAMS += tests/instructions
+tests_instructions_SOURCES = tests/instructions.c
+tests_instructions_LDADD = $(plain_ldadd)
+EXTRA_DIST += tests/instructions.txt
+
+# Writes new counts down, on purpose.
+instructions: tests/instructions
+	WORKQ_SRCDIR='$(abs_top_srcdir)' WORKQ_BUILDDIR='$(abs_top_builddir)' $(srcdir)/tests/instructions.sh --write
+.PHONY: instructions
+
 # --- scripts that need the command, and their helpers
 command_scripts += \
 	tests/browser/page.sh \
