@@ -2,7 +2,8 @@
  * What strace.sh looks at: stretches of calls that must not enter the kernel, each between two calls of getppid().
  *
  *   strace_cycles cycles   10,000 times add, get and done of one key, alone on the queue
- *   strace_cycles adds     10,000 adds of 16 keys with a second process attached that does not wait for any
+ *   strace_cycles adds     10,000 adds of keys that are not queued, and 10,000 of keys that are, with a second process
+ *                          attached that does not wait for any
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -36,6 +37,17 @@ static void cycles(void) {
   mark();
 }
 
+static void add_and_empty(void) {
+  static const char keys[KEYS + 1] = "abcdefghijklmnop";
+  workq_item item;
+  for (int i = 0; i < KEYS; i++)
+    if (workq_add(queue, &keys[i], 1) != 1 || workq_add(queue, &keys[i], 1) != 0) plain_fail("add is not 1, then 0");
+  for (int i = 0; i < KEYS; i++) {
+    plain_ok(workq_get(queue, &item, 0), "get");
+    plain_ok(workq_done(queue, &item), "done");
+  }
+}
+
 static void adds(const char *name) {
   int attached[2];
   if (pipe(attached) != 0) plain_fail("pipe failed");
@@ -50,10 +62,9 @@ static void adds(const char *name) {
   if (read(attached[0], &byte, 1) != 1) plain_fail("read failed");
 
   /* The first add of each key may have to take memory. */
-  static const char keys[KEYS + 1] = "abcdefghijklmnop";
-  for (int i = 0; i < KEYS; i++) plain_ok(workq_add(queue, &keys[i], 1), "add");
+  add_and_empty();
   mark();
-  for (int i = 0; i < ROUNDS; i++) plain_ok(workq_add(queue, &keys[i % KEYS], 1), "add");
+  for (int i = 0; i < ROUNDS; i += KEYS) add_and_empty();
   mark();
   plain_kill(other);
 }
