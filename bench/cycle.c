@@ -10,7 +10,7 @@
 
 const char *const bench_who = "workq";
 
-enum { CYCLES = 100000, BATCH = 32, KNOWN = 1024 };
+enum { CYCLES = 200000, BATCH = 32, KNOWN = 1024 };
 
 /* ---- Cycles ---- */
 
