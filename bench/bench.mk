@@ -70,5 +70,5 @@ include bench/peers/peers.mk
 EXTRA_PROGRAMS += $(bench_programs)
 CLEANFILES += $(bench_programs)
 
-bench: $(bench_programs)
+bench: $(bench_programs) $(bench_programs_in_go)
 .PHONY: bench

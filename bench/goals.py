@@ -33,16 +33,3 @@ GOALS = [
     ("latency/growth", VALUE, 5000),
     ("idle", VALUE, 1),
 ]
-
-# client-go's queue inside one Go process, in ns, as once seen on another machine: it is in no package of Debian's, and so
-# in no run of ours.  Only the order of magnitude can be read from a comparison with these.
-CLIENT_GO = {
-    "cycle/0": 265,
-    "cycle/100k": 870,
-    "cycle/1m": 1035,
-    "dedup": 69,
-    "pair": 560,
-    "pair-batch": 560,
-    "pingpong/spin": 870,
-    "fail-once": 519,
-}

@@ -1,4 +1,4 @@
-# workq.m4: the macros of configure.ac: switches, compiler flags, sanitizers, borrowed headers, Check, boost.
+# workq.m4: the macros of configure.ac: switches, compiler flags, sanitizers, borrowed headers, Check, the benchmarks' peers.
 # SPDX-License-Identifier: Apache-2.0
 
 # WORKQ_ARG_SWITCH(NAME, HELP)
@@ -113,3 +113,21 @@ AS_IF([test -n "$CXX" &&
        AS_ECHO(["#include <boost/interprocess/ipc/message_queue.hpp>"]) | $CXX $CPPFLAGS -x c++ -E - >/dev/null 2>&1],
       [have_boost=yes])
 AC_MSG_RESULT([$have_boost])])
+
+# WORKQ_FIND_CLIENT_GO
+# Sets have_client_go: whether the directory of --with-client-go has a client-go that this Go compiles; and GO, CLIENT_GO_PATH.
+AC_DEFUN([WORKQ_FIND_CLIENT_GO],
+[AC_ARG_WITH([client-go],
+  [AS_HELP_STRING([--with-client-go=DIR], [a Go path with k8s.io/client-go in src/, for its benchmark (bench/README.md)])],
+  [], [with_client_go=no])
+AC_CHECK_PROGS([GO], [go])
+have_client_go=no
+CLIENT_GO_PATH=$with_client_go
+AS_IF([test "$with_client_go" != no],
+[ AC_MSG_CHECKING([whether $GO compiles client-go])
+  AS_IF([test -n "$GO" &&
+         GO111MODULE=off GOPATH=$CLIENT_GO_PATH $GO build k8s.io/client-go/util/workqueue >&AS_MESSAGE_LOG_FD 2>&1],
+        [have_client_go=yes])
+  AC_MSG_RESULT([$have_client_go])
+])
+AC_SUBST([CLIENT_GO_PATH])])

@@ -57,4 +57,15 @@ bench/peers/boost.o: bench/peers/boost.cc bench/peers/peer.h bench/bench.h
 		$(CXXFLAGS) -c -o $@ $(srcdir)/bench/peers/boost.cc
 
 CLEANFILES += bench/peers/boost.o
-EXTRA_DIST += bench/peers/boost.cc
+EXTRA_DIST += bench/README.md bench/goals.py bench/peers/boost.cc bench/plot bench/run
+
+# Go is no language of Automake's.
+if HAVE_CLIENT_GO
+bench_programs_in_go = bench/peers/client-go
+endif
+bench/peers/client-go: bench/peers/client-go.go
+	$(AM_V_GEN)$(MKDIR_P) bench/peers; GO111MODULE=off GOPATH=$(CLIENT_GO_PATH) \
+		$(GO) build -o $@ $(srcdir)/bench/peers/client-go.go
+
+CLEANFILES += bench/peers/client-go
+EXTRA_DIST += bench/peers/client-go.go
