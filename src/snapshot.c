@@ -71,8 +71,9 @@ static int make_file(const workq *q) {
   struct stat st;
   int fd = memfd_create("workq-snapshot", MFD_CLOEXEC);
   if (fd < 0) return -errno;
-  if (fstat(q->fd, &st) == 0 && fchmod(fd, st.st_mode & 0777) == 0 && ftruncate(fd, (off_t)q->geometry.total_size) == 0)
-    return fd;
+  /* What is wrong with the handle's own file is said under the lock: not before it is known whether the slot is the handle's. */
+  mode_t mode = fstat(q->fd, &st) == 0 ? st.st_mode & 0777 : 0;
+  if (fchmod(fd, mode) == 0 && ftruncate(fd, (off_t)q->geometry.total_size) == 0) return fd;
   int rc = -errno;
   close(fd);
   return rc;
@@ -83,8 +84,8 @@ static int make_copy(workq *q, workq *copy) {
   if (rc < 0) return rc;
   int fd = make_file(q);
   if (fd < 0) return fd;
-  rc = each_data(q, fd, prepare_range);
-  if (rc == 0) rc = look_begin(q);
+  (void)each_data(q, fd, prepare_range);
+  rc = look_begin(q);
   if (rc == 0) {
     copy->moment_ns = handle_now_ns(q);
     copy->stamp_ns = q->stamp_ns;
