@@ -63,7 +63,7 @@ int queue_sleep(workq *q, uint32_t kind, int64_t deadline_ns) {
     int64_t left_ns = deadline_ns - clock_monotonic_ns();
     if (left_ns < duration_ns) duration_ns = left_ns;
   }
-  return wait_sleep(q, duration_ns);
+  return wait_sleep(q, kind, duration_ns);
 }
 
 int queue_leave_line(workq *q) {

@@ -87,6 +87,12 @@ struct workq {
   int64_t lock_timeout_ns; /* CLOCK_NEVER for no limit */
   uint64_t random;         /* state of the generator for jitter */
 
+  /* Waiting for the lock: see lock.c. */
+  bool lock_eager;           /* the last operation added, and there is not much to get: no courtesy */
+  uint32_t turn_transaction; /* the last wait for the lock: before which transaction, and when */
+  int64_t turn_ns;
+  int64_t courtesy_ns;
+
   /* Waiting: see wait.c. */
   bool may_spin;
   uint32_t probe;

@@ -45,9 +45,19 @@
 #include "segment.h"
 
 #define SLICE_NS     (50 * NS_PER_MS)
-#define SPIN_TURNS   200
 #define NOBODY_LOOKS 100
 #define LOOK_NS      NS_PER_MS
+
+/* Who waits for a lock that others have in turn. */
+#define SPIN_NS         (20 * INT64_C(1000))
+#define PAUSES          4  /* between looks at the clock */
+#define LOOKS           16 /* at the lock, a pause apart */
+#define NAP_NS          (50 * INT64_C(1000))
+#define NAPS            20
+#define BUSY_NS         2000 /* an operation each so many ns is one after another, its waits and its misses with it */
+#define TURN_SHORT      8u   /* transactions */
+#define TURN_LONG       64u
+#define COURTESY_MAX_NS (16 * INT64_C(1000))
 
 /*
  * Spares are used again, and may be held by nobody since they were abandoned: so each is made anew before its turn.  Half the
@@ -209,10 +219,31 @@ static int confirm(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, 
   return rc;
 }
 
-/* Spins for a lock that will soon be free.  Returns what the last trylock said, EBUSY if there was none. */
-static int spin(const workq *q, struct lock_mutex *m) {
-  if (!q->may_spin) return EBUSY;
-  for (int i = 0; i < SPIN_TURNS; i++) {
+void lock_pause(int64_t pause_ns) {
+  int64_t end_ns = clock_monotonic_ns() + pause_ns;
+  do
+    for (int i = 0; i < PAUSES; i++) cpu_relax();
+  while (clock_monotonic_ns() < end_ns);
+}
+
+/*
+ * How long to leave the lock alone before looking at it.  A hand-over moves all lines that an operation touches from processor
+ * to processor, which costs several times the operation itself.  So whoever does one operation after another, and has had a turn
+ * just now, lets the others have theirs in peace; whoever comes now and then looks at once.
+ */
+static int64_t courtesy_ns(workq *q, int64_t now_ns) {
+  uint32_t turn = q->transaction - q->turn_transaction;
+  bool busy = now_ns - q->turn_ns < (int64_t)turn * BUSY_NS;
+  if (!busy || q->lock_eager) return 0;
+  if (turn < TURN_SHORT && q->courtesy_ns < COURTESY_MAX_NS) q->courtesy_ns *= 2;
+  else if (turn > TURN_LONG && q->courtesy_ns > LOCK_COURTESY_MIN_NS) q->courtesy_ns /= 2;
+  /* Not the same for all: those who were let down together must not come back together. */
+  return q->courtesy_ns / 2 + now_ns % q->courtesy_ns;
+}
+
+/* Looks for a moment at which the lock is free.  Returns what the last trylock said, EBUSY if there was none. */
+static int look(struct lock_mutex *m) {
+  for (int i = 0; i < LOOKS; i++) {
     if (atomic_load_explicit(&m->holder, memory_order_relaxed) == 0) {
       int rc = pthread_mutex_trylock(&m->mutex);
       if (rc != EBUSY) return rc;
@@ -220,6 +251,29 @@ static int spin(const workq *q, struct lock_mutex *m) {
     cpu_relax();
   }
   return EBUSY;
+}
+
+/*
+ * Waits for a lock that will soon be free: spins, then takes naps.  The mutex itself is slept on by those only who wait for longer:
+ * as long as one does, each unlock is a system call, and wakes somebody who finds the lock taken again.
+ * Returns what the last trylock said, EBUSY if there was none.
+ */
+static int wait_a_little(workq *q, struct lock_mutex *m) {
+  int64_t now_ns = clock_monotonic_ns(), end_ns = now_ns + SPIN_NS, pause_ns = courtesy_ns(q, now_ns);
+  int rc;
+  do {
+    if (pause_ns) lock_pause(pause_ns);
+    rc = look(m);
+    now_ns = clock_monotonic_ns();
+  } while (rc == EBUSY && now_ns < end_ns);
+  for (int nap = 0; rc == EBUSY && nap < NAPS; nap++) {
+    struct timespec pause = clock_timespec(NAP_NS);
+    nanosleep(&pause, NULL);
+    rc = look(m);
+  }
+  q->turn_ns = now_ns;
+  q->turn_transaction = q->transaction;
+  return rc;
 }
 
 /* The moment at which a call gives up: the earlier of its own and the handle's limit. */
@@ -239,7 +293,7 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
   for (;;) {
     epoch = atomic_load(&q->control->lock.epoch);
     m = lock_mutex_of(q, epoch);
-    int rc = spin(q, m);
+    int rc = q->may_spin ? wait_a_little(q, m) : EBUSY;
     if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
     if (rc == ETIMEDOUT) rc = abandon_if_lost(q, epoch);
     if (rc == 0 || rc == EOWNERDEAD) {

@@ -55,6 +55,17 @@ static inline void lock_release(workq *q) {
   pthread_mutex_unlock(&m->mutex);
 }
 
+/* The shortest time for which somebody who had the lock just now leaves it to others. */
+#define LOCK_COURTESY_MIN_NS (4 * INT64_C(1000))
+
+/* Spins without touching the segment. */
+void lock_pause(int64_t pause_ns);
+
+/* Had others the lock when this handle wanted it, not many operations ago? */
+static inline bool lock_is_contended(const workq *q) {
+  return q->transaction - q->turn_transaction < 64;
+}
+
 /* The pid of the process that holds the queue lock at this moment, 0 if nobody does.  Takes nothing. */
 int lock_owner_now(const workq *q);
 

@@ -13,6 +13,9 @@
 /* Keys under one hold of the lock in a batch: bounds how long others wait. */
 #define BATCH_CHUNK 64u
 
+/* With fewer keys ready, whoever adds comes first: a key or two are not worth a hand-over. */
+#define GATHERED 16u
+
 /* ---- Adding ---- */
 
 /* An add, made ready for the lock. */
@@ -105,6 +108,11 @@ static int add_transaction(workq *q, const struct request *r) {
   return rc;
 }
 
+static void leave_adding(workq *q) {
+  q->lock_eager = q->control->hot.ready < GATHERED;
+  queue_leave(q);
+}
+
 FLAT static int add_now(workq *q, struct request *r) {
   int rc = request_check(q, r);
   if (unlikely(rc < 0)) return rc;
@@ -113,7 +121,7 @@ FLAT static int add_now(workq *q, struct request *r) {
   rc = queue_enter(q, CLOCK_NEVER);
   if (unlikely(rc < 0)) return rc;
   rc = add_transaction(q, r);
-  queue_leave(q);
+  leave_adding(q);
   return rc;
 }
 
@@ -202,7 +210,7 @@ static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct reques
     }
     *marked += (size_t)added;
   }
-  queue_leave(q);
+  leave_adding(q);
   return done;
 }
 
@@ -270,13 +278,24 @@ static int try_get(workq *q, workq_item *items, size_t n, bool waited) {
   return hot->flags & QUEUE_PAUSED ? 0 : take_ready(q, items, n);
 }
 
+/* Under the lock, nothing being ready: gives it up and looks for a key without, if one is likely to come soon. */
+static bool poll_first(workq *q, int64_t deadline_ns) {
+  int64_t budget_ns = wait_poll_ns(q);
+  if (budget_ns == 0) return false;
+  queue_leave(q);
+  wait_poll(q, budget_ns, deadline_ns);
+  return true;
+}
+
 FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
   int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
   int woken_by = 0;
-  for (bool waited = false;; waited = true) {
+  bool polled = false, waited = false;
+  for (;;) {
     int rc = queue_enter_for(q, deadline_ns, true);
     if (likely(rc >= 0)) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
     if (likely(rc > 0)) {
+      q->lock_eager = false;
       queue_leave(q);
       return rc;
     }
@@ -286,6 +305,8 @@ FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_
     }
     if (rc == 0) rc = queue_waiting_over(q, timeout_ns, &deadline_ns, 0);
     if (rc < 0) return queue_stop_waiting(q, WAIT_GET, rc);
+    if (!polled && (polled = poll_first(q, deadline_ns))) continue;
+    polled = waited = true;
     woken_by = queue_sleep(q, WAIT_GET, deadline_ns);
     if (unlikely(woken_by < 0)) return woken_by;
   }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "lock.h"
 
 /* What a futex word says. */
 enum { TOLD = 0, ASLEEP = 1, SPINNING = 2, DESERTED = 3 };
@@ -17,7 +18,8 @@ enum { TOLD = 0, ASLEEP = 1, SPINNING = 2, DESERTED = 3 };
 /* Deserters passed over at a time.  Each is a line of the journal, and an operation may look at two lists beside the heap. */
 #define DESERTERS_MAX 4
 
-#define SPIN_MAX_NS (30 * INT64_C(1000))
+/* About what it costs to sleep and be woken, there and back, where a wake-up is slow: in a virtual machine. */
+#define SPIN_MAX_NS (100 * INT64_C(1000))
 #define SPIN_MIN_NS (2 * INT64_C(1000))
 #define PROBE_EVERY 16u
 #define PAUSES      16
@@ -191,7 +193,7 @@ void wait_arm(workq *q) {
 }
 
 /*
- * How long to spin: twice the recent gap between starting to wait and being told, if that is short; otherwise not, but
+ * How long to spin: twice the recent gap between starting to wait and its end, if that is short; otherwise not, but
  * for a try now and then to see whether times have changed.
  */
 static int64_t spin_budget_ns(workq *q) {
@@ -200,20 +202,48 @@ static int64_t spin_budget_ns(workq *q) {
   return ++q->probe % PROBE_EVERY == 0 ? SPIN_MAX_NS : 0;
 }
 
-/* Returns true when told. */
-static bool spin_until_told(workq *q, int64_t start_ns, int64_t end_ns) {
-  const _Atomic uint32_t *word = &q->slot->futex.word;
-  int64_t now_ns;
+/* Short gaps are soon learned, and not forgotten for a single long one. */
+static void learn_gap(workq *q, int64_t start_ns) {
+  int64_t gap_ns = clock_monotonic_ns() - start_ns;
+  if (gap_ns > SPIN_MAX_NS) gap_ns = SPIN_MAX_NS;
+  q->gap_ns = gap_ns < q->gap_ns ? (q->gap_ns + gap_ns) / 2 : (3 * q->gap_ns + gap_ns) / 4;
+}
+
+/* Is there something for a get?  Without the lock: whoever thinks so looks again under it. */
+static bool may_get(const workq *q) {
+  const struct hot_line *hot = &q->control->hot;
+  return __atomic_load_n(&hot->ready, __ATOMIC_RELAXED) || __atomic_load_n(&hot->flags, __ATOMIC_RELAXED);
+}
+
+int64_t wait_poll_ns(workq *q) {
+  return q->control->hot.flags ? 0 : spin_budget_ns(q);
+}
+
+void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns) {
+  int64_t start_ns = clock_monotonic_ns(), end_ns = start_ns + budget_ns;
+  if (deadline_ns < end_ns) end_ns = deadline_ns;
+  /* Keys come one after another: one hand-over brings several if they may gather. */
+  if (lock_is_contended(q)) lock_pause(q->courtesy_ns);
   do {
     for (int i = 0; i < PAUSES; i++) {
-      if (atomic_load_explicit(word, memory_order_acquire) == TOLD) {
-        q->gap_ns = (3 * q->gap_ns + (clock_monotonic_ns() - start_ns)) / 4;
-        return true;
+      if (may_get(q)) {
+        learn_gap(q, start_ns);
+        return;
       }
       cpu_relax();
     }
-    now_ns = clock_monotonic_ns();
-  } while (now_ns < end_ns);
+  } while (clock_monotonic_ns() < end_ns);
+}
+
+/* Returns true when told. */
+static bool spin_until_told(const workq *q, int64_t end_ns) {
+  const _Atomic uint32_t *word = &q->slot->futex.word;
+  do {
+    for (int i = 0; i < PAUSES; i++) {
+      if (atomic_load_explicit(word, memory_order_acquire) == TOLD) return true;
+      cpu_relax();
+    }
+  } while (clock_monotonic_ns() < end_ns);
   return false;
 }
 
@@ -230,13 +260,14 @@ static int sleep_until_told(workq *q, int64_t end_ns) {
   return 0;
 }
 
-int wait_sleep(workq *q, int64_t duration_ns) {
+int wait_sleep(workq *q, uint32_t kind, int64_t duration_ns) {
   if (duration_ns <= 0) return ETIMEDOUT;
   int64_t start_ns = clock_monotonic_ns();
-  int64_t end_ns = clock_add_ns(start_ns, duration_ns);
-  int64_t budget_ns = spin_budget_ns(q);
-  if (budget_ns > 0 && spin_until_told(q, start_ns, start_ns + (budget_ns < duration_ns ? budget_ns : duration_ns)))
-    return 0;
-  if (budget_ns > 0) q->gap_ns = SPIN_MAX_NS; /* the spin did not pay */
-  return sleep_until_told(q, end_ns);
+  int64_t budget_ns = kind == WAIT_GET ? 0 : spin_budget_ns(q); /* a get has spun before it stood in line */
+  if (budget_ns > duration_ns) budget_ns = duration_ns;
+  int rc = 0;
+  if (budget_ns == 0 || !spin_until_told(q, start_ns + budget_ns))
+    rc = sleep_until_told(q, clock_add_ns(start_ns, duration_ns));
+  learn_gap(q, start_ns);
+  return rc;
 }

@@ -48,7 +48,14 @@ COLD void wait_wake(workq *q);
 /* Under the lock, after wait_enter() was committed: from now on this handle can be told. */
 void wait_arm(workq *q);
 /* After the unlock: sleeps until told, at most duration_ns.  Returns 0, ETIMEDOUT or EINTR. */
-int wait_sleep(workq *q, int64_t duration_ns);
+int wait_sleep(workq *q, uint32_t kind, int64_t duration_ns);
+
+/*
+ * For whoever found no key: how long to look for one without standing in line, which costs those nothing who add; 0 for not at all.
+ * Then, without the lock, looks until something is ready (or somebody else took it), for so long or until the deadline.
+ */
+int64_t wait_poll_ns(workq *q);
+void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns);
 
 /*
  * Without the lock: this handle stands in line, but will not sleep; its call has ended because the lock was not to be had.
