@@ -97,6 +97,17 @@ double bench_quantile(double *values, size_t count, double share) {
   return values[at < count ? at : count - 1];
 }
 
+double bench_in_parts(bench_part *part, void *arg, size_t count) {
+  double times_ns[BENCH_PARTS];
+  size_t each = count / BENCH_PARTS;
+  for (size_t i = 0; i < BENCH_PARTS; i++) {
+    double start_ns = bench_now_ns();
+    part(arg, i * each, each);
+    times_ns[i] = (bench_now_ns() - start_ns) / (double)each;
+  }
+  return bench_quantile(times_ns, BENCH_PARTS, 0.5);
+}
+
 int bench_fork(void (*run)(void *arg), void *arg) {
   pid_t parent = getpid(), pid = fork();
   if (pid < 0) bench_die("fork: %s", strerror(errno));

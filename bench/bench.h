@@ -91,6 +91,14 @@ uint64_t bench_below(uint64_t *random, uint64_t below);
 /* The value that a share of them does not exceed.  Sorts. */
 double bench_quantile(double *values, size_t count, double share);
 
+/*
+ * Does so many things in BENCH_PARTS parts, each of which is to do `count` of them from number `first`; returns ns for one: the
+ * median of the parts, so that those in which the processor was taken away do not count.
+ */
+enum { BENCH_PARTS = 100 };
+typedef void bench_part(void *arg, size_t first, size_t count);
+double bench_in_parts(bench_part *part, void *arg, size_t count);
+
 /* A child that dies with its parent, runs this and ends; bench_join() ends the program if that failed. */
 int bench_fork(void (*run)(void *arg), void *arg);
 void bench_join(int pid);

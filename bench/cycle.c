@@ -44,12 +44,14 @@ static double run_batches(const bench_case *c, void *state, double *extra) {
 typedef struct dedup {
   workq *q;
   bench_key *keys;
+  size_t wrap; /* few keys are those of a small array, as in cycle/0 */
 } dedup;
 
 static void *set_dedup(const bench_case *c) {
   dedup *d = bench_alloc(sizeof *d);
   uint64_t random = 1;
   d->q = bench_queue(c->size, NULL);
+  d->wrap = c->size == KNOWN ? KNOWN - 1 : SIZE_MAX;
   bench_fill(d->q, c->size);
   bench_key *all = bench_keys(0, c->size);
   d->keys = bench_alloc(CYCLES * sizeof *d->keys);
@@ -66,48 +68,59 @@ static void strike_dedup(const bench_case *c, void *state) {
   free(d);
 }
 
-static double run_dedup(const bench_case *c, void *state, double *extra) {
-  dedup *d = state;
-  (void)extra;
-  /* Few keys are those of a small array, as in cycle/0. */
-  int wrap = c->size == KNOWN ? KNOWN - 1 : INT32_MAX;
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < CYCLES; i++) {
-    const bench_key *key = &d->keys[i & wrap];
+static void add_known(void *arg, size_t first, size_t count) {
+  const dedup *d = arg;
+  for (size_t i = first; i < first + count; i++) {
+    const bench_key *key = &d->keys[i & d->wrap];
     if (workq_add(d->q, key->text, key->len) != 0) bench_die("a queued key was added");
   }
-  return (bench_now_ns() - start_ns) / CYCLES;
+}
+
+static double run_dedup(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  (void)extra;
+  return bench_in_parts(add_known, state, CYCLES);
 }
 
 /* ---- A failure, then success ---- */
 
+typedef struct failing {
+  workq *q;
+  bench_key *keys;
+} failing;
+
 static void *set_fail_once(const bench_case *c) {
   static const workq_options options = {.limiter = {.kinds = WORKQ_LIMIT_NONE}};
+  failing *f = bench_alloc(sizeof *f);
   (void)c;
-  return bench_queue(STEADY_NAMES, &options);
+  *f = (failing){bench_queue(STEADY_NAMES, &options), bench_keys(0, STEADY_NAMES)};
+  return f;
 }
 
 static void strike_fail_once(const bench_case *c, void *state) {
+  failing *f = state;
   (void)c;
-  workq_close(state);
+  workq_close(f->q);
+  free(f->keys);
+  free(f);
 }
 
-static double run_fail_once(const bench_case *c, void *state, double *extra) {
-  workq *q = state;
+static void fail_once(void *arg, size_t first, size_t count) {
+  const failing *f = arg;
+  workq *q = f->q;
   workq_item item;
-  bench_key *keys = bench_keys(0, STEADY_NAMES);
-  (void)c;
-  (void)extra;
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < CYCLES; i++) {
-    const bench_key *key = &keys[i % STEADY_NAMES];
+  for (size_t i = first; i < first + count; i++) {
+    const bench_key *key = &f->keys[i % STEADY_NAMES];
     if (workq_add(q, key->text, key->len) != 1 || workq_get(q, &item, 0) != 0 || workq_retry(q, &item) != 1 ||
         workq_get(q, &item, 0) != 0 || workq_complete(q, &item) != 0)
       bench_die("a failure failed");
   }
-  double took_ns = bench_now_ns() - start_ns;
-  free(keys);
-  return took_ns / CYCLES;
+}
+
+static double run_fail_once(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  (void)extra;
+  return bench_in_parts(fail_once, state, CYCLES);
 }
 
 #define LOCK                                                                                                           \

@@ -14,7 +14,16 @@
 
 #include "bench.h"
 
-enum { PAIRS = 20000, LOADS = 100000, TURNS = 20000, SLEEPS = 1000, PARTS = 100, CALLS = 20000, LINE = 64, WARM = 2 };
+enum { PAIRS = 100000, LOADS = 100000, TURNS = 20000, SLEEPS = 1000, PARTS = 100, CALLS = 20000, LINE = 64 };
+
+static void lock_and_unlock(void *arg, size_t first, size_t count) {
+  pthread_mutex_t *mutex = arg;
+  (void)first;
+  for (size_t i = 0; i < count; i++) {
+    pthread_mutex_lock(mutex);
+    pthread_mutex_unlock(mutex);
+  }
+}
 
 double floor_lock(size_t size) {
   pthread_mutexattr_t attr;
@@ -25,15 +34,9 @@ double floor_lock(size_t size) {
   pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST);
   pthread_mutex_init(mutex, &attr);
   pthread_mutexattr_destroy(&attr);
-  double start_ns = 0;
-  for (int i = -PAIRS / WARM; i < PAIRS; i++) {
-    if (i == 0) start_ns = bench_now_ns();
-    pthread_mutex_lock(mutex);
-    pthread_mutex_unlock(mutex);
-  }
-  double took_ns = bench_now_ns() - start_ns;
+  double pair_ns = bench_in_parts(lock_and_unlock, mutex, PAIRS);
   munmap(mutex, sizeof *mutex);
-  return took_ns / PAIRS;
+  return pair_ns;
 }
 
 /* One cycle through all lines in random order (Sattolo). */
@@ -51,25 +54,33 @@ static void tangle(char *memory, size_t lines) {
   free(order);
 }
 
-/* The memory is made once for each size: making it costs far more than the loads. */
+typedef struct walk {
+  size_t size;
+  char *memory;
+  uint32_t at;
+} walk;
+
+static void load(void *arg, size_t first, size_t count) {
+  walk *w = arg;
+  uint32_t at = w->at;
+  (void)first;
+  for (size_t n = 0; n < count; n++) at = *(const volatile uint32_t *)(const void *)(w->memory + (size_t)at * LINE);
+  w->at = at;
+}
+
+/* The memory is made once for each size: making it costs far more than the loads.  Each walk goes on where the last one ended:
+ * the way that it went may still be in a cache. */
 double floor_load(size_t size) {
-  static struct {
-    size_t size;
-    char *memory;
-  } known[BENCH_EXTRAS];
+  static walk known[BENCH_EXTRAS];
   size_t i = 0;
   while (i < BENCH_EXTRAS - 1 && known[i].size != 0 && known[i].size != size) i++;
-  if (known[i].size != size) {
-    if (known[i].memory) munmap(known[i].memory, known[i].size);
-    known[i].memory = bench_share(size);
-    known[i].size = size;
-    tangle(known[i].memory, size / LINE);
+  walk *w = &known[i];
+  if (w->size != size) {
+    if (w->memory) munmap(w->memory, w->size);
+    *w = (walk){.size = size, .memory = bench_share(size)};
+    tangle(w->memory, size / LINE);
   }
-  const char *memory = known[i].memory;
-  uint32_t at = 0;
-  double start_ns = bench_now_ns();
-  for (int n = 0; n < LOADS; n++) at = *(const volatile uint32_t *)(const void *)(memory + (size_t)at * LINE);
-  return (bench_now_ns() - start_ns) / LOADS;
+  return bench_in_parts(load, w, LOADS);
 }
 
 /* ---- Round trips ---- */
@@ -137,9 +148,13 @@ double floor_futex(size_t size) {
   return round_trip(true, SLEEPS);
 }
 
+static void call(void *arg, size_t first, size_t count) {
+  (void)arg;
+  (void)first;
+  for (size_t i = 0; i < count; i++) syscall(SYS_getppid);
+}
+
 double floor_syscall(size_t size) {
   (void)size;
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < CALLS; i++) syscall(SYS_getppid);
-  return (bench_now_ns() - start_ns) / CALLS;
+  return bench_in_parts(call, NULL, CALLS);
 }

@@ -46,12 +46,13 @@ static double run_batch(const bench_case *c, void *state, double *extra) {
 typedef struct sized {
   workq *q;
   char *keys; /* KEYS of them */
+  size_t len;
 } sized;
 
 static void *set_key(const bench_case *c) {
   workq_options options = {.key_max = (uint32_t)(c->size < KEY_MIN ? KEY_MIN : c->size)};
   sized *s = bench_alloc(sizeof *s);
-  *s = (sized){bench_queue(KEYS, &options), bench_alloc(KEYS * c->size)};
+  *s = (sized){bench_queue(KEYS, &options), bench_alloc(KEYS * c->size), c->size};
   for (int i = 0; i < KEYS; i++) memset(s->keys + (size_t)i * c->size, i, c->size);
   return s;
 }
@@ -70,12 +71,15 @@ static void cycle(workq *q, const void *key, size_t len) {
     bench_die("a cycle failed");
 }
 
+static void cycle_sized(void *arg, size_t first, size_t count) {
+  const sized *s = arg;
+  for (size_t i = first; i < first + count; i++) cycle(s->q, s->keys + i % KEYS * s->len, s->len);
+}
+
 static double run_key(const bench_case *c, void *state, double *extra) {
-  sized *s = state;
+  (void)c;
   (void)extra;
-  double start_ns = bench_now_ns();
-  for (size_t i = 0; i < CYCLES; i++) cycle(s->q, s->keys + i % KEYS * c->size, c->size);
-  return (bench_now_ns() - start_ns) / CYCLES;
+  return bench_in_parts(cycle_sized, state, CYCLES);
 }
 
 /* ---- Many queues, and many handles on one ---- */
@@ -83,6 +87,7 @@ static double run_key(const bench_case *c, void *state, double *extra) {
 typedef struct many {
   workq **q;
   bench_key *keys;
+  size_t count;
 } many;
 
 /* Each handle has a descriptor. */
@@ -98,7 +103,7 @@ static void allow_files(size_t count) {
 
 static many *set_many(const bench_case *c) {
   many *m = bench_alloc(sizeof *m);
-  *m = (many){bench_alloc(c->size * sizeof(workq *)), bench_keys(0, STEADY_NAMES)};
+  *m = (many){bench_alloc(c->size * sizeof(workq *)), bench_keys(0, STEADY_NAMES), c->size};
   allow_files(c->size);
   return m;
 }
@@ -130,15 +135,18 @@ static void strike_many(const bench_case *c, void *state) {
 }
 
 /* Each in turn. */
-static double run_many(const bench_case *c, void *state, double *extra) {
-  many *m = state;
-  (void)extra;
-  double start_ns = bench_now_ns();
-  for (size_t i = 0; i < CYCLES; i++) {
+static void cycle_many(void *arg, size_t first, size_t count) {
+  const many *m = arg;
+  for (size_t i = first; i < first + count; i++) {
     const bench_key *key = &m->keys[i % STEADY_NAMES];
-    cycle(m->q[i % c->size], key->text, key->len);
+    cycle(m->q[i % m->count], key->text, key->len);
   }
-  return (bench_now_ns() - start_ns) / CYCLES;
+}
+
+static double run_many(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  (void)extra;
+  return bench_in_parts(cycle_many, state, CYCLES);
 }
 
 #define LOCK                                                                                                           \

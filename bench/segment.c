@@ -14,36 +14,46 @@
 
 const char *const bench_who = "workq";
 
-enum { ATTACHES = 500, CREATES = 100, NAME_SIZE = 64, BLOCK = 512 };
+enum { ATTACHES = 1000, CREATES = 200, NAME_SIZE = 64, BLOCK = 512 };
 
 #define US 1e3
 
 /* ---- Attaching ---- */
 
+static void attach(void *arg, size_t first, size_t count) {
+  const char *name = arg;
+  workq *q;
+  (void)first;
+  for (size_t i = 0; i < count; i++)
+    if (workq_open(name, NULL, &q) == 0) workq_close(q);
+}
+
 static double run_attach(const bench_case *c, void *state, double *extra) {
   char name[NAME_SIZE];
   workq *q = bench_queue_named(0, NULL, name, sizeof name), *other;
-  int rc = 0;
   (void)c;
   (void)state;
   (void)extra;
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < ATTACHES && rc == 0; i++)
-    if ((rc = workq_open(name, NULL, &other)) == 0) workq_close(other);
-  double took_ns = bench_now_ns() - start_ns;
+  int rc = workq_open(name, NULL, &other);
+  double attach_ns = bench_in_parts(attach, name, ATTACHES);
   workq_unlink(name);
   workq_close(q);
   bench_ok(rc, "workq_open");
-  return took_ns / ATTACHES / US;
+  workq_close(other);
+  return attach_ns / US;
+}
+
+static void create(void *arg, size_t first, size_t count) {
+  (void)arg;
+  (void)first;
+  for (size_t i = 0; i < count; i++) workq_close(bench_queue(0, NULL));
 }
 
 static double run_create(const bench_case *c, void *state, double *extra) {
   (void)c;
   (void)state;
   (void)extra;
-  double start_ns = bench_now_ns();
-  for (int i = 0; i < CREATES; i++) workq_close(bench_queue(0, NULL));
-  return (bench_now_ns() - start_ns) / CREATES / US;
+  return bench_in_parts(create, NULL, CREATES) / US;
 }
 
 /* ---- Memory ---- */

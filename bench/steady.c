@@ -69,41 +69,57 @@ static bench_key *next_keys(steady *s, size_t count) {
   return keys;
 }
 
-double steady_cycles(steady *s, size_t count) {
-  workq *q = s->q;
+typedef struct stretch {
+  workq *q;
+  const bench_key *texts;
+  const workq_key *keys;
+  size_t wrap; /* numbers of keys are cut to these bits */
+  size_t batch;
+} stretch;
+
+static void cycles(void *arg, size_t first, size_t count) {
+  const stretch *r = arg;
   workq_item item;
-  bench_key *keys = next_keys(s, count);
-  size_t wrap = s->depth ? SIZE_MAX : STEADY_NAMES - 1;
-  double start_ns = bench_now_ns();
-  for (size_t i = 0; i < count; i++) {
-    const bench_key *key = &keys[i & wrap];
-    if (workq_add(q, key->text, key->len) != 1 || workq_get(q, &item, 0) != 0 || workq_done(q, &item) != 0)
+  for (size_t i = first; i < first + count; i++) {
+    const bench_key *key = &r->texts[i & r->wrap];
+    if (workq_add(r->q, key->text, key->len) != 1 || workq_get(r->q, &item, 0) != 0 || workq_done(r->q, &item) != 0)
       bench_die("a cycle failed");
   }
-  double took_ns = bench_now_ns() - start_ns;
-  free(keys);
-  return took_ns / (double)count;
+}
+
+double steady_cycles(steady *s, size_t count) {
+  bench_key *texts = next_keys(s, count);
+  stretch r = {.q = s->q, .texts = texts, .wrap = s->depth ? SIZE_MAX : STEADY_NAMES - 1};
+  double cycle_ns = bench_in_parts(cycles, &r, count);
+  free(texts);
+  return cycle_ns;
+}
+
+static void batches(void *arg, size_t first, size_t count) {
+  const stretch *r = arg;
+  workq_item items[STEADY_BATCH_MAX];
+  int n = (int)r->batch;
+  for (size_t i = first; i < first + count; i++) {
+    size_t marked;
+    if (workq_add_batch(r->q, &r->keys[i * r->batch], r->batch, NULL, &marked) != n || marked != r->batch ||
+        workq_get_batch(r->q, items, r->batch, 0) != n || workq_done_batch(r->q, items, r->batch) != n)
+      bench_die("a batch failed");
+  }
 }
 
 double steady_batches(steady *s, size_t count, size_t batch) {
-  workq *q = s->q;
-  workq_item items[STEADY_BATCH_MAX];
   if (batch > STEADY_BATCH_MAX) bench_die("a batch of %zu is too large", batch);
+  /* A batch a part, at least. */
+  if (count < batch * BENCH_PARTS) count = batch * BENCH_PARTS;
   bench_key *texts = next_keys(s, count);
   workq_key *keys = bench_alloc(count * sizeof *keys);
   for (size_t i = 0; i < count; i++) {
     const bench_key *text = &texts[s->depth ? i : i % STEADY_NAMES];
     keys[i] = (workq_key){.data = text->text, .len = text->len};
   }
-  int n = (int)batch;
-  size_t rounds = count / batch, marked;
-  double start_ns = bench_now_ns();
-  for (size_t i = 0; i < rounds; i++)
-    if (workq_add_batch(q, &keys[i * batch], batch, NULL, &marked) != n || marked != batch ||
-        workq_get_batch(q, items, batch, 0) != n || workq_done_batch(q, items, batch) != n)
-      bench_die("a batch failed");
-  double took_ns = bench_now_ns() - start_ns;
+  stretch r = {.q = s->q, .keys = keys, .batch = batch};
+  double batch_ns = bench_in_parts(batches, &r, count / batch);
   free(keys);
   free(texts);
-  return took_ns / (double)(rounds * batch);
+  return batch_ns / (double)batch;
 }
