@@ -242,11 +242,12 @@ static double run_unsupervised(const bench_case *c, void *state, double *extra) 
   bench_ok(workq_shutdown(cl->q), "workq_shutdown");
   for (int i = 0; i < WORKERS; i++) bench_join(cl->pids[i]);
   bench_ok(workq_resume(cl->q), "workq_resume");
-  extra[0] = bench_quantile(times, UNSUPERVISED, 1) / US;
-  return bench_quantile(times, UNSUPERVISED, 0.5) / US;
+  extra[0] = bench_quantile(times, UNSUPERVISED, 0.5) / US;
+  return bench_quantile(times, UNSUPERVISED, 1) / US;
 }
 
-static const bench_extra reclaim_extras[] = {{"most", NULL}, {0}};
+static const bench_extra supervised_extras[] = {{"most", NULL}, {0}};
+static const bench_extra unsupervised_extras[] = {{"median", NULL}, {0}};
 
 #define NONE                                                                                                           \
   { 0 }
@@ -258,7 +259,7 @@ const bench_case bench_cases[] = {
     RECOVER("1m", "the same, a million keys", 1000000),
     RECOVER("10m", "the same, ten million keys", 10000000),
     {"reclaim/supervised", "us", "death of a worker of workq_run until another has its key", NONE, 0, set_reclaim,
-     run_supervised, strike_reclaim, reclaim_extras},
-    {"reclaim/unsupervised", "us", "the same without a supervisor, reap_interval being 100 ms", NONE, 0, set_reclaim,
-     run_unsupervised, strike_reclaim, reclaim_extras},
+     run_supervised, strike_reclaim, supervised_extras},
+    {"reclaim/unsupervised", "us", "the longest of the same without a supervisor, reap_interval being 100 ms", NONE, 0,
+     set_reclaim, run_unsupervised, strike_reclaim, unsupervised_extras},
     {0}};
