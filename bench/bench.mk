@@ -5,7 +5,7 @@ bench_common = bench/bench.c bench/bench.h bench/floors.c
 bench_queues = bench/queue.c bench/queue.h
 bench_steady = bench/steady.c bench/steady.h
 bench_crews = bench/crew.c bench/crew.h
-bench_sched = bench/sched.c bench/sched.h
+bench_preempt = bench/preempt.c bench/preempt.h
 AM_BENCH_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/bench $(JANSSON_CFLAGS)
 bench_ldadd = libworkq.la $(JANSSON_LIBS)
 
@@ -56,12 +56,12 @@ bench_latency_CPPFLAGS = $(AM_BENCH_CPPFLAGS)
 bench_latency_LDADD = $(bench_ldadd)
 
 bench_programs += bench/hold
-bench_hold_SOURCES = bench/hold.c $(bench_common) $(bench_queues) $(bench_crews) $(bench_sched)
+bench_hold_SOURCES = bench/hold.c $(bench_common) $(bench_queues) $(bench_crews) $(bench_preempt)
 bench_hold_CPPFLAGS = $(AM_BENCH_CPPFLAGS)
 bench_hold_LDADD = $(bench_ldadd)
 
 bench_programs += bench/idle
-bench_idle_SOURCES = bench/idle.c $(bench_common) $(bench_queues) $(bench_crews) $(bench_sched)
+bench_idle_SOURCES = bench/idle.c $(bench_common) $(bench_queues) $(bench_crews) $(bench_preempt)
 bench_idle_CPPFLAGS = $(AM_BENCH_CPPFLAGS)
 bench_idle_LDADD = $(bench_ldadd)
 

@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 #include "crew.h"
+#include "preempt.h"
 #include "queue.h"
-#include "sched.h"
 
 const char *const bench_who = "workq";
 
@@ -62,7 +62,7 @@ static void begin(witness *w) {
 
 static void end(witness *w) {
   double took_ns = bench_now_ns() - w->start_ns;
-  uint64_t queued_ns = sched_read(w->self_fd).queued_ns + sched_read(w->actor_fd).queued_ns;
+  uint64_t queued_ns = preempt_read(w->self_fd).queued_ns + preempt_read(w->actor_fd).queued_ns;
   double net_ns = took_ns > SHORT_NS ? took_ns - (double)(queued_ns - w->queued_ns) : took_ns;
   if (took_ns > w->seen->longest_ns) w->seen->longest_ns = took_ns;
   if (net_ns > w->seen->net_ns) w->seen->net_ns = net_ns;
@@ -93,7 +93,7 @@ static void perform(bench_crew *crew, void *arg, unsigned number) {
   const scene *s = arg;
   workq *q = number == 0 ? s->q : s->other;
   bench_on_cpu(number);
-  sched_first();
+  preempt_all();
   bench_ok(workq_len(q), "workq_len");
   if (number == 0) {
     (void)bench_crew_ready(crew);
@@ -102,7 +102,7 @@ static void perform(bench_crew *crew, void *arg, unsigned number) {
     while (!atomic_load(&s->seen->left)) nanosleep(&moment, NULL); /* it still looks at this process */
     return;
   }
-  witness w = {.seen = s->seen, .self_fd = sched_open(getpid()), .actor_fd = sched_open(bench_crew_pid(crew, 0))};
+  witness w = {.seen = s->seen, .self_fd = preempt_open(getpid()), .actor_fd = preempt_open(bench_crew_pid(crew, 0))};
   (void)bench_crew_ready(crew);
   bear_witness(q, &w);
   atomic_store(&s->seen->left, 1);

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "crew.h"
+#include "preempt.h"
 #include "queue.h"
-#include "sched.h"
 
 const char *const bench_who = "workq";
 
@@ -39,7 +39,7 @@ static void *set(const bench_case *c) {
   (void)c;
   s->q = bench_queue(0, NULL);
   s->crew = bench_crew_start(WORKERS, sleep_for_ever, s);
-  for (unsigned i = 0; i < WORKERS; i++) s->fds[i] = sched_open(bench_crew_pid(s->crew, i));
+  for (unsigned i = 0; i < WORKERS; i++) s->fds[i] = preempt_open(bench_crew_pid(s->crew, i));
   do {
     nanosleep(&moment, NULL);
     bench_ok(workq_stats(s->q, &stats), "workq_stats");
@@ -47,10 +47,10 @@ static void *set(const bench_case *c) {
   return s;
 }
 
-static sched_times read_all(const idle *s) {
-  sched_times sum = {0};
+static preempt_times read_all(const idle *s) {
+  preempt_times sum = {0};
   for (unsigned i = 0; i < WORKERS; i++) {
-    sched_times one = sched_read(s->fds[i]);
+    preempt_times one = preempt_read(s->fds[i]);
     sum.ran_ns += one.ran_ns;
     sum.runs += one.runs;
   }
@@ -60,10 +60,10 @@ static sched_times read_all(const idle *s) {
 static double run(const bench_case *c, void *state, double *extra) {
   const idle *s = state;
   (void)c;
-  sched_times before = read_all(s);
+  preempt_times before = read_all(s);
   double start_ns = bench_now_ns();
   nanosleep(&round_time, NULL);
-  sched_times after = read_all(s);
+  preempt_times after = read_all(s);
   double took_ns = bench_now_ns() - start_ns;
   extra[0] = (double)(after.runs - before.runs) / took_ns * 1e9;
   return (double)(after.ran_ns - before.ran_ns) / took_ns * 100;

@@ -1,10 +1,10 @@
 /*
- * What the scheduler does to a process; see sched.h.
+ * What the scheduler does to a process; see preempt.h.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "sched.h"
+#include "preempt.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -14,7 +14,7 @@
 
 #include "bench.h"
 
-int sched_open(int pid) {
+int preempt_open(int pid) {
   char path[64];
   snprintf(path, sizeof path, "/proc/%d/schedstat", pid);
   int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -22,20 +22,20 @@ int sched_open(int pid) {
   return fd;
 }
 
-sched_times sched_read(int fd) {
+preempt_times preempt_read(int fd) {
   char text[128];
   ssize_t len = pread(fd, text, sizeof text - 1, 0);
   if (len <= 0) bench_die("a process of the benchmark is gone");
   text[len] = '\0';
   char *at = text;
-  sched_times times;
+  preempt_times times;
   times.ran_ns = strtoull(at, &at, 10);
   times.queued_ns = strtoull(at, &at, 10);
   times.runs = strtoull(at, &at, 10);
   return times;
 }
 
-void sched_first(void) {
+void preempt_all(void) {
   const struct sched_param lowest = {.sched_priority = sched_get_priority_min(SCHED_FIFO)};
   (void)sched_setscheduler(0, SCHED_FIFO, &lowest);
 }
