@@ -15,22 +15,26 @@ void *peer_set_batch(const bench_case *c) {
   return peer_set_up(c->size, produce);
 }
 
-double peer_cycle_batch(const bench_case *c, void *state, double *extra) {
-  peer_state *s = state;
-  size_t cycled = 0;
-  (void)c;
-  (void)extra;
-  double start_ns = bench_now_ns();
-  for (size_t at = 0; cycled < peer_keys; at = (at + PEER_BATCH) % (PEER_NAMES - PEER_BATCH)) {
-    peer_add_batch(s->p, s->keys + at, PEER_BATCH);
+static void cycle_batch(void *arg, size_t first, size_t count) {
+  peer_state *s = arg;
+  (void)first;
+  for (size_t done = 0; done < count; done += PEER_BATCH) {
+    bench_key *keys = s->keys + done % (PEER_NAMES - PEER_BATCH);
+    peer_add_batch(s->p, keys, PEER_BATCH);
     for (size_t got = 0; got < PEER_BATCH;) {
-      size_t n = peer_get_batch(s->p, s->keys + at + got, PEER_BATCH - got);
-      peer_done_batch(s->p, s->keys + at + got, n);
+      size_t n = peer_get_batch(s->p, keys + got, PEER_BATCH - got);
+      peer_done_batch(s->p, keys + got, n);
       got += n;
     }
-    cycled += PEER_BATCH;
   }
-  return (bench_now_ns() - start_ns) / (double)cycled;
+}
+
+/* The parts are of whole batches. */
+double peer_cycle_batch(const bench_case *c, void *state, double *extra) {
+  size_t least = (size_t)BENCH_PARTS * PEER_BATCH;
+  (void)c;
+  (void)extra;
+  return bench_in_parts(cycle_batch, state, peer_keys < least ? least : peer_keys / least * least);
 }
 
 static void consume(peer *p, const bench_key *keys, size_t count) {

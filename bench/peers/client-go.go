@@ -22,6 +22,7 @@ const (
 	cycles = 100000
 	passed = 200000
 	turns  = 20000
+	parts  = 100
 )
 
 // A key is boxed before the clock starts, as the queue wants it.
@@ -56,6 +57,18 @@ func makeKeys(first, count int) []key {
 	return keys
 }
 
+// As bench_in_parts() of bench.c: the median of the parts, for one.
+func inParts(count int, part func(first, count int)) float64 {
+	times, each := make([]float64, parts), count/parts
+	for i := range times {
+		start := time.Now()
+		part(i*each, each)
+		times[i] = perOne(start, each)
+	}
+	sort.Float64s(times)
+	return times[parts/2]
+}
+
 func perOne(start time.Time, count int) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(count)
 }
@@ -69,14 +82,14 @@ func cycle(depth int) round {
 		queue.Add(k)
 	}
 	return func() float64 {
-		start := time.Now()
-		for i := 0; i < cycles; i++ {
-			queue.Add(spare[i%names])
-			k, _ := queue.Get()
-			queue.Done(k)
-			spare[i%names] = k
-		}
-		return perOne(start, cycles)
+		return inParts(cycles, func(first, count int) {
+			for i := first; i < first+count; i++ {
+				queue.Add(spare[i%names])
+				k, _ := queue.Get()
+				queue.Done(k)
+				spare[i%names] = k
+			}
+		})
 	}
 }
 
@@ -86,11 +99,11 @@ func dedup() round {
 		queue.Add(k)
 	}
 	return func() float64 {
-		start := time.Now()
-		for i := 0; i < cycles; i++ {
-			queue.Add(keys[i%names])
-		}
-		return perOne(start, cycles)
+		return inParts(cycles, func(first, count int) {
+			for i := first; i < first+count; i++ {
+				queue.Add(keys[i%names])
+			}
+		})
 	}
 }
 
@@ -98,17 +111,17 @@ func failOnce() round {
 	queue := workqueue.NewRateLimitingQueue(workqueue.NewItemExponentialFailureRateLimiter(0, 0))
 	keys := makeKeys(0, names)
 	return func() float64 {
-		start := time.Now()
-		for i := 0; i < cycles; i++ {
-			queue.Add(keys[i%names])
-			k, _ := queue.Get()
-			queue.AddRateLimited(k)
-			queue.Done(k)
-			k, _ = queue.Get()
-			queue.Forget(k)
-			queue.Done(k)
-		}
-		return perOne(start, cycles)
+		return inParts(cycles, func(first, count int) {
+			for i := first; i < first+count; i++ {
+				queue.Add(keys[i%names])
+				k, _ := queue.Get()
+				queue.AddRateLimited(k)
+				queue.Done(k)
+				k, _ = queue.Get()
+				queue.Forget(k)
+				queue.Done(k)
+			}
+		})
 	}
 }
 

@@ -6,23 +6,22 @@
  */
 #include "peer.h"
 
-/* The keys are queued in the first round, and stay. */
-double peer_dedup(const bench_case *c, void *state, double *extra) {
-  peer_state *s = state;
-  (void)c;
-  (void)extra;
-  for (size_t i = 0; i < PEER_NAMES; i++) peer_add(s->p, &s->keys[i]);
-  double start_ns = bench_now_ns();
-  for (size_t i = 0; i < peer_keys; i++) peer_add(s->p, &s->keys[i % PEER_NAMES]);
-  return (bench_now_ns() - start_ns) / (double)peer_keys;
+static void add_again(void *arg, size_t first, size_t count) {
+  peer_state *s = arg;
+  for (size_t i = first; i < first + count; i++) peer_add(s->p, &s->keys[i % PEER_NAMES]);
 }
 
-double peer_fail_once(const bench_case *c, void *state, double *extra) {
-  peer_state *s = state;
+/* The keys are queued in the first round, and stay. */
+double peer_dedup(const bench_case *c, void *state, double *extra) {
   (void)c;
   (void)extra;
-  double start_ns = bench_now_ns();
-  for (size_t i = 0; i < peer_keys; i++) {
+  add_again(state, 0, PEER_NAMES);
+  return bench_in_parts(add_again, state, peer_keys);
+}
+
+static void fail_and_succeed(void *arg, size_t first, size_t count) {
+  peer_state *s = arg;
+  for (size_t i = first; i < first + count; i++) {
     bench_key *key = &s->keys[i % PEER_NAMES];
     peer_add(s->p, key);
     peer_get(s->p, key);
@@ -30,5 +29,10 @@ double peer_fail_once(const bench_case *c, void *state, double *extra) {
     peer_get(s->p, key);
     peer_done(s->p, key);
   }
-  return (bench_now_ns() - start_ns) / (double)peer_keys;
+}
+
+double peer_fail_once(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  (void)extra;
+  return bench_in_parts(fail_and_succeed, state, peer_keys);
 }

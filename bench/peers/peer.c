@@ -54,18 +54,20 @@ void peer_strike(const bench_case *c, void *state) {
 }
 
 /* A key that comes out of a deep queue takes the place of the one that went in. */
-double peer_cycle(const bench_case *c, void *state, double *extra) {
-  peer_state *s = state;
-  (void)c;
-  (void)extra;
-  double start_ns = bench_now_ns();
-  for (size_t i = 0; i < peer_keys; i++) {
+static void cycle(void *arg, size_t first, size_t count) {
+  peer_state *s = arg;
+  for (size_t i = first; i < first + count; i++) {
     bench_key *key = &s->keys[i % PEER_NAMES];
     peer_add(s->p, key);
     peer_get(s->p, key);
     peer_done(s->p, key);
   }
-  return (bench_now_ns() - start_ns) / (double)peer_keys;
+}
+
+double peer_cycle(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  (void)extra;
+  return bench_in_parts(cycle, state, peer_keys);
 }
 
 /* ---- Two processes ---- */
