@@ -17,6 +17,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include "fill_shm.h"
 #include "own_shm.h"
 
 /* At scale 100. */
@@ -153,7 +154,7 @@ START_TEST(no_index_leads_where_there_is_no_memory) {
     return;
   }
   damage_begin(seed, LARGE_CAPACITY);
-  own_shm_fill_but(0);
+  fill_shm_but(0);
   run_trials(seed, FULL_TRIALS, run_full);
   damage_end();
 }

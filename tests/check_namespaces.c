@@ -23,6 +23,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include "fill_shm.h"
 #include "own_shm.h"
 
 #ifndef CLONE_NEWTIME
@@ -50,11 +51,11 @@ static void need_own_shm(const char *tmpfs_options) {
 START_TEST(create_in_a_full_shm_is_enospc_and_leaves_nothing) {
   need_own_shm("size=64m");
   options.handles = 8;
-  own_shm_fill_but(0);
+  fill_shm_but(0);
   unsigned long pages;
   for (pages = 0;; pages++) { /* with a page more each time, until it suffices */
     ck_assert_uint_lt(pages, 1000);
-    own_shm_fill_but(pages);
+    fill_shm_but(pages);
     int rc = workq_create(name, &options, &q);
     if (rc == 0) break;
     ck_assert_int_eq(rc, -ENOSPC);
@@ -62,10 +63,10 @@ START_TEST(create_in_a_full_shm_is_enospc_and_leaves_nothing) {
     ck_assert_int_eq(workq_open_or_create(name, &options, &q), -ENOSPC);
     ck_assert_int_eq(workq_open(name, &options, &q), -ENOENT);
     ck_assert_uint_eq(files_in_shm(), 0);
-    ck_assert_uint_eq(own_shm_free(), pages);
+    ck_assert_uint_eq(fill_shm_free(), pages);
   }
   ck_assert_uint_gt(pages, 1);
-  own_shm_empty();
+  fill_shm_empty();
   ck_assert_int_eq(add("a"), 1);
   assert_ready("a");
 }
@@ -75,7 +76,7 @@ START_TEST(open_in_a_full_shm_is_enospc) {
   need_own_shm("size=64m");
   create();
   add("a");
-  own_shm_fill_but(0);
+  fill_shm_but(0);
   workq *other = NULL;
   ck_assert_int_eq(workq_open(name, &options, &other), -ENOSPC);
   ck_assert_ptr_null(other);
@@ -87,11 +88,11 @@ START_TEST(open_in_a_full_shm_is_enospc) {
   }
   join_child(child);
   ck_assert_uint_eq(stats().attached, 1);
-  own_shm_fill_but(1);
+  fill_shm_but(1);
   other = open_again();
   ck_assert_int_eq(workq_len(other), 1);
   ok(workq_close(other));
-  own_shm_empty();
+  fill_shm_empty();
 }
 END_TEST
 
@@ -134,7 +135,7 @@ START_TEST(add_in_a_full_shm_is_enospc_and_every_key_is_there) {
   need_own_shm("size=8m");
   options.key_max = 16;
   create();
-  own_shm_fill_but((unsigned long)_i * 37);
+  fill_shm_but((unsigned long)_i * 37);
   int keys = add_until_full(0, 0);
   ck_assert_int_eq(workq_add_wait(q, "x", 1, WORKQ_FOREVER), -ENOSPC); /* it is not the queue that is full */
   ck_assert_int_eq(workq_add_opts(q, "x", 1, &(workq_add_options){.wait_ns = S}), -ENOSPC);
@@ -148,7 +149,7 @@ START_TEST(add_in_a_full_shm_is_enospc_and_every_key_is_there) {
   ck_assert_uint_eq(stats().keys, 0);
   if (keys > 0) ck_assert_int_eq(add_until_full(0, 0), keys); /* the memory that it has is used again */
   ck_assert_int_eq(workq_add(q, "x", 1), -ENOSPC);
-  own_shm_empty();
+  fill_shm_empty();
   ck_assert_int_eq(add("x"), 1);
   ck_assert_int_eq(workq_len(q), keys + 1);
 }
@@ -158,7 +159,7 @@ START_TEST(add_after_in_a_full_shm_is_enospc_and_every_key_is_there) {
   need_own_shm("size=8m");
   options.key_max = 16;
   create();
-  own_shm_fill_but((unsigned long)_i * 37);
+  fill_shm_but((unsigned long)_i * 37);
   int keys = add_until_full(S, 0);
   assert_all_there(keys);
   ck_assert_int_eq(workq_len(q), 0);
@@ -169,7 +170,7 @@ START_TEST(add_after_in_a_full_shm_is_enospc_and_every_key_is_there) {
   }
   ck_assert_int_eq(workq_len(q), keys);
   assert_all_there(keys);
-  own_shm_empty();
+  fill_shm_empty();
 }
 END_TEST
 
@@ -178,10 +179,10 @@ START_TEST(in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible) {
   need_own_shm("size=8m");
   options.key_max = 16;
   create();
-  own_shm_fill_but(40);
+  fill_shm_but(40);
   int keys = add_until_full(0, 0);
   ck_assert_int_gt(keys, 100);
-  own_shm_fill_but(0);
+  fill_shm_but(0);
   workq_item item;
   for (int i = 0; i < keys; i++) {
     ck_assert_int_eq(workq_get(q, &item, 0), 0);
@@ -205,7 +206,7 @@ START_TEST(in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible) {
   ck_assert_uint_eq(stats().keys, (unsigned)keys);
   ck_assert_uint_eq(stats().ready + stats().buried, (unsigned)keys);
   ck_assert_int_eq(requeues("0"), 1);
-  own_shm_empty();
+  fill_shm_empty();
 }
 END_TEST
 
@@ -215,14 +216,14 @@ START_TEST(in_a_full_shm_the_keys_of_the_dead_go_back) {
   add("a");
   workq *other = open_again(); /* the child's memory */
   ok(workq_close(other));
-  own_shm_fill_but(0);
+  fill_shm_but(0);
   die_with("a");
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY); /* without the delay of a crash */
   workq_item item = take("a");
   ck_assert_uint_eq(item.crashes, 1);
   ck_assert_int_eq(workq_complete(q, &item), 0);
-  own_shm_empty();
+  fill_shm_empty();
 }
 END_TEST
 
@@ -239,10 +240,10 @@ START_TEST(in_a_full_shm_a_pool_that_cannot_attach_is_enospc) {
   need_own_shm("size=8m");
   create();
   add("a");
-  own_shm_fill_but(0);
+  fill_shm_but(0);
   ck_assert_int_eq(workq_run(q, &(workq_pool){.until_empty = 1}, handle_key), -ENOSPC);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY);
-  own_shm_empty();
+  fill_shm_empty();
   ck_assert_int_eq(workq_run(q, &(workq_pool){.until_empty = 1}, handle_key), 0);
   ck_assert_uint_eq(stats().keys, 0);
 }
@@ -252,7 +253,7 @@ START_TEST(in_a_full_shm_idle_records_make_room) {
   need_own_shm("size=8m");
   create();
   int keys = 0;
-  own_shm_fill_but(4);
+  fill_shm_but(4);
   keys = add_until_full(0, 0);
   ck_assert_int_gt(keys, 0);
   ok(workq_add_rate_limited(q, "0", 1));
@@ -261,7 +262,7 @@ START_TEST(in_a_full_shm_idle_records_make_room) {
   ck_assert_int_eq(workq_add(q, "x", 1), 1);
   ck_assert_int_eq(state_of("0"), -ENOENT);
   ck_assert_uint_eq(stats().evictions, 1);
-  own_shm_empty();
+  fill_shm_empty();
 }
 END_TEST
 
@@ -274,7 +275,7 @@ START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
   char key[16];
   workq_item item;
   for (unsigned i = 0; i < fixture_scaled(40000); i++) {
-    if (i % 1000 == 0) own_shm_fill_but(fixture_below(&random, 60));
+    if (i % 1000 == 0) fill_shm_but(fixture_below(&random, 60));
     int len = snprintf(key, sizeof key, "%u", (unsigned)fixture_below(&random, 20000));
     int rc;
     switch (fixture_below(&random, 8)) {
@@ -301,7 +302,7 @@ START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
     }
     ck_assert_msg(rc >= 0 || rc == -ENOSPC, "%d", rc);
   }
-  own_shm_empty();
+  fill_shm_empty();
 }
 END_TEST
 

@@ -1,5 +1,5 @@
 /*
- * A /dev/shm of one's own, small enough to be filled.
+ * A /dev/shm of one's own: small enough to be filled, or without the processes that look at all queues of a machine.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -15,11 +15,7 @@
  */
 bool own_shm(const char *tmpfs_options);
 
-/* Pages of 4 KiB that are free in /dev/shm. */
-unsigned long own_shm_free(void);
-
-/* Fills it but for so many pages; takes the filling away again. */
-void own_shm_fill_but(unsigned long pages);
-void own_shm_empty(void);
+/* The same for a test that somebody's look at its queue would disturb; says so where it is not permitted, and goes on. */
+void own_shm_alone(void);
 
 #endif

@@ -13,7 +13,7 @@ start-of-run:
 
 # What plain test programs share.
 check_LTLIBRARIES += tests/libplain.la
-tests_libplain_la_SOURCES = tests/plain.c tests/plain.h
+tests_libplain_la_SOURCES = tests/own_shm.c tests/own_shm.h tests/plain.c tests/plain.h
 tests_libplain_la_LIBADD = libworkq_core.la
 
 # Programs link the core statically, so that they can reach what the library hides.
@@ -55,7 +55,7 @@ tests_check_attack_LDADD = $(check_ldadd)
 
 check_programs += tests/check_namespaces
 tests_check_namespaces_SOURCES = tests/check_namespaces.c tests/fixture.c tests/fixture.h
-tests_check_namespaces_LDADD = $(check_ldadd)
+tests_check_namespaces_LDADD = $(inner_ldadd)
 
 check_programs += tests/check_owners
 tests_check_owners_SOURCES = tests/check_owners.c tests/fixture.c tests/fixture.h
@@ -85,7 +85,7 @@ tests_check_metrics_LDADD = $(check_ldadd)
 
 check_programs += tests/check_damage
 tests_check_damage_SOURCES = tests/calls.c tests/calls.h tests/check_damage.c tests/fixture.c tests/fixture.h
-tests_check_damage_LDADD = $(check_ldadd)
+tests_check_damage_LDADD = $(inner_ldadd)
 
 check_programs += tests/check_snapshot
 tests_check_snapshot_SOURCES = tests/check_snapshot.c tests/fixture.c tests/fixture.h

@@ -9,6 +9,7 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "own_shm.h"
 #include "plain.h"
 #include "second.h"
 #include "sweep.h"
@@ -269,6 +270,7 @@ static void run_second(void) {
 int main(int argc, char **argv) {
   chance = scene_seed = plain_begin(&argc, argv);
   tracer_need();
+  own_shm_alone();
   scene_begin();
   plain_watchdog(PATIENCE_S, scene_name());
   sweep_walk_percent = WALK_PERCENT;

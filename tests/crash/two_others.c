@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lock.h"
+#include "own_shm.h"
 #include "plain.h"
 
 /* A bound for what must come, and is no test of how long that takes. */
@@ -195,7 +196,10 @@ workq *stage_open(const char *prefix, unsigned count, int64_t reap_interval_ns) 
 #ifdef WORKQ_JOURNAL_CHECK
   plain_skip("the journal check copies the segment at each transaction: too long in single steps");
 #endif
-  if (!stage) stage = plain_share(sizeof *stage);
+  if (!stage) {
+    own_shm_alone();
+    stage = plain_share(sizeof *stage);
+  }
   memset(stage, 0, sizeof *stage);
   plain_own(stage->name, sizeof stage->name, prefix);
   workq_options options = {.capacity = 100,

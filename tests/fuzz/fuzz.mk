@@ -3,8 +3,9 @@
 # `make fuzz` builds the targets with clang and runs FUZZ_RUNS executions of each (10 million), as FUZZ_JOBS processes.  What they
 # have found, and a few inputs that reach far, are in tests/fuzz/corpus; `make check` replays them, with any compiler.
 
-tests_check_damage_SOURCES += tests/damage.c tests/damage.h tests/damage_bytes.c tests/own_shm.c tests/own_shm.h
-tests_check_namespaces_SOURCES += tests/own_shm.c tests/own_shm.h
+shm_sources = tests/fill_shm.c tests/fill_shm.h
+tests_check_damage_SOURCES += tests/damage.c tests/damage.h tests/damage_bytes.c $(shm_sources)
+tests_check_namespaces_SOURCES += $(shm_sources)
 
 # The library once more, with death at its stores.
 check_LTLIBRARIES += tests/fuzz/libfuzzed.la

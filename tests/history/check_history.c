@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "mutant.h"
+#include "own_shm.h"
 #include "plain.h"
 #include "record.h"
 #include "report.h"
@@ -147,6 +148,7 @@ int main(int argc, char **argv) {
     else if (strcmp(argv[i], "--plan") == 0 && i + 1 < argc) plan = strtoull(argv[++i], NULL, 10);
     else plain_fail("unknown argument: %s", argv[i]);
   }
+  own_shm_alone();
   plain_own(name, sizeof name, "history");
   plain_watchdog(600 + histories, name);
   shared = plain_share(sizeof *shared);

@@ -13,6 +13,8 @@
  */
 #include "soak.h"
 
+#include "own_shm.h"
+
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -155,6 +157,7 @@ int main(int argc, char **argv) {
   seed = plain_begin(&argc, argv);
   uint64_t random = seed;
   take_options(argc, argv);
+  own_shm_alone();
   name_queues();
   shared = plain_share(sizeof *shared);
   main_pid = getpid();
