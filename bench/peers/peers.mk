@@ -57,7 +57,7 @@ bench/peers/boost.o: bench/peers/boost.cc bench/peers/peer.h bench/bench.h
 		$(CXXFLAGS) -c -o $@ $(srcdir)/bench/peers/boost.cc
 
 CLEANFILES += bench/peers/boost.o
-EXTRA_DIST += bench/README.md bench/goals.py bench/peers/boost.cc bench/plot bench/run
+EXTRA_DIST += bench/goals.py bench/peers/boost.cc bench/plot bench/run
 
 # Go is no language of Automake's.
 if HAVE_CLIENT_GO
