@@ -125,8 +125,8 @@ int open_queue(const char *name, uint32_t flags, bool shared, workq **out) {
   return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
 }
 
-int open_queue_unless(const char *name, bool shared, int declined, workq **out) {
-  int result = try_open(name, 0, shared, out);
+int open_queue_unless(const char *name, uint32_t flags, bool shared, int declined, workq **out) {
+  int result = try_open(name, flags, shared, out);
   if (result == declined) return STATUS_DECLINED;
   return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
 }

@@ -59,7 +59,7 @@ char *escape(const void *bytes, size_t len);
 int open_queue(const char *name, uint32_t flags, bool shared, workq **out);
 
 /* open_queue(), but where the library says `declined`, this returns STATUS_DECLINED and says nothing. */
-int open_queue_unless(const char *name, bool shared, int declined, workq **out);
+int open_queue_unless(const char *name, uint32_t flags, bool shared, int declined, workq **out);
 
 /* Says what a negative result of the library means for this queue and what to do.  q may be null.  STATUS_ERROR. */
 int queue_failed(const char *name, const workq *q, int error);

@@ -288,7 +288,7 @@ static int open_or_create(struct loader *loader, bool shared, workq **out, bool 
   workq_options options = loader->options;
   options.lock_timeout_ns = LOCK_TIMEOUT_NS;
   *created = false;
-  int status = open_queue_unless(loader->name, shared, -ENOENT, out);
+  int status = open_queue_unless(loader->name, 0, shared, -ENOENT, out);
   if (status != STATUS_DECLINED) return status;
   int result = workq_create(loader->name, &options, out);
   *created = result >= 0;

@@ -28,10 +28,14 @@ static int print_figures(const char *name, bool json, bool shared) {
   return status;
 }
 
-/* Returns STATUS_OK; STATUS_DECLINED if there is no such queue and that is no fault; STATUS_ERROR with the reason said. */
-static int measure(const char *name, bool shared, bool may_be_missing, workq_measures *measures) {
+/*
+ * Returns STATUS_OK; STATUS_DECLINED if there is no such queue and that is no fault; STATUS_ERROR with the reason said.
+ * One of many is looked at without its lock and without a handle: one queue that is stuck must not keep the others' figures
+ * back, and somebody who looks at all queues must not be felt in any.
+ */
+static int measure(const char *name, bool shared, bool one_of_many, workq_measures *measures) {
   workq *q;
-  int status = may_be_missing ? open_queue_unless(name, shared, -ENOENT, &q) : open_queue(name, 0, shared, &q);
+  int status = one_of_many ? open_queue_unless(name, WORKQ_RAW, shared, -ENOENT, &q) : open_queue(name, 0, shared, &q);
   if (status != STATUS_OK) return status;
   int result = workq_measure(q, measures);
   if (result < 0) status = queue_failed(name, q, result);
