@@ -5,7 +5,7 @@
 FLOOR = "floor"  # at most so many times the floor that it was measured with
 VALUE = "value"  # at most so much, in the figure's own unit
 LEAST = "least"  # at least so much
-# Anything else is another figure of workq's (at most so many times that), or a peer: at least so many times faster than it.
+# Anything else is another figure of workq's (at most so many times that), or a peer (at least so many times faster).
 
 GOALS = [
     ("cycle/0", FLOOR, 4),

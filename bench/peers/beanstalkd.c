@@ -1,6 +1,6 @@
 /*
- * beanstalkd, over its Unix socket.  A queue is a tube; a key is a job's body, and the job has a number, by which it is deleted.
- * It does not know keys: what is added twice is there twice.
+ * beanstalkd, over its Unix socket.  A queue is a tube; a key is a job's body, and the job has a number, by which it is
+ * deleted.  It does not know keys: what is added twice is there twice.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0

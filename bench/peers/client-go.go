@@ -1,5 +1,5 @@
-// client-go.go: the work queue of Kubernetes' client-go, between goroutines of one process.  It takes the options and prints the
-// lines of the programs in C (bench.c), as far as bench/run needs them.
+// client-go.go: the work queue of Kubernetes' client-go, between goroutines of one process.  It takes the options and
+// prints the lines of the programs in C (bench.c), as far as bench/run needs them.
 //
 // Copyright 2026 The workq authors
 // SPDX-License-Identifier: Apache-2.0

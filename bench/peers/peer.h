@@ -1,6 +1,6 @@
 /*
- * What another kind of queue is asked to do.  Each peer is one file, which implements these functions and lists the cases that
- * it can be asked for; the cases are written once.  A failure ends the program.
+ * What another kind of queue is asked to do.  Each peer is one file, which implements these functions and lists the
+ * cases that it can be asked for; the cases are written once.  A failure ends the program.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -104,7 +104,7 @@ double peer_run_pair(const bench_case *c, peer_side *produce, peer_side *consume
 
 /* ---- Servers: server.c ---- */
 
-/* The Unix socket that this variable of the environment names; bench/run starts servers.  Ends the program if none is. */
+/* The Unix socket that this variable of the environment names; bench/run starts servers.  If none: ends the program. */
 const char *peer_socket(const char *variable);
 
 #endif
