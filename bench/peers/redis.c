@@ -1,7 +1,7 @@
 /*
  * Redis, over its Unix socket.  What workq does is here three scripts over a list and two sets, since each must be done
- * as a whole: the dirty set has what is queued or was added again, the processing set what somebody works on (client-go's
- * own structures).  Batches are pipelined: all commands are sent, then all replies are read.
+ * as a whole: the dirty set has what is queued or was added again, the processing set what somebody works on (as in
+ * client-go).  Batches are pipelined: all commands are sent, then all replies are read.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
