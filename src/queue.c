@@ -237,6 +237,20 @@ static void item_describe(struct item *from, uint32_t index, workq_item *to) {
   to->reserved = 0;
 }
 
+/*
+ * Starts to load what the gets after that of item will need, so that in a deep queue they do not wait for memory: the bucket
+ * for the done of the key behind it, whose record the get before this one loaded, and the record behind that.
+ */
+static inline void load_ahead(const workq *q, const struct item *item) {
+  if (!item->next) return;
+  const struct item *next = item_at(q, item->next);
+  if (unlikely(!next)) return;
+  table_prefetch(q, next->hash);
+  if (!next->next) return;
+  next = item_at(q, next->next);
+  if (likely(next)) __builtin_prefetch(next, 1);
+}
+
 /* Takes up to n ready keys, each as a transaction.  Returns how many, or -EUCLEAN if there is none because of damage. */
 static int take_ready(workq *q, workq_item *items, size_t n) {
   size_t taken = 0;
@@ -245,6 +259,7 @@ static int take_ready(workq *q, workq_item *items, size_t n) {
     int rc = ready_first(q, &index);
     struct item *item = item_at(q, index);
     if (unlikely(rc < 0 || !item || item->key_len > q->geometry.key_max)) return taken ? (int)taken : -EUCLEAN;
+    load_ahead(q, item);
     journal_begin_item(q, item);
     rc = lifecycle_start(q, index, item);
     if (rc == 0 && taken == 0) rc = queue_leave_line(q);
