@@ -21,7 +21,7 @@
 #include "workq.h"
 
 #define LAYOUT_MAGIC   "WORKQSEG"
-#define LAYOUT_VERSION 2u
+#define LAYOUT_VERSION 3u
 
 #define LINE_SIZE    64u
 #define REGION_ALIGN 4096u
@@ -33,7 +33,7 @@
 #define BANDS          256u /* priorities */
 #define BUCKET_ENTRIES 7u
 #define BUCKETS_MIN    64u
-#define BUCKET_LOAD    4u /* keys a bucket, on average, before the table grows */
+#define BUCKET_LOAD    3u /* keys a bucket, on average, before the table grows */
 #define HEAP_ARITY     4u
 #define HEAP_FIRST     3u /* place of the root, so that brothers share a line */
 
