@@ -25,8 +25,8 @@ const (
 	parts  = 100
 )
 
-// A key is boxed before the clock starts, as the queue wants it.
-type key = interface{}
+// As in every controller; what the queue takes is an interface, which a string is put into with each Add.
+type key = string
 
 // What is made before the first round, and measures one.
 type round func() float64
@@ -73,21 +73,24 @@ func perOne(start time.Time, count int) float64 {
 	return float64(time.Since(start).Nanoseconds()) / float64(count)
 }
 
-// A key that comes out of a deep queue takes the place of the one that went in.
+// A deep queue meets keys only that it does not know, as workq does (steady.h).
 func cycle(depth int) round {
-	queue := workqueue.New()
-	deep, spare := makeKeys(0, depth), makeKeys(depth, names)
-	rand.Shuffle(depth, func(i, j int) { deep[i], deep[j] = deep[j], deep[i] })
-	for _, k := range deep {
+	queue, keys, made := workqueue.New(), makeKeys(0, depth), depth
+	rand.Shuffle(depth, func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
+	for _, k := range keys {
 		queue.Add(k)
 	}
+	keys, wrap := makeKeys(0, names), names-1
 	return func() float64 {
+		if depth > 0 {
+			keys, wrap = makeKeys(made, cycles), -1
+			made += cycles
+		}
 		return inParts(cycles, func(first, count int) {
 			for i := first; i < first+count; i++ {
-				queue.Add(spare[i%names])
+				queue.Add(keys[i&wrap])
 				k, _ := queue.Get()
 				queue.Done(k)
-				spare[i%names] = k
 			}
 		})
 	}
@@ -146,7 +149,7 @@ func pair() float64 {
 func take(queue workqueue.Interface) key {
 	k, _ := queue.Get()
 	queue.Done(k)
-	return k
+	return k.(string)
 }
 
 // The median of the turns.

@@ -31,6 +31,7 @@ peer_state *peer_set_up(size_t depth, peer_side *fill) {
   s->p = peer_open(depth + PEER_NAMES);
   peer_join(s->p);
   s->keys = bench_keys(depth, PEER_NAMES);
+  s->made = depth + PEER_NAMES;
   bench_key *deep = shuffled_keys(0, depth);
   fill(s->p, deep, depth);
   free(deep);
@@ -53,21 +54,32 @@ void peer_strike(const bench_case *c, void *state) {
   free(s);
 }
 
-/* A key that comes out of a deep queue takes the place of the one that went in. */
+typedef struct stretch {
+  peer *p;
+  const bench_key *keys;
+  size_t wrap; /* numbers of keys are cut to these bits */
+} stretch;
+
 static void cycle(void *arg, size_t first, size_t count) {
-  peer_state *s = arg;
+  const stretch *s = arg;
+  bench_key got;
   for (size_t i = first; i < first + count; i++) {
-    bench_key *key = &s->keys[i % PEER_NAMES];
-    peer_add(s->p, key);
-    peer_get(s->p, key);
-    peer_done(s->p, key);
+    peer_add(s->p, &s->keys[i & s->wrap]);
+    peer_get(s->p, &got);
+    peer_done(s->p, &got);
   }
 }
 
+/* A deep queue meets keys only that it does not know, as workq does (steady.h). */
 double peer_cycle(const bench_case *c, void *state, double *extra) {
-  (void)c;
+  peer_state *s = state;
   (void)extra;
-  return bench_in_parts(cycle, state, peer_keys);
+  if (c->size == 0) return bench_in_parts(cycle, &(stretch){s->p, s->keys, PEER_NAMES - 1}, peer_keys);
+  bench_key *keys = bench_keys(s->made, peer_keys);
+  s->made += peer_keys;
+  double cycle_ns = bench_in_parts(cycle, &(stretch){s->p, keys, SIZE_MAX}, peer_keys);
+  free(keys);
+  return cycle_ns;
 }
 
 /* ---- Two processes ---- */

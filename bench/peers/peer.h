@@ -90,6 +90,7 @@ double peer_fail_once(const bench_case *c, void *state, double *extra);
 typedef struct peer_state {
   peer *p;
   bench_key *keys; /* PEER_NAMES of them, none of which is queued */
+  size_t made;     /* numbers of keys that were used */
 } peer_state;
 
 enum { PEER_NAMES = 1024 };
