@@ -1,9 +1,10 @@
 /*
  * What an operation waits for at most while another process does something that takes long.
  *
- * Two processes, each on a processor of its own: one acts, the other is the witness, which works all the time.  On a busy
- * machine either may be ready to run while a stranger runs, so the time of that is told by the kernel and taken off; and the
- * same is done once more with the witness at another queue, where nothing but the machine can make it wait.
+ * Two processes, each on a processor of its own: one acts, the other is the witness, which works all the time.  Where that is
+ * allowed, both run before all ordinary processes.  Where not, either may be ready to run while a stranger runs; the kernel
+ * tells for how long, and that is taken off.  And the same is done once more with the witness at another queue, where nothing
+ * but the machine can make it wait.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
