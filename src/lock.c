@@ -269,7 +269,9 @@ static int wait_a_little(workq *q, struct lock_mutex *m) {
   for (int nap = 0; rc == EBUSY && nap < NAPS; nap++) {
     struct timespec pause = clock_timespec(NAP_NS);
     nanosleep(&pause, NULL);
-    rc = look(m);
+    /* A dead holder's name stays: only the mutex itself tells of its death. */
+    rc = pthread_mutex_trylock(&m->mutex);
+    if (rc == EBUSY) rc = look(m);
   }
   q->turn_ns = now_ns;
   q->turn_transaction = q->transaction;
