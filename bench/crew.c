@@ -17,6 +17,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+enum { LIMIT_S = 120 };
+
 struct bench_crew {
   _Atomic uint32_t prepared;
   uint32_t count;
@@ -54,14 +56,24 @@ double bench_crew_ready(bench_crew *crew) {
   return bench_now_ns();
 }
 
-/* In whatever order they end, so that the first failure ends the program. */
+static void be_interrupted(int signal_number) {
+  (void)signal_number;
+}
+
+/* In whatever order they end, so that the first failure ends the program; and so does one that waits for what never comes. */
 void bench_crew_join(bench_crew *crew) {
+  const struct sigaction interrupt = {.sa_handler = be_interrupted};
+  sigaction(SIGALRM, &interrupt, NULL);
+  alarm(LIMIT_S);
   for (unsigned left = crew->count; left > 0; left--) {
     int status;
-    while (waitpid(-1, &status, 0) < 0)
-      if (errno != EINTR) bench_die("waitpid: %s", strerror(errno));
+    if (waitpid(-1, &status, 0) < 0) {
+      if (errno == EINTR) bench_die("%u processes of the benchmark have not ended within %d s", left, LIMIT_S);
+      bench_die("waitpid: %s", strerror(errno));
+    }
     if (status != 0) bench_die("a process of the benchmark failed, wait status %d", status);
   }
+  alarm(0);
   munmap(crew, sizeof *crew);
 }
 
