@@ -14,7 +14,7 @@
 #include "queue.h"
 
 /* What a queue of so many keys takes, about: a record and its part of a bucket each.  The floor's footprint. */
-#define STEADY_FOOTPRINT(keys) ((size_t)(keys)*144)
+#define STEADY_FOOTPRINT(keys) ((size_t)(keys)*150)
 
 enum { STEADY_NAMES = 1024, STEADY_BATCH_MAX = 1024 };
 
