@@ -38,6 +38,7 @@
  */
 #include "lock.h"
 
+#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -50,8 +51,9 @@
 
 /* Who waits for a lock that others have in turn. */
 #define SPIN_NS         (20 * INT64_C(1000))
-#define PAUSES          4  /* between looks at the clock */
-#define LOOKS           16 /* at the lock, a pause apart */
+#define PAUSES          4                    /* between looks at the clock */
+#define LOOKS           16                   /* at the lock, a pause apart */
+#define YIELD_NS        (60 * INT64_C(1000)) /* more than the kernel needs to bury a holder */
 #define NAP_NS          (50 * INT64_C(1000))
 #define NAPS            20
 #define BUSY_NS         2000 /* an operation each so many ns is one after another, its waits and its misses with it */
@@ -250,12 +252,13 @@ static int look(struct lock_mutex *m) {
     }
     cpu_relax();
   }
-  return EBUSY;
+  /* A dead holder's name stays: only the mutex itself tells of its death. */
+  return pthread_mutex_trylock(&m->mutex);
 }
 
 /*
- * Waits for a lock that will soon be free: spins, then takes naps.  The mutex itself is slept on by those only who wait for longer:
- * as long as one does, each unlock is a system call, and wakes somebody who finds the lock taken again.
+ * Waits for a lock that will soon be free: spins, lets others run, then takes naps.  The mutex itself is slept on by those
+ * only who wait for longer: as long as one does, each unlock is a system call, and wakes somebody who finds the lock taken again.
  * Returns what the last trylock said, EBUSY if there was none.
  */
 static int wait_a_little(workq *q, struct lock_mutex *m) {
@@ -266,12 +269,14 @@ static int wait_a_little(workq *q, struct lock_mutex *m) {
     rc = look(m);
     now_ns = clock_monotonic_ns();
   } while (rc == EBUSY && now_ns < end_ns);
+  for (end_ns = now_ns + YIELD_NS; rc == EBUSY && now_ns < end_ns; now_ns = clock_monotonic_ns()) {
+    sched_yield();
+    rc = look(m);
+  }
   for (int nap = 0; rc == EBUSY && nap < NAPS; nap++) {
     struct timespec pause = clock_timespec(NAP_NS);
     nanosleep(&pause, NULL);
-    /* A dead holder's name stays: only the mutex itself tells of its death. */
-    rc = pthread_mutex_trylock(&m->mutex);
-    if (rc == EBUSY) rc = look(m);
+    rc = look(m);
   }
   q->turn_ns = now_ns;
   q->turn_transaction = q->transaction;
