@@ -97,6 +97,7 @@ struct workq {
   bool may_spin;
   uint32_t probe;
   int64_t gap_ns;
+  int64_t polled_ns; /* since when a get that found nothing has waited; 0 where it did not poll */
 
   int lock_owner;    /* pid, see workq_lock_owner */
   int64_t moment_ns; /* a snapshot: when it was taken */

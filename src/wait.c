@@ -216,12 +216,14 @@ static bool may_get(const workq *q) {
 }
 
 int64_t wait_poll_ns(workq *q) {
+  q->polled_ns = 0;
   return q->control->hot.flags ? 0 : spin_budget_ns(q);
 }
 
 void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns) {
   int64_t start_ns = clock_monotonic_ns(), end_ns = start_ns + budget_ns;
   if (deadline_ns < end_ns) end_ns = deadline_ns;
+  q->polled_ns = start_ns;
   /* Keys come one after another: one hand-over brings several if they may gather. */
   if (lock_is_contended(q)) lock_pause(q->courtesy_ns);
   do {
@@ -268,6 +270,7 @@ int wait_sleep(workq *q, uint32_t kind, int64_t duration_ns) {
   int rc = 0;
   if (budget_ns == 0 || !spin_until_told(q, start_ns + budget_ns))
     rc = sleep_until_told(q, clock_add_ns(start_ns, duration_ns));
-  learn_gap(q, start_ns);
+  /* A poll in vain belongs to the gap: where it keeps the adder from its processor, the sleep after it is always short. */
+  learn_gap(q, kind == WAIT_GET && q->polled_ns ? q->polled_ns : start_ns);
   return rc;
 }
