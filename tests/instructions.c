@@ -127,10 +127,16 @@ static void make_queue(const operation *o, int64_t *now_ns) {
   }
 }
 
+#ifdef __clang__
+#define KEPT __attribute__((noinline))
+#else
+#define KEPT __attribute__((noinline, noclone))
+#endif
+
 /* Callgrind counts what is inside of this, and writes a file at each return. */
 void instructions_stretch(void (*run)(unsigned rounds), unsigned rounds);
 
-__attribute__((noinline, noclone)) void instructions_stretch(void (*run)(unsigned rounds), unsigned rounds) {
+KEPT void instructions_stretch(void (*run)(unsigned rounds), unsigned rounds) {
   run(rounds);
 }
 

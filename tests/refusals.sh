@@ -27,7 +27,7 @@ sigaddset sigdelset sigemptyset snprintf vsnprintf qsort: only compute
 lseek: the file is open, and its end is no refusal
 clock_gettime geteuid getpid getppid gettid pthread_self: cannot fail
 sysconf: asked for what every system knows
-prctl: PR_GET_NAME and PR_SET_PDEATHSIG cannot fail
+prctl sched_yield: PR_GET_NAME, PR_SET_PDEATHSIG and this cannot fail
 _exit kill sigaction pthread_sigmask: cannot fail for own children and valid signals
 waitpid: its one error here is that somebody else has waited for the child, which check_pool tests
 pthread_mutex_consistent pthread_mutex_unlock pthread_mutexattr_destroy: cannot fail for who holds the mutex
