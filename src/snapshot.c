@@ -32,6 +32,7 @@ static int64_t moment(void *arg) {
  */
 static int prepare_range(const workq *from, int to, off_t begin, off_t end) {
   (void)posix_fallocate(to, begin, end - begin);
+  (void)from;
 #ifdef MADV_POPULATE_READ
   (void)madvise(from->base + begin, (size_t)(end - begin), MADV_POPULATE_READ);
 #endif
