@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
+#include "table.h"
 
 enum { LINES_MAX = 200 };
 
@@ -281,8 +282,20 @@ static void spoil(const struct field *f) {
   }
 }
 
+/* With one bucket less, and the last of them empty, or one more, and no key to move there, a table is as sound as before. */
+static bool keys_stay(uint32_t buckets_before) {
+  uint32_t buckets = faults_q->control->hot.buckets;
+  for (uint32_t i = 1; i <= faults_q->control->hot.fresh; i++) {
+    const struct item *item = item_at(faults_q, i);
+    if (item->place == PLACE_FREE) continue;
+    if (table_bucket_number(item->hash, buckets) != table_bucket_number(item->hash, buckets_before)) return false;
+  }
+  return buckets != buckets_before;
+}
+
 START_TEST(no_field_of_the_structures_goes_unchecked) {
   faults_start();
+  uint32_t buckets = faults_q->control->hot.buckets;
   collect_fields();
   for (unsigned i = plain_scaled(20000); i > 0; i--) {
     const struct field *f = &fields[inner_below(fields_count)];
@@ -292,7 +305,7 @@ START_TEST(no_field_of_the_structures_goes_unchecked) {
     spoil(f);
     if (memcmp(before, f->at, f->size) != 0) {
       int problems = workq_check(inner_chance(50) ? faults_q : faults_raw, NULL, NULL);
-      ck_assert_msg(problems > 0, "%s was changed, and nothing was found", f->name);
+      ck_assert_msg(problems > 0 || keys_stay(buckets), "%s was changed, and nothing was found", f->name);
     }
     memcpy(f->at, before, f->size);
   }
