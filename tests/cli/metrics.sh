@@ -53,6 +53,18 @@ run_it workq stats --prometheus
 grep -q "$queue-broken" "$scratch/err" || fail "the broken queue is not named"
 has "workq_delayed{name=\"$queue\"} 1"
 rm "$SHM$queue-broken"
+# One that is stuck keeps nobody's figures back, its own neither, and nobody attaches: that would change it.
+mkfifo "$scratch/hold"
+"$WORKQ_BUILDDIR/tests/cli/hold_lock" "$queue" <"$scratch/hold" >"$scratch/holder" &
+holder=$!
+later $holder
+exec 9>"$scratch/hold"
+eventually has_lines "$scratch/holder" 1
+run_it workq stats --prometheus
+has "workq_delayed{name=\"$queue\"} 1"
+! grep -q "$queue" "$scratch/err" || fail "a queue whose lock is held cannot be looked at"
+exec 9>&-
+ended $holder
 ok "all queues"
 
 expect_error 2 'exclude each other' workq stats --prometheus --json "$queue"

@@ -328,17 +328,12 @@ static pid_t child_at(sweep *w, size_t k, uint64_t *random, enum tracer_place *p
   return pid;
 }
 
-/*
- * Are the lock and the journal as the child's place says?  Where the clock is read the kernel may be changing it, and the loop
- * goes round once more: then an address is met more often than when this was recorded, and the child is elsewhere.
- */
-static bool is_as_recorded(const sweep *w, size_t k) {
-  return child_in_lock(w) == w->in_lock[k] && (lines_now(w->q) > 0) == (w->lines[k] > 0);
-}
-
-static void count_death(sweep *w, size_t k) {
+/* The lock and the journal must be as the child's place says. */
+static void count_death(sweep *w, size_t k, enum tracer_place place) {
   bool in_lock = child_in_lock(w);
   bool lines = lines_now(w->q) > 0;
+  if (place == TRACER_THERE && in_lock != w->in_lock[k]) fail(w, "the lock is not as it was when this was recorded", k);
+  if (place == TRACER_THERE && lines != (w->lines[k] > 0)) fail(w, "the journal is not as it was recorded", k);
   unsigned owner_deaths = scene_owner_deaths();
   sweep_aftermath(w, &w->last);
   w->counts.in_lock += in_lock;
@@ -358,19 +353,15 @@ void sweep_kill(sweep *w, size_t k, uint64_t *random) {
       w->counts.ended++;
       return;
     }
-    bool lost = place == TRACER_THERE && !is_as_recorded(w, k);
-    if (lost) place = TRACER_ELSEWHERE;
     w->counts.points++;
     w->counts.strayed += place == TRACER_ELSEWHERE;
     w->counts.slowest_ns = 0;
-    count_death(w, k);
+    count_death(w, k, place);
     place_outcome(w, k, place == TRACER_ELSEWHERE);
     bool slow = w->counts.slowest_ns > WAIT_MAX_NS;
     if (!slow && counts.slowest_ns > w->counts.slowest_ns) w->counts.slowest_ns = counts.slowest_ns;
-    if (!slow && !lost) return;
-    if (tries == REPEATS && slow) fail(w, "the survivor waits over 200 ms, again and again", k);
-    if (tries == REPEATS)
-      fail(w, "the lock or the journal is not as it was when this was recorded, again and again", k);
+    if (!slow) return;
+    if (tries == REPEATS) fail(w, "the survivor waits over 200 ms, again and again", k);
     counts.repeated++;
     w->counts = counts;
   }

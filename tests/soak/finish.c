@@ -180,10 +180,11 @@ static void verify_queue(unsigned queue, workq_stats_data *s) {
   if (s->keys != 0) plain_fail("%s: %u records are still in use", s->name, s->keys);
   if (s->attached != 1) plain_fail("%s: %u handles are left", s->name, s->attached - 1);
   if (s->waiting != 0) plain_fail("%s: %u sleepers are left", s->name, s->waiting);
-  if (s->committed != shared->committed[queue]) print_memory(queue);
-  if (s->committed != shared->committed[queue])
+  if (s->committed != shared->committed[queue]) {
+    print_memory(queue);
     plain_fail("%s took %llu bytes after the warm-up, and takes %llu", s->name,
                (unsigned long long)shared->committed[queue], (unsigned long long)s->committed);
+  }
   verify_sums(queue, s);
 }
 

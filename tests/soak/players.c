@@ -242,10 +242,11 @@ static void bystand(player *p, workq_stats_data last[QUEUES]) {
     expect(CALL(CALL_LOOK, workq_stats(p->q[i], &now)), "workq_stats", 0, 0);
     expect_growth(&last[i], &now);
     if (now.keys > now.capacity) plain_fail("%s: %u keys", now.name, now.keys);
-    if (now.committed > shared->committed[i]) print_memory(i);
-    if (now.committed > shared->committed[i])
+    if (now.committed > shared->committed[i]) {
+      print_memory(i);
       plain_fail("%s has grown from %llu bytes to %llu", now.name, (unsigned long long)shared->committed[i],
                  (unsigned long long)now.committed);
+    }
     atomic_store(&shared->died_in_lock[i], now.recoveries > 0);
     atomic_store(&shared->died_holding[i], now.crashes > 0);
     last[i] = now;
