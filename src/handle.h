@@ -47,6 +47,13 @@ struct fork_page {
   pid_t tid; /* the thread that the handle belongs to */
 };
 
+/* The last records that something was done with, a ring: for guesses at what comes AHEAD places after one. */
+#define AHEAD 8u
+struct recent {
+  uint32_t place;
+  uint32_t index[AHEAD];
+};
+
 struct workq {
   /* Used by every operation. */
   unsigned char *base;
@@ -64,6 +71,8 @@ struct workq {
   uint32_t slot_id;          /* index of slot */
   uint32_t generation;
   uint32_t transaction;
+  bool grouped;       /* the open transaction is of several keys */
+  uint32_t steps;     /* keys worked on: one a transaction, or some */
   uint32_t own_line;  /* number of the line slot->own */
   uint32_t flags;     /* WORKQ_ANY_OWNER, ... */
   bool serves_itself; /* the next key made ready is for this handle: a get promotes or reaps */
@@ -71,6 +80,8 @@ struct workq {
   uint32_t wakes_before; /* the running transaction */
   uint32_t *wakes;       /* slots to be woken after the commit; twice as many places as slots */
   uint64_t marks[MARKS]; /* lines that this transaction saved: transaction << 32 | line */
+  struct recent queued;  /* by this handle, in any band */
+  struct recent freed;
 
   struct geometry geometry;
   struct lock_mutex *mutexes;
@@ -88,8 +99,8 @@ struct workq {
   uint64_t random;         /* state of the generator for jitter */
 
   /* Waiting for the lock: see lock.c. */
-  bool lock_eager;           /* the last operation added, and there is not much to get: no courtesy */
-  uint32_t turn_transaction; /* the last wait for the lock: before which transaction, and when */
+  bool lock_eager;    /* the last operation added, and there is not much to get: no courtesy */
+  uint32_t turn_step; /* the last wait for the lock: before which step, and when */
   int64_t turn_ns;
   int64_t courtesy_ns;
 
@@ -107,6 +118,22 @@ struct workq {
   unsigned char *key_buffer; /* key_max bytes: copies for workq_info */
   char name[WORKQ_NAME_MAX + 1];
 };
+
+/* Starts to bring a line that is going to be written to this processor, as its own. */
+static inline void prefetch_to_write(const void *line) {
+#ifdef __x86_64__
+  __asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));
+#else
+  __builtin_prefetch(line, 1);
+#endif
+}
+
+/* Notes a record in the ring.  Returns the one that was noted AHEAD before it, 0 if there was none. */
+static inline uint32_t recent_note(struct recent *recent, uint32_t index) {
+  uint32_t *place = &recent->index[recent->place++ % AHEAD], before = *place;
+  *place = index;
+  return before;
+}
 
 /* The calling thread's id, read from the kernel once a thread; 0 is "not yet". */
 extern __thread pid_t handle_thread_id __attribute__((visibility("hidden")));

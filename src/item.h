@@ -13,6 +13,14 @@
 /* A record that was never used: 0 with its line saved, -ENOSPC where /dev/shm is full, -EUCLEAN. */
 COLD int item_take_fresh(workq *q, uint32_t *index, struct item **item);
 
+/* Starts to load the record of that index, if it is known to have memory, and the beginning of its key. */
+static inline void item_prefetch(const workq *q, uint32_t index) {
+  if (unlikely(index - 1u >= q->item_reach.units)) return;
+  struct item *item = item_at(q, index);
+  prefetch_to_write(item);
+  prefetch_to_write(item_key(item));
+}
+
 static inline int item_take_free(workq *q, uint32_t *index, struct item **item) {
   struct hot_line *hot = &q->control->hot;
   *index = hot->free_head;
@@ -20,6 +28,7 @@ static inline int item_take_free(workq *q, uint32_t *index, struct item **item) 
   if (unlikely(!*item || (*item)->place != PLACE_FREE)) return -EUCLEAN;
   journal_save(q, *item);
   hot->free_head = (*item)->next;
+  item_prefetch(q, (*item)->ahead ? (*item)->ahead : hot->free_head);
   return 0;
 }
 
@@ -48,6 +57,7 @@ static inline int item_destroy(workq *q, uint32_t index, struct item *item) {
   item->place = PLACE_FREE;
   item->pending = PENDING_NONE;
   item->next = hot->free_head;
+  item->ahead = recent_note(&q->freed, index);
   hot->free_head = index;
   hot->used--;
   return 0;

@@ -65,6 +65,7 @@ int journal_recover(workq *q) {
 /* Where what has memory ended in the table, the heap and the records when the transaction began. */
 struct shadow {
   size_t measures_end, table_end, heap_end, size;
+  uint32_t lines; /* in the journal when the step began, where the transaction has several */
   LINE_ALIGNED unsigned char bytes[];
 };
 
@@ -96,6 +97,7 @@ void journal_check_begin(workq *q) {
     if (!shadow) abort();
     shadow->size = size;
   }
+  shadow->lines = 2;
   shadow->table_end = reach_end(q, &q->bucket_reach);
   shadow->heap_end = reach_end(q, &q->heap_reach);
   /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
@@ -116,6 +118,16 @@ static bool journal_was_saved(const workq *q, size_t offset) {
   return false;
 }
 
+void journal_check_step(workq *q) {
+  struct shadow *shadow = q->shadow;
+  uint32_t lines = journal_lines(q);
+  if (lines > shadow->lines + JOURNAL_STEP) {
+    fprintf(stderr, "workq: a step of several in a transaction saved %u lines\n", lines - shadow->lines);
+    abort();
+  }
+  shadow->lines = lines;
+}
+
 static void journal_check_range(const workq *q, const struct shadow *shadow, size_t from, size_t to) {
   for (size_t offset = from; offset + LINE_SIZE <= to; offset += LINE_SIZE) {
     if (memcmp(shadow->bytes + offset, q->base + offset, LINE_SIZE) == 0) continue;
@@ -126,7 +138,7 @@ static void journal_check_range(const workq *q, const struct shadow *shadow, siz
 }
 
 void journal_check_end(workq *q) {
-  const struct shadow *shadow = q->shadow;
+  struct shadow *shadow = q->shadow;
   const struct geometry *g = &q->geometry;
   const struct control *c = q->control;
   if (!shadow) return;
@@ -144,7 +156,8 @@ void journal_check_end(workq *q) {
   journal_check_range(q, shadow, (size_t)g->heap_off, shadow->heap_end);
   /* Of a record that was free at the start, only the header line is under the journal: its key is new. */
   for (size_t at = (size_t)g->items_off; at + g->item_size <= shadow->size; at += g->item_size) {
-    const struct item *old = (const void *)(shadow->bytes + at);
+    struct item *old = (void *)(shadow->bytes + at);
+    old->ahead = ((const struct item *)(const void *)(q->base + at))->ahead; /* a guess, which is not journaled */
     journal_check_range(q, shadow, at, at + (old->place == PLACE_FREE ? LINE_SIZE : g->item_size));
   }
 }

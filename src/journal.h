@@ -16,6 +16,9 @@
 
 #include "handle.h"
 
+/* What a step on one key changes at most that moves nothing in the heap and wakes nobody, the lines saved anyway left out. */
+#define JOURNAL_STEP 8u
+
 static inline uint32_t journal_line(const workq *q, const void *place) {
   return (uint32_t)(((uintptr_t)place - (uintptr_t)q->base) / LINE_SIZE);
 }
@@ -61,6 +64,12 @@ static inline void journal_save(workq *q, const void *place) {
   journal_add(q, place);
 }
 
+/* The same where the line is saved already only if the transaction is of several keys. */
+static inline void journal_save_shared(workq *q, const void *place) {
+  if (unlikely(q->grouped)) journal_save(q, place);
+  else journal_add(q, place);
+}
+
 /* Once for each slot that the handle gets, before its first lock: enters the lines that journal_begin() saves.  What a dead
  * tenant left in the slot's journal starts with the same two. */
 static inline void journal_attach(workq *q) {
@@ -74,12 +83,17 @@ static inline void journal_attach(workq *q) {
  * changed that was not saved. */
 void journal_check_begin(workq *q);
 void journal_check_end(workq *q);
+/* After each step of a transaction that has several: aborts if it saved more than JOURNAL_STEP lines. */
+void journal_check_step(workq *q);
 void journal_check_free(workq *q);
 #else
 static inline void journal_check_begin(workq *q) {
   (void)q;
 }
 static inline void journal_check_end(workq *q) {
+  (void)q;
+}
+static inline void journal_check_step(workq *q) {
   (void)q;
 }
 static inline void journal_check_free(workq *q) {
@@ -90,6 +104,7 @@ static inline void journal_check_free(workq *q) {
 /* What starting a transaction is but for counting lines. */
 static inline void journal_open(workq *q) {
   q->wakes_before = q->wakes_count;
+  q->steps++;
   if (unlikely(++q->transaction == 0)) {
     memset(q->marks, 0, sizeof q->marks);
     q->transaction = 1;
@@ -113,6 +128,11 @@ static inline void journal_begin_item(workq *q, const struct item *item) {
   journal_copy(q->journal, 2, item);
   q->marks[line % MARKS] = (uint64_t)q->transaction << 32 | line;
   journal_count(q, 3);
+}
+
+/* May the open transaction take in one more step of JOURNAL_STEP lines at most? */
+static inline bool journal_has_room(const workq *q) {
+  return journal_lines(q) <= JOURNAL_LINES - JOURNAL_STEP;
 }
 
 /* Makes what was done since journal_begin() permanent. */

@@ -21,7 +21,7 @@
 #include "workq.h"
 
 #define LAYOUT_MAGIC   "WORKQSEG"
-#define LAYOUT_VERSION 3u
+#define LAYOUT_VERSION 4u
 
 #define LINE_SIZE    64u
 #define REGION_ALIGN 4096u
@@ -308,7 +308,8 @@ struct item {
   uint32_t owner;      /* slot + 1 while processing, else 0 */
   int8_t priority;     /* of the pending run; of the last one where none is pending */
   int8_t run_priority; /* of the run that is being processed */
-  uint8_t reserved[6];
+  uint8_t reserved[2];
+  uint32_t ahead;   /* a guess at a record further on in its band or the free list; not journaled: any value is good */
   int64_t since_ns; /* stamp: when it became pending now, delayed, buried or idle, whichever it is */
   int64_t run_ns;   /* stamp: when it was last handed out */
 };

@@ -57,7 +57,7 @@
 #define NAP_NS          (50 * INT64_C(1000))
 #define NAPS            20
 #define BUSY_NS         2000 /* an operation each so many ns is one after another, its waits and its misses with it */
-#define TURN_SHORT      8u   /* transactions */
+#define TURN_SHORT      8u   /* steps */
 #define TURN_LONG       64u
 #define COURTESY_MAX_NS (16 * INT64_C(1000))
 
@@ -234,7 +234,7 @@ void lock_pause(int64_t pause_ns) {
  * just now, lets the others have theirs in peace; whoever comes now and then looks at once.
  */
 static int64_t courtesy_ns(workq *q, int64_t now_ns) {
-  uint32_t turn = q->transaction - q->turn_transaction;
+  uint32_t turn = q->steps - q->turn_step;
   bool busy = now_ns - q->turn_ns < (int64_t)turn * BUSY_NS;
   if (!busy || q->lock_eager) return 0;
   if (turn < TURN_SHORT && q->courtesy_ns < COURTESY_MAX_NS) q->courtesy_ns *= 2;
@@ -279,7 +279,7 @@ static int wait_a_little(workq *q, struct lock_mutex *m) {
     rc = look(m);
   }
   q->turn_ns = now_ns;
-  q->turn_transaction = q->transaction;
+  q->turn_step = q->steps;
   return rc;
 }
 

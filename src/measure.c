@@ -133,7 +133,7 @@ void measure_observe(workq *q, uint32_t which, int64_t since_ns, int64_t until_n
   uint64_t ns = likely(until_ns > since_ns) ? (uint64_t)until_ns - (uint64_t)since_ns : 0;
   uint32_t bucket = measure_bucket(ns);
   struct histogram_line *line = &q->measure->histogram[which].line[bucket / HISTOGRAM_LINE_BUCKETS];
-  journal_add(q, line);
+  journal_save_shared(q, line);
   line->sum_ns += ns;
   line->count[bucket % HISTOGRAM_LINE_BUCKETS]++;
 }

@@ -63,7 +63,7 @@ static inline uint32_t measure_bucket(uint64_t ns) {
 
 /*
  * In a transaction, where the slot measures: one observation of the time from since_ns to until_ns, which is none where
- * clocks went back.  Not more than one a transaction in the same histogram.
+ * clocks went back.
  * No part of get and done: as that, its registers and instructions cost those 1 % who do not measure, and saved no others any.
  */
 void measure_observe(workq *q, uint32_t which, int64_t since_ns, int64_t until_ns);

@@ -16,6 +16,48 @@
 /* With fewer keys ready, whoever adds comes first: a key or two are not worth a hand-over. */
 #define GATHERED 16u
 
+/* ---- Groups: the keys of a batch that share a transaction ---- */
+
+typedef struct group {
+  size_t keys; /* of the open transaction; 0: none is open */
+  bool alone;  /* from now on each key has a transaction of its own: a step has failed, and its group was undone */
+} group;
+
+static void group_commit(workq *q, group *g) {
+  if (g->keys) {
+    journal_check_step(q);
+    journal_commit(q);
+  }
+  q->grouped = false;
+  g->keys = 0;
+}
+
+/* Undoes the open transaction, whose last step has failed.  Returns how many steps before that are undone with it. */
+static size_t group_undo(workq *q, group *g) {
+  journal_abort(q);
+  size_t before = g->keys - 1;
+  q->grouped = false;
+  g->keys = 0;
+  g->alone = true;
+  return before;
+}
+
+/* A step begins, in the open transaction if that has room.  Saves the item's line; null where the step does so itself. */
+static inline void group_join(workq *q, group *g, const struct item *item) {
+  if (g->keys && unlikely(!journal_has_room(q))) group_commit(q, g);
+  if (g->keys) {
+    journal_check_step(q);
+    q->grouped = true;
+    q->steps++;
+    if (likely(item)) journal_save(q, item);
+  } else if (likely(item)) {
+    journal_begin_item(q, item);
+  } else {
+    journal_begin(q);
+  }
+  g->keys++;
+}
+
 /* ---- Adding ---- */
 
 /* An add, made ready for the lock. */
@@ -182,9 +224,33 @@ int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_option
   return options && options->wait_ns ? add_waiting(q, &r, options->wait_ns) : add_now(q, &r);
 }
 
+/* Is an add of a batch a step, in the sense of JOURNAL_STEP, as far as can be seen before its key is looked up? */
+static bool add_is_step(const workq *q, const struct request *r) {
+  const struct hot_line *hot = &q->control->hot;
+  return r->after_ns <= 0 && !r->rate_limited && hot->used < q->geometry.capacity && !(hot->flags & QUEUE_SHUT_DOWN) &&
+         !wait_anyone(q, WAIT_GET) && !table_is_crowded(q);
+}
+
+/* One add of a batch.  Where it fails in an open transaction, that is still to be undone. */
+static int add_grouped(workq *q, const struct request *r, group *g) {
+  if (likely(!g->alone && add_is_step(q, r))) {
+    uint32_t index;
+    struct bucket *bucket = table_bucket(q, r->hash);
+    int rc = table_find(q, bucket, r->hash, r->key, r->len, &index);
+    struct item *item = item_at(q, index ? index : q->control->hot.free_head);
+    if (likely(rc == 0 && (!item || item->pending != PENDING_AT))) {
+      group_join(q, g, item);
+      return add_locked(q, r, bucket, index, item);
+    }
+  }
+  group_commit(q, g);
+  return add_transaction(q, r);
+}
+
 /* Adds keys under one hold of the lock.  Returns how many were taken; *rc is why it ended early. */
-static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct request *r, size_t *marked, int *rc) {
+FLAT static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct request *r, size_t *marked, int *rc) {
   uint32_t hashes[BATCH_CHUNK];
+  bool newly[BATCH_CHUNK];
   size_t checked = 0, done = 0;
   for (*rc = 0; checked < n && checked < BATCH_CHUNK; checked++) {
     r->key = keys[checked].data;
@@ -199,18 +265,24 @@ static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct reques
     *rc = entered;
     return 0;
   }
-  for (; done < checked; done++) {
+  group g = {0};
+  while (done < checked) {
     r->key = keys[done].data;
     r->len = keys[done].len;
     r->hash = hashes[done];
-    int added = add_transaction(q, r);
-    if (added < 0) {
+    int added = add_grouped(q, r, &g);
+    if (likely(added >= 0)) {
+      newly[done++] = added;
+    } else if (g.keys) {
+      done -= group_undo(q, &g);
+    } else {
       *rc = added;
       break;
     }
-    *marked += (size_t)added;
   }
+  group_commit(q, &g);
   leave_adding(q);
+  for (size_t i = 0; i < done; i++) *marked += newly[i];
   return done;
 }
 
@@ -238,39 +310,59 @@ static void item_describe(struct item *from, uint32_t index, workq_item *to) {
 }
 
 /*
- * Starts to load what the gets after that of item will need, so that in a deep queue they do not wait for memory: the bucket
- * for the done of the key behind it, whose record the get before this one loaded, and the record behind that.
+ * Starts to load what the gets after that of item will need, so that in a deep queue they do not wait for memory: the record
+ * AHEAD places behind it, or two where that is not known, and the bucket for the done of the key next to it, whose record is
+ * here by now.
  */
 static inline void load_ahead(const workq *q, const struct item *item) {
   if (!item->next) return;
   const struct item *next = item_at(q, item->next);
   if (unlikely(!next)) return;
   table_prefetch(q, next->hash);
-  if (!next->next) return;
-  next = item_at(q, next->next);
-  if (likely(next)) __builtin_prefetch(next, 1);
+  item_prefetch(q, item->ahead ? item->ahead : next->next);
 }
 
-/* Takes up to n ready keys, each as a transaction.  Returns how many, or -EUCLEAN if there is none because of damage. */
-static int take_ready(workq *q, workq_item *items, size_t n) {
-  size_t taken = 0;
-  while (taken < n && q->control->hot.ready) {
+/* Sets *index and *item to the key that is next.  Returns 0 or -EUCLEAN. */
+static inline int first_ready(const workq *q, uint32_t *index, struct item **item) {
+  int rc = ready_first(q, index);
+  *item = item_at(q, *index);
+  return unlikely(rc < 0 || !*item || (*item)->key_len > q->geometry.key_max) ? -EUCLEAN : 0;
+}
+
+/* Takes the one that is next.  Returns 1 or -EUCLEAN. */
+static inline int take_one(workq *q, workq_item *to) {
+  uint32_t index;
+  struct item *item;
+  int rc = first_ready(q, &index, &item);
+  if (unlikely(rc < 0)) return rc;
+  load_ahead(q, item);
+  journal_begin_item(q, item);
+  rc = lifecycle_start(q, index, item);
+  if (rc == 0) rc = queue_leave_line(q);
+  if (unlikely(rc < 0)) {
+    journal_abort(q);
+    return rc;
+  }
+  journal_commit(q);
+  item_describe(item, index, to);
+  return 1;
+}
+
+/* Takes up to n.  Returns how many, or -EUCLEAN if there is none because of damage. */
+static int take_some(workq *q, workq_item *items, size_t n) {
+  int taken = take_one(q, items);
+  group g = {0};
+  while (taken > 0 && (size_t)taken < n && q->control->hot.ready) {
     uint32_t index;
-    int rc = ready_first(q, &index);
-    struct item *item = item_at(q, index);
-    if (unlikely(rc < 0 || !item || item->key_len > q->geometry.key_max)) return taken ? (int)taken : -EUCLEAN;
+    struct item *item;
+    if (unlikely(first_ready(q, &index, &item) < 0)) break;
     load_ahead(q, item);
-    journal_begin_item(q, item);
-    rc = lifecycle_start(q, index, item);
-    if (rc == 0 && taken == 0) rc = queue_leave_line(q);
-    if (unlikely(rc < 0)) {
-      journal_abort(q);
-      return taken ? (int)taken : rc;
-    }
-    journal_commit(q);
+    group_join(q, &g, item);
+    if (unlikely(lifecycle_start(q, index, item) < 0)) return taken - (int)group_undo(q, &g);
     item_describe(item, index, &items[taken++]);
   }
-  return (int)taken;
+  group_commit(q, &g);
+  return taken;
 }
 
 /* Looks for the dead where that may bring keys: when others have some in hand, or nothing is ready. */
@@ -290,7 +382,16 @@ static int try_get(workq *q, workq_item *items, size_t n, bool waited) {
   int rc = reap_for_get(q, waited);
   if (unlikely(rc < 0)) return rc;
   if (hot->ready == 0) return hot->flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : 0;
-  return hot->flags & QUEUE_PAUSED ? 0 : take_ready(q, items, n);
+  if (hot->flags & QUEUE_PAUSED) return 0;
+  return n == 1 ? take_one(q, items) : take_some(q, items, n);
+}
+
+/* Without the lock: starts to load what a get will touch first, all at once. */
+static void prefetch_get(const workq *q) {
+  uint32_t number;
+  if (!ready_band(q, &number)) return;
+  prefetch_to_write(lock_mutex_of(q, atomic_load_explicit(&q->control->lock.epoch, memory_order_relaxed)));
+  prefetch_to_write(&q->control->bands[number]);
 }
 
 /* Under the lock, nothing being ready: gives it up and looks for a key without, if one is likely to come soon. */
@@ -299,6 +400,7 @@ static bool poll_first(workq *q, int64_t deadline_ns) {
   if (budget_ns == 0) return false;
   queue_leave(q);
   wait_poll(q, budget_ns, deadline_ns);
+  prefetch_get(q);
   return true;
 }
 
@@ -439,25 +541,41 @@ int workq_done_key(workq *q, const void *key, size_t len) {
   return queue_finish(q, finish_locked(q, index, item, finish_done));
 }
 
+/* Is the done of a key in hand a step, in the sense of JOURNAL_STEP? */
+static bool done_is_step(const workq *q) {
+  return !wait_anyone(q, WAIT_GET) && !wait_anyone(q, WAIT_ROOM) && !wait_anyone(q, WAIT_DRAIN);
+}
+
+/* One done of a batch; see add_grouped(). */
+static int done_grouped(workq *q, const workq_item *handed, group *g) {
+  uint32_t index = (uint32_t)(handed->ticket >> 32);
+  struct item *item = item_in_hand(q, handed);
+  if (likely(item && !g->alone && done_is_step(q))) {
+    group_join(q, g, item);
+    return finish_locked(q, index, item, finish_done);
+  }
+  group_commit(q, g);
+  if (unlikely(!item)) return -ESTALE;
+  journal_begin_item(q, item);
+  int rc = finish_locked(q, index, item, finish_done);
+  if (likely(rc >= 0)) journal_commit(q);
+  else journal_abort(q);
+  return rc;
+}
+
 /* Finishes items under one hold of the lock.  Returns how many, or why the first was not. */
-static int done_chunk(workq *q, const workq_item *items, size_t n) {
+FLAT static int done_chunk(workq *q, const workq_item *items, size_t n) {
   int rc = queue_enter(q, CLOCK_NEVER);
   if (rc < 0) return rc;
+  group g = {0};
   size_t done = 0;
-  for (; done < n && rc >= 0; done++) {
-    struct item *item = item_in_hand(q, &items[done]);
-    if (!item) {
-      rc = -ESTALE;
-      break;
-    }
-    journal_begin_item(q, item);
-    rc = finish_locked(q, (uint32_t)(items[done].ticket >> 32), item, finish_done);
-    if (rc < 0) {
-      journal_abort(q);
-      break;
-    }
-    journal_commit(q);
+  while (done < n) {
+    rc = done_grouped(q, &items[done], &g);
+    if (likely(rc >= 0)) done++;
+    else if (g.keys) done -= group_undo(q, &g);
+    else break;
   }
+  group_commit(q, &g);
   queue_leave(q);
   return done ? (int)done : rc;
 }

@@ -260,7 +260,7 @@ static int move_in(workq *q, pid_t tid, bool *stuck) {
 
 int slot_attach(workq *q) {
   uint32_t id;
-  bool stuck;
+  bool stuck = false;
   pid_t tid = handle_read_thread_id();
   int rc = claim_any(q, &id, &stuck);
   if (rc < 0) return rc;
@@ -268,6 +268,7 @@ int slot_attach(workq *q) {
   q->slot = &q->slots[id];
   q->journal = &q->journals[id];
   q->wakes_count = 0;
+  q->grouped = false;
   q->serves_itself = false;
   q->held = NULL;
   q->measure = measure_of(q, id);

@@ -39,7 +39,7 @@ static inline struct bucket *table_bucket(const workq *q, uint32_t hash) {
 /* Starts to load the line that a lookup of hash will read.  No lock needed. */
 static inline void table_prefetch(const workq *q, uint32_t hash) {
   const struct bucket *bucket = table_bucket(q, hash);
-  if (likely(bucket)) __builtin_prefetch(bucket, 1);
+  if (likely(bucket)) prefetch_to_write(bucket);
 }
 
 /* Sets *index to the key's item, 0 if there is none.  Returns 0 or -EUCLEAN. */

@@ -156,6 +156,16 @@ START_TEST(the_record_freed_last_is_used_first) {
 }
 END_TEST
 
+START_TEST(a_freed_record_guesses_what_is_used_some_after_it) {
+  start(RECORDS);
+  for (uint32_t i = 0; i < 3 * AHEAD; i++) take(i);
+  for (uint32_t index = 1; index <= 3 * AHEAD; index++) {
+    give(index);
+    ck_assert_uint_eq(item_at(q, index)->ahead, index > AHEAD ? index - AHEAD : 0);
+  }
+}
+END_TEST
+
 START_TEST(random_records_agree_with_the_array) {
   static uint32_t index_of[2 * RECORDS];
   bool in_use[RECORDS + 1] = {false};
@@ -427,6 +437,7 @@ int main(int argc, char **argv) {
   tcase_add_test(rules, a_record_used_again_is_as_blank_as_a_new_one);
   tcase_add_test(rules, there_is_one_record_more_than_capacity);
   tcase_add_test(rules, the_record_freed_last_is_used_first);
+  tcase_add_test(rules, a_freed_record_guesses_what_is_used_some_after_it);
   tcase_add_test(rules, random_records_agree_with_the_array);
   TCase *memory = inner_case(suite, "memory");
   tcase_add_test(memory, what_is_there_costs_nothing);

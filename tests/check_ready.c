@@ -143,6 +143,16 @@ START_TEST(first_in_first_out_within_a_priority) {
 }
 END_TEST
 
+START_TEST(a_ready_record_guesses_what_follows_some_after_it) {
+  start();
+  for (uint32_t i = 1; i <= RECORDS; i++) push_committed(i, 5);
+  for (uint32_t i = 1; i <= RECORDS; i++) {
+    bool known = i + AHEAD > GUESSED_FROM && i + AHEAD <= RECORDS;
+    ck_assert_uint_eq(item_at(q, i)->ahead, known ? i + AHEAD : 0);
+  }
+}
+END_TEST
+
 static int any_priority(void) {
   static const int edges[] = {-128, 127, 0, -1, 63, 64, -64, -65};
   return inner_chance(50) ? edges[inner_below(8)] : (int)inner_below(BANDS) - 128;
@@ -245,6 +255,7 @@ int main(int argc, char **argv) {
   tcase_add_test(rules, each_priority_has_its_band);
   tcase_add_test(rules, the_highest_priority_comes_first);
   tcase_add_test(rules, first_in_first_out_within_a_priority);
+  tcase_add_test(rules, a_ready_record_guesses_what_follows_some_after_it);
   TCase *properties = inner_case(suite, "properties");
   tcase_add_test(properties, random_bands_agree_with_arrays);
   TCase *damage = inner_case(suite, "damage");

@@ -217,15 +217,17 @@ static const char *difference(const workq *q, const struct picture *picture, con
   return text;
 }
 
-/* A record's line, and its key unless the record was free: then the key is nobody's. */
+/* A record's line but for its guess, and its key unless the record was free: then the key is nobody's. */
 static const char *record_difference(const workq *q, const struct picture *picture, uint32_t index) {
   static char name[32];
   /* Not item_at(): it may have no memory. */
   const struct item *item = (const void *)(q->items + (size_t)(index - 1) * q->geometry.item_size);
   const struct item *old = (const void *)(picture->bytes + offset_of(q, item));
-  size_t size = old->place == PLACE_FREE ? LINE_SIZE : q->geometry.item_size;
+  const unsigned char *end =
+      (const unsigned char *)item + (old->place == PLACE_FREE ? LINE_SIZE : q->geometry.item_size);
   snprintf(name, sizeof name, "record %u", index);
-  return difference(q, picture, item, (const unsigned char *)item + size, name);
+  const char *text = difference(q, picture, item, &item->ahead, name);
+  return text ? text : difference(q, picture, &item->ahead + 1, end, name);
 }
 
 const char *inner_difference(const workq *q, const struct picture *picture) {

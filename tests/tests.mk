@@ -169,6 +169,10 @@ check_programs += tests/check_table
 tests_check_table_SOURCES = tests/check_table.c $(inner_sources)
 tests_check_table_LDADD = $(inner_ldadd)
 
+check_programs += tests/check_group
+tests_check_group_SOURCES = tests/check_group.c $(inner_sources)
+tests_check_group_LDADD = $(inner_ldadd)
+
 check_programs += tests/check_item
 tests_check_item_SOURCES = tests/check_item.c $(inner_sources)
 tests_check_item_LDADD = $(inner_ldadd)
