@@ -33,6 +33,12 @@ static double run(const bench_case *c, void *state, double *extra) {
   return steady_cycles(state, CYCLES);
 }
 
+static double run_by_next(const bench_case *c, void *state, double *extra) {
+  (void)c;
+  (void)extra;
+  return steady_cycles_by_next(state, CYCLES);
+}
+
 static double run_batches(const bench_case *c, void *state, double *extra) {
   (void)c;
   (void)extra;
@@ -138,6 +144,8 @@ const bench_case bench_cases[] = {
     {"cycle-unmeasured/0", "ns", "add, get, done where no times are measured", LOCK, 0, set_unmeasured, run, strike,
      NULL},
     {"cycle-unmeasured/1m", "ns", "the same", LOAD(M1), M1, set_unmeasured, run, strike, NULL},
+    {"cycle-next/0", "ns", "add, then done and the next get in one call", LOCK, 0, set, run_by_next, strike, NULL},
+    {"cycle-next/1m", "ns", "the same", LOAD(M1), M1, set, run_by_next, strike, NULL},
     {"cycle-batch/0", "ns", "add, get, done of 32 keys at a time, for each", LOCK, 0, set, run_batches, strike, NULL},
     {"cycle-batch/100k", "ns", "the same", LOAD(K100), K100, set, run_batches, strike, NULL},
     {"cycle-batch/1m", "ns", "the same", LOAD(M1), M1, set, run_batches, strike, NULL},

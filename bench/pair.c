@@ -30,14 +30,18 @@ typedef struct score {
   party parties[PARTIES_MAX];
 } score;
 
+/* How keys go through a consumer: get and done of one, workq_next, or batches (of adds, too). */
+typedef enum way { SINGLY, BY_NEXT, BATCHED } way;
+
 typedef struct fan {
   unsigned producers, consumers;
-  bool batched;
+  way way;
   bool bound; /* each to a processor of its own */
 } fan;
 
-static const fan fans[] = {{1, 1, false, true},  {1, 1, true, true},   {1, 1, false, false},  {2, 2, false, false},
-                           {4, 4, false, false}, {8, 8, false, false}, {1, 15, false, false}, {15, 1, false, false}};
+static const fan fans[] = {{1, 1, SINGLY, true},   {1, 1, BATCHED, true},  {1, 1, SINGLY, false},
+                           {2, 2, SINGLY, false},  {4, 4, SINGLY, false},  {8, 8, SINGLY, false},
+                           {1, 15, SINGLY, false}, {15, 1, SINGLY, false}, {1, 1, BY_NEXT, true}};
 
 static workq *queue; /* for all cases, so that its memory is taken once */
 static workq_key *keys;
@@ -94,14 +98,22 @@ static void consume(party *me, bool batched) {
   if (rc != -ESHUTDOWN) bench_ok(rc, "get");
 }
 
+static void consume_by_next(party *me) {
+  workq_item item;
+  int rc = workq_get(queue, &item, WORKQ_FOREVER);
+  for (; rc == 0; rc = workq_next(queue, &item, WORKQ_FOREVER)) me->served++;
+  if (rc != -ESHUTDOWN) bench_ok(rc, "next");
+}
+
 static void work(bench_crew *crew, void *arg, unsigned number) {
   const play *p = arg;
   party *me = &p->s->parties[number];
   if (p->f->bound) bench_on_cpu(number);
   bench_ok(workq_len(queue), "workq_len");
   me->start_ns = bench_crew_ready(crew);
-  if (number < p->f->producers) produce(p->s, me, p->f->batched);
-  else consume(me, p->f->batched);
+  if (number < p->f->producers) produce(p->s, me, p->f->way == BATCHED);
+  else if (p->f->way == BY_NEXT) consume_by_next(me);
+  else consume(me, p->f->way == BATCHED);
   me->end_ns = bench_now_ns();
 }
 
@@ -207,6 +219,7 @@ static const bench_extra fan_extras[] = {
 
 const bench_case bench_cases[] = {
     {"pair", "ns", "a key from one process to another", LINE_FLOOR, 0, set, run_fan, NULL, NULL},
+    {"pair-next", "ns", "the same, done and the next get in one call", LINE_FLOOR, 8, set, run_fan, NULL, NULL},
     {"pair-batch", "ns", "the same, 32 keys a call", LINE_FLOOR, 1, set, run_fan, NULL, NULL},
     {"fan/1.1", "ns", "a key from 1 producer to 1 consumer, not bound", LINE_FLOOR, 2, set, run_fan, NULL, fan_extras},
     {"fan/2.2", "ns", "from 2 producers to 2 consumers", LINE_FLOOR, 3, set, run_fan, NULL, fan_extras},

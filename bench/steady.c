@@ -87,12 +87,33 @@ static void cycles(void *arg, size_t first, size_t count) {
   }
 }
 
-double steady_cycles(steady *s, size_t count) {
+/* One key is in hand before and after. */
+static void cycles_by_next(void *arg, size_t first, size_t count) {
+  const stretch *r = arg;
+  workq_item item;
+  bench_ok(workq_add(r->q, "first", 5), "workq_add");
+  bench_ok(workq_get(r->q, &item, 0), "workq_get");
+  for (size_t i = first; i < first + count; i++) {
+    const bench_key *key = &r->texts[i & r->wrap];
+    if (workq_add(r->q, key->text, key->len) != 1 || workq_next(r->q, &item, 0) != 0) bench_die("a cycle failed");
+  }
+  bench_ok(workq_complete(r->q, &item), "workq_complete");
+}
+
+static double run_cycles(steady *s, size_t count, void (*part)(void *arg, size_t first, size_t count)) {
   bench_key *texts = next_keys(s, count);
   stretch r = {.q = s->q, .texts = texts, .wrap = s->depth ? SIZE_MAX : STEADY_NAMES - 1};
-  double cycle_ns = bench_in_parts(cycles, &r, count);
+  double cycle_ns = bench_in_parts(part, &r, count);
   free(texts);
   return cycle_ns;
+}
+
+double steady_cycles(steady *s, size_t count) {
+  return run_cycles(s, count, cycles);
+}
+
+double steady_cycles_by_next(steady *s, size_t count) {
+  return run_cycles(s, count, cycles_by_next);
 }
 
 static void batches(void *arg, size_t first, size_t count) {

@@ -30,8 +30,9 @@ typedef struct steady {
 steady *steady_open(size_t depth, bool unmeasured);
 void steady_close(steady *s);
 
-/* ns a key: so many cycles of add, get and done, one key at a time, or by batches of so many. */
+/* ns a key: so many cycles of add, get and done, one key at a time, done and the next get in one call, or by batches. */
 double steady_cycles(steady *s, size_t count);
+double steady_cycles_by_next(steady *s, size_t count);
 double steady_batches(steady *s, size_t count, size_t batch);
 
 #endif

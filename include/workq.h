@@ -396,6 +396,24 @@ WORKQ_API int workq_done_batch(workq *q, const workq_item *items, size_t n);
 WORKQ_API int workq_complete(workq *q, const workq_item *item);
 
 /*
+ * workq_complete() of the key in *item, then workq_get() of another one into *item: a worker's loop with the lock taken once a
+ * key instead of twice.  Two transactions: the first does not depend on whether there is another key.
+ *
+ * item        from workq_get() on this handle; filled anew.  Where no other key came, item->key tells what is so: null (and all of
+ *             *item zero) after the key was completed, as it was where that could not be done
+ * timeout_ns  for the other key, as for workq_get()
+ *
+ * Blocks as workq_get(), after the key was completed.
+ *
+ * Returns 0: *item is the other key, in the caller's hands; it may be the same again, if that was added meanwhile.
+ *  -ESTALE     the item is not (or no longer) this handle's; nothing is changed, and nothing was taken
+ *  -ETIMEDOUT, -ESHUTDOWN, -EINTR  as for workq_get(): the key was completed
+ *
+ * If the caller dies inside, its key is completed or goes back as after a death in workq_get(), and so does the other.
+ */
+WORKQ_API int workq_next(workq *q, workq_item *item, int64_t timeout_ns);
+
+/*
  * The key's work failed: workq_add_rate_limited() and workq_done() in one step, keeping its priority.  A key that has
  * had max_retries is given up instead: buried, or dropped (see workq_options.give_up).  After shutdown, too, the
  * key stays in the segment, delayed.  Where /dev/shm is too full to keep the delay, the key becomes ready at once.

@@ -526,6 +526,31 @@ int workq_release(workq *q, const workq_item *item) {
   return finish_item(q, item, finish_release);
 }
 
+/* Under the lock: completes the item in hand and takes the next.  Returns 1, 0 if none is to be had, or why not. */
+static int finish_and_get(workq *q, workq_item *handed) {
+  struct item *item = item_in_hand(q, handed);
+  if (unlikely(!item)) return -ESTALE;
+  journal_begin_item(q, item);
+  int rc = finish_locked(q, (uint32_t)(handed->ticket >> 32), item, finish_complete);
+  if (unlikely(rc < 0)) {
+    journal_abort(q);
+    return rc;
+  }
+  journal_commit(q);
+  *handed = (workq_item){0};
+  return try_get(q, handed, 1, false);
+}
+
+FLAT int workq_next(workq *q, workq_item *item, int64_t timeout_ns) {
+  int rc = queue_enter(q, CLOCK_NEVER);
+  if (unlikely(rc < 0)) return rc;
+  rc = finish_and_get(q, item);
+  q->lock_eager = false;
+  queue_leave(q);
+  if (likely(rc > 0)) return 0;
+  return rc == 0 ? workq_get(q, item, timeout_ns) : rc;
+}
+
 int workq_done_key(workq *q, const void *key, size_t len) {
   int rc = queue_check_key(q, key, len);
   if (rc < 0) return rc;

@@ -51,6 +51,9 @@ static int run_done_batch(workq *q) {
 static int run_complete(workq *q) {
   return workq_complete(q, &item);
 }
+static int run_next(workq *q) {
+  return workq_next(q, &item, 0);
+}
 static int run_retry(workq *q) {
   return workq_retry(q, &item);
 }
@@ -186,6 +189,7 @@ const call calls[] = {
     {"done_batch", run_done_batch, true, false},
     {"done_key", run_done_key, true, false},
     {"complete", run_complete, true, false},
+    {"next", run_next, true, false},
     {"retry", run_retry, true, false},
     {"give_up", run_give_up, true, false},
     {"release", run_release, true, false},

@@ -105,6 +105,88 @@ START_TEST(complete_is_forget_and_done) {
 }
 END_TEST
 
+START_TEST(next_is_complete_and_get) {
+  create();
+  add("a");
+  retry("a");
+  pass(S);
+  add("b");
+  workq_item item = take("a");
+  ck_assert_int_eq(workq_next(q, &item, 0), 0);
+  ck_assert(is_key(item.key, item.key_len, "b"));
+  ck_assert_int_eq(state_of("a"), -ENOENT);
+  ck_assert_int_eq(state_of("b"), WORKQ_STATE_PROCESSING);
+  ck_assert_int_eq(workq_next(q, &item, 0), -ETIMEDOUT);
+  ck_assert_ptr_null(item.key);
+  ck_assert_int_eq(state_of("b"), -ENOENT);
+  ck_assert_int_eq(workq_next(q, &item, 0), -ESTALE);
+  ck_assert_int_eq(workq_done(q, &item), -ESTALE);
+}
+END_TEST
+
+START_TEST(next_of_a_dirty_key_may_be_the_same_again) {
+  create();
+  add("a");
+  workq_item item = take("a"), first = item;
+  add("a");
+  ck_assert_int_eq(workq_next(q, &item, 0), 0);
+  ck_assert(is_key(item.key, item.key_len, "a"));
+  ck_assert_int_eq(workq_done(q, &first), -ESTALE);
+  ck_assert_int_eq(workq_complete(q, &item), 0);
+}
+END_TEST
+
+START_TEST(next_of_a_stale_item_changes_nothing_and_takes_nothing) {
+  create();
+  add("a");
+  add("b");
+  workq_item item = take("a"), old = item;
+  ok(workq_release(q, &item));
+  ck_assert_int_eq(workq_next(q, &item, 0), -ESTALE);
+  ck_assert_mem_eq(&item, &old, sizeof item);
+  assert_ready("b a");
+}
+END_TEST
+
+START_TEST(next_completes_while_nothing_is_handed_out) {
+  create();
+  add("a");
+  add("b");
+  workq_item item = take("a");
+  ok(workq_pause(q));
+  ck_assert_int_eq(workq_next(q, &item, 0), -ETIMEDOUT);
+  ck_assert_ptr_null(item.key);
+  ck_assert_int_eq(state_of("a"), -ENOENT);
+  ok(workq_unpause(q));
+  item = take("b");
+  ok(workq_shutdown(q));
+  ck_assert_int_eq(workq_next(q, &item, WORKQ_FOREVER), -ESHUTDOWN);
+  ck_assert_ptr_null(item.key);
+  ck_assert_int_eq(state_of("b"), -ENOENT);
+}
+END_TEST
+
+START_TEST(next_waits_for_another_key) {
+  create();
+  add("a");
+  pid_t child = fork_child();
+  if (child == 0) {
+    workq *own = open_again();
+    workq_item item;
+    ok(workq_get(own, &item, 0));
+    ok(workq_next(own, &item, WORKQ_FOREVER));
+    ck_assert(is_key(item.key, item.key_len, "b"));
+    ck_assert_int_eq(workq_complete(own, &item), 0);
+    child_done();
+  }
+  await_waiting(1, 1);
+  ck_assert_int_eq(state_of("a"), -ENOENT);
+  add("b");
+  join_child(child);
+  ck_assert_int_eq(state_of("b"), -ENOENT);
+}
+END_TEST
+
 START_TEST(retry_is_add_rate_limited_and_done) {
   create();
   add("a");
@@ -473,6 +555,11 @@ Suite *finish_suite(void) {
 
   tcase = fixture_case(suite, "outcomes");
   tcase_add_test(tcase, complete_is_forget_and_done);
+  tcase_add_test(tcase, next_is_complete_and_get);
+  tcase_add_test(tcase, next_of_a_dirty_key_may_be_the_same_again);
+  tcase_add_test(tcase, next_of_a_stale_item_changes_nothing_and_takes_nothing);
+  tcase_add_test(tcase, next_completes_while_nothing_is_handed_out);
+  tcase_add_test(tcase, next_waits_for_another_key);
   tcase_add_test(tcase, retry_is_add_rate_limited_and_done);
   tcase_add_test(tcase, retry_of_a_dirty_key_makes_it_ready_at_once);
   tcase_add_test(tcase, retry_keeps_an_earlier_delayed_run);

@@ -88,6 +88,18 @@ static void cycle(unsigned rounds) {
       plain_fail("a cycle failed");
 }
 
+static void cycle_next(unsigned rounds) {
+  for (unsigned i = 0; i < rounds; i++)
+    if (workq_add(queue, keys[i].data, keys[i].len) != 1 || workq_next(queue, items, 0) != 0)
+      plain_fail("a cycle by next failed");
+}
+
+static void one_in_hand(unsigned rounds) {
+  (void)rounds;
+  plain_ok(workq_add(queue, "first", 5), "add");
+  get(1);
+}
+
 static void cycle_batch(unsigned rounds) {
   for (unsigned i = 0; i < rounds; i += BATCH)
     if (workq_add_batch(queue, &keys[i], BATCH, NULL, NULL) != BATCH ||
@@ -104,6 +116,7 @@ static void fail_once(unsigned rounds) {
 
 static const operation operations[] = {{"cycle/0", 0, NULL, cycle},
                                        {"cycle-unmeasured/0", 1, NULL, cycle},
+                                       {"cycle-next/0", 0, one_in_hand, cycle_next},
                                        {"cycle-batch/0", 0, NULL, cycle_batch},
                                        {"add", 0, NULL, add},
                                        {"get", 0, add, get},

@@ -173,6 +173,15 @@ static int complete(workq *q, unsigned parts) {
   return workq_complete(q, &scene_hand[0]);
 }
 
+static int next(workq *q, unsigned parts) {
+  return parts == 1 ? workq_complete(q, &scene_hand[0]) + 1 : workq_next(q, &scene_hand[0], 0);
+}
+
+static int next_of_none(workq *q, unsigned parts) {
+  (void)parts;
+  return workq_next(q, &scene_hand[0], 0);
+}
+
 static int retry(workq *q, unsigned parts) {
   (void)parts;
   return workq_retry(q, &scene_hand[0]);
@@ -215,6 +224,10 @@ const scenario scenarios_working[] = {
     {"done_batch", "four in hand", 0, BATCH, BATCH, NULL, several, take_four, done_batch},
     {"complete", "never failed", .set = several, .prepare = take_one, .act = complete},
     {"complete", "failed once", .set = failed_once, .prepare = take_one, .act = complete},
+    {"next", "several", .parts = 2, .set = several, .prepare = take_one, .act = next},
+    {"next", "failed once", .parts = 2, .set = failed_once, .prepare = take_one, .act = next},
+    {"next", "an adder waits", 0, 2, 0, &tiny, full_and_sleeper, take_one, next},
+    {"next", "one in hand", .result = -ETIMEDOUT, .set = one, .prepare = take_one, .act = next_of_none},
     {"retry", "several", .result = 1, .set = several, .prepare = take_one, .act = retry},
     {"retry", "deep heap", .result = 1, .set = one_due, .prepare = take_one, .act = retry},
     {"retry", "dirty", .result = 1, .set = several, .prepare = take_and_dirty, .act = retry},

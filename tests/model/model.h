@@ -136,6 +136,7 @@ int model_done(model *m, int handle, uint64_t ticket);
 int model_done_key(model *m, int handle, const void *key, size_t len);
 int model_done_batch(model *m, int handle, const uint64_t *tickets, size_t n);
 int model_complete(model *m, int handle, uint64_t ticket);
+int model_next(model *m, int handle, uint64_t ticket, model_item *item);
 int model_retry(model *m, int handle, uint64_t ticket);
 int model_give_up(model *m, int handle, uint64_t ticket);
 int model_release(model *m, int handle, uint64_t ticket);

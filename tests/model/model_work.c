@@ -112,6 +112,11 @@ int model_complete(model *m, int handle, uint64_t ticket) {
   return done(m, handle, k);
 }
 
+int model_next(model *m, int handle, uint64_t ticket, model_item *item) {
+  int result = model_complete(m, handle, ticket);
+  return result < 0 ? result : model_get(m, handle, item);
+}
+
 /* The pending run is swallowed, but not its priority: a kick must not put the key lower than a retry would have. */
 static void bury(model *m, model_key *k) {
   if (k->pending == MODEL_NOTHING || k->priority < k->run_priority) k->priority = k->run_priority;

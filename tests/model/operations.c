@@ -68,6 +68,7 @@ void trial_require_coverage(void) {
       {"done_batch", {1, -ESTALE, -EINVAL, INT32_MAX}},
       {"done_batch partly", {1, INT32_MAX}},
       {"complete", {0, 1, -ESTALE, INT32_MAX}},
+      {"next", {0, -ETIMEDOUT, -ESHUTDOWN, -ESTALE, INT32_MAX}},
       {"retry", {0, 1, -ESTALE, INT32_MAX}},
       {"give_up", {0, 1, -ESTALE, INT32_MAX}},
       {"release", {0, -ESTALE, INT32_MAX}},
@@ -316,6 +317,21 @@ static void operate_complete(trial *t) {
   finish(t, "complete", workq_complete, model_complete);
 }
 
+static void operate_next(trial *t) {
+  trial_item i = any_item(t);
+  workq_item item = i.item;
+  model_item want_item;
+  trial_log(t, "handle %d: next, ticket %llu, which is the model's %llu", i.handle, (unsigned long long)i.item.ticket,
+            (unsigned long long)i.ticket);
+  int got = workq_next(t->handles[i.handle], &item, 0);
+  int want = model_next(&t->model, i.handle, i.ticket, &want_item);
+  trial_expect(t, "next", got, want);
+  if (got == -ESTALE) return;
+  let_go_ticket(t, i.ticket);
+  if (want == 0) hold(t, i.handle, &item, &want_item);
+  else if (item.key) trial_mismatch(t, "next: a key, and the result %d", got);
+}
+
 static void operate_retry(trial *t) {
   finish(t, "retry", workq_retry, model_retry);
 }
@@ -545,17 +561,17 @@ typedef struct choice {
 } choice;
 
 static const choice choices[] = {
-    {12, operate_add},          {8, operate_add_after},    {6, operate_add_rate_limited},
-    {10, operate_add_opts},     {2, operate_add_wait},     {3, operate_add_batch},
-    {20, operate_get},          {4, operate_get_batch},    {9, operate_done},
-    {4, operate_done_key},      {3, operate_done_batch},   {4, operate_complete},
-    {8, operate_retry},         {2, operate_give_up},      {4, operate_release},
-    {3, operate_forget},        {2, operate_num_requeues}, {3, operate_remove},
-    {3, operate_kick},          {1, operate_kick_all},     {2, operate_state},
-    {2, operate_peek},          {1, operate_shutdown},     {1, operate_shutdown_drain},
-    {1, operate_shutting_down}, {4, operate_resume},       {1, operate_pause},
-    {3, operate_unpause},       {1, operate_reap},         {2, operate_open},
-    {1, operate_close},         {14, operate_time},
+    {12, operate_add},           {8, operate_add_after},     {6, operate_add_rate_limited},
+    {10, operate_add_opts},      {2, operate_add_wait},      {3, operate_add_batch},
+    {20, operate_get},           {4, operate_get_batch},     {9, operate_done},
+    {4, operate_done_key},       {3, operate_done_batch},    {4, operate_complete},
+    {4, operate_next},           {8, operate_retry},         {2, operate_give_up},
+    {4, operate_release},        {3, operate_forget},        {2, operate_num_requeues},
+    {3, operate_remove},         {3, operate_kick},          {1, operate_kick_all},
+    {2, operate_state},          {2, operate_peek},          {1, operate_shutdown},
+    {1, operate_shutdown_drain}, {1, operate_shutting_down}, {4, operate_resume},
+    {1, operate_pause},          {3, operate_unpause},       {1, operate_reap},
+    {2, operate_open},           {1, operate_close},         {14, operate_time},
 };
 
 enum { CHOICES = sizeof choices / sizeof choices[0] };
