@@ -16,7 +16,10 @@
 
 #include "handle.h"
 
-/* What a step on one key changes at most that moves nothing in the heap and wakes nobody, the lines saved anyway left out. */
+/*
+ * What a step on one key changes at most that moves nothing in the heap, evicts nothing, splits no bucket and wakes nobody: six
+ * lines, beside the two that are saved anyway.
+ */
 #define JOURNAL_STEP 8u
 
 static inline uint32_t journal_line(const workq *q, const void *place) {
@@ -64,7 +67,7 @@ static inline void journal_save(workq *q, const void *place) {
   journal_add(q, place);
 }
 
-/* The same where the line is saved already only if the transaction is of several keys. */
+/* The same where the line is seldom saved already, unless the transaction is of several keys. */
 static inline void journal_save_shared(workq *q, const void *place) {
   if (unlikely(q->grouped)) journal_save(q, place);
   else journal_add(q, place);

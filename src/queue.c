@@ -348,18 +348,31 @@ static inline int take_one(workq *q, workq_item *to) {
   return 1;
 }
 
+/* The same for one of a batch, but the first.  Where it fails in an open transaction, that is still to be undone. */
+static int take_grouped(workq *q, workq_item *to, group *g) {
+  uint32_t index;
+  struct item *item;
+  if (unlikely(g->alone)) return take_one(q, to);
+  if (unlikely(first_ready(q, &index, &item) < 0)) {
+    group_commit(q, g);
+    return -EUCLEAN;
+  }
+  load_ahead(q, item);
+  group_join(q, g, item);
+  int rc = lifecycle_start(q, index, item);
+  if (likely(rc == 0)) item_describe(item, index, to);
+  return rc;
+}
+
 /* Takes up to n.  Returns how many, or -EUCLEAN if there is none because of damage. */
 static int take_some(workq *q, workq_item *items, size_t n) {
   int taken = take_one(q, items);
   group g = {0};
   while (taken > 0 && (size_t)taken < n && q->control->hot.ready) {
-    uint32_t index;
-    struct item *item;
-    if (unlikely(first_ready(q, &index, &item) < 0)) break;
-    load_ahead(q, item);
-    group_join(q, &g, item);
-    if (unlikely(lifecycle_start(q, index, item) < 0)) return taken - (int)group_undo(q, &g);
-    item_describe(item, index, &items[taken++]);
+    int rc = take_grouped(q, &items[taken], &g);
+    if (likely(rc >= 0)) taken++;
+    else if (g.keys) taken -= (int)group_undo(q, &g);
+    else break;
   }
   group_commit(q, &g);
   return taken;

@@ -33,6 +33,7 @@ static inline int ready_push(workq *q, uint32_t index, struct item *item) {
   uint32_t number = (uint32_t)(band - q->control->bands);
   hot->bitmap[number / 64] |= UINT64_C(1) << number % 64;
   hot->ready++;
+  item->ahead = 0; /* of an earlier place */
   ready_guess(q, index);
   return 0;
 }
@@ -55,7 +56,7 @@ static inline int ready_remove(workq *q, uint32_t index, struct item *item) {
 static inline bool ready_band(const workq *q, uint32_t *number) {
   const struct hot_line *hot = &q->control->hot;
   for (uint32_t word = 0; word < BANDS / 64; word++) {
-    uint64_t bits = hot->bitmap[word];
+    uint64_t bits = __atomic_load_n(&hot->bitmap[word], __ATOMIC_RELAXED); /* once: some look without the lock */
     if (!bits) continue;
     *number = word * 64 + (uint32_t)__builtin_ctzll(bits);
     return true;

@@ -11,7 +11,7 @@
 #include "plain.h"
 #include "wait.h"
 
-enum { BATCH = 5, LARGE = 300 };
+enum { BATCH = 5, MANY = 24 /* more than one transaction takes */, LARGE = 300 };
 
 static const workq_options large = {.capacity = LARGE, .key_max = 32, .handles = 6, .flags = WORKQ_NO_SPIN};
 static const workq_options tiny = {.capacity = 4, .key_max = 32, .handles = 6, .flags = WORKQ_NO_SPIN};
@@ -205,6 +205,14 @@ static int add_batch(workq *q, unsigned parts) {
   return workq_add_batch(q, keys, parts, &options, NULL);
 }
 
+static int add_many(workq *q, unsigned parts) {
+  static char texts[MANY][8];
+  workq_key keys[MANY];
+  (void)parts;
+  for (int i = 0; i < MANY; i++) keys[i] = (workq_key){texts[i], (size_t)snprintf(texts[i], sizeof texts[i], "m%d", i)};
+  return workq_add_batch(q, keys, MANY, NULL, NULL);
+}
+
 static int batch_evicts(workq *q, unsigned parts) {
   static const workq_key keys[3] = {{"new", 3}, {"newer", 5}, {"newest", 6}};
   return workq_add_batch(q, keys, parts, NULL, NULL);
@@ -246,6 +254,7 @@ const scenario scenarios_adding[] = {
     {"add_rate_limited", "ready, a bucket", 0, 0, 0, &bucket, several, NULL, rate_limited},
     {"add_rate_limited", "processing, a bucket", 0, 0, 1, &bucket, processing, NULL, rate_limited},
     {"add_batch", "several", .parts = BATCH, .result = BATCH, .set = several, .act = add_batch},
+    {"add_batch", "24 new keys", SCENE_COMMITS, .result = MANY, .set = several, .act = add_many},
     {"add_batch that evicts", "full", 0, 3, 3, &tiny, full_of_idle, NULL, batch_evicts},
     {"add_wait", "full", SCENE_SAME, 0, -ETIMEDOUT, &tiny, full, NULL, add_wait},
     {0}};

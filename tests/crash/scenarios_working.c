@@ -8,7 +8,7 @@
 
 #include "plain.h"
 
-enum { BATCH = 4 };
+enum { BATCH = 4, MANY = 24 /* more than one transaction takes */ };
 
 static const workq_options tiny = {.capacity = 4, .key_max = 32, .handles = 6, .flags = WORKQ_NO_SPIN};
 static const workq_options one_retry = {
@@ -23,6 +23,10 @@ static unsigned crowd_place;
 
 static void one(workq *q) {
   keys_add(q, "one");
+}
+
+static void many(workq *q) {
+  keys_add_many(q, MANY);
 }
 
 static void several(workq *q) {
@@ -101,6 +105,10 @@ static void take_four(workq *q) {
   keys_take(q, BATCH);
 }
 
+static void take_many(workq *q) {
+  keys_take(q, MANY);
+}
+
 static void take_and_dirty(workq *q) {
   take_one(q);
   keys_add_at(q, "high", 3);
@@ -168,6 +176,11 @@ static int done_batch(workq *q, unsigned parts) {
   return workq_done_batch(q, scene_hand, parts);
 }
 
+static int done_many(workq *q, unsigned parts) {
+  (void)parts;
+  return workq_done_batch(q, scene_hand, MANY);
+}
+
 static int complete(workq *q, unsigned parts) {
   (void)parts;
   return workq_complete(q, &scene_hand[0]);
@@ -222,6 +235,7 @@ const scenario scenarios_working[] = {
     {"done with failures", "failed once", .set = failed_once, .prepare = take_one, .act = done},
     {"done_key", "four in hand", .set = several, .prepare = take_four, .act = done_key},
     {"done_batch", "four in hand", 0, BATCH, BATCH, NULL, several, take_four, done_batch},
+    {"done_batch", "24 in hand", SCENE_COMMITS, 0, MANY, NULL, many, take_many, done_many},
     {"complete", "never failed", .set = several, .prepare = take_one, .act = complete},
     {"complete", "failed once", .set = failed_once, .prepare = take_one, .act = complete},
     {"next", "several", .parts = 2, .set = several, .prepare = take_one, .act = next},

@@ -29,8 +29,8 @@ typedef struct scenario {
   const char *operation;
   const char *state;
   unsigned flags;
-  unsigned parts;                       /* a batch: keys, each a transaction; 0 for all others */
-  int result;                           /* what the operation returns */
+  unsigned parts; /* so many prefixes of it may be all that was done, as of a batch; 0 for all or nothing */
+  int result;     /* what the operation returns */
   const workq_options *options;         /* null: scene_options */
   void (*set)(workq *q);                /* makes the start state; null: an empty queue */
   void (*prepare)(workq *q);            /* the victim's part of it, as keys in its hands; may be null */
@@ -51,7 +51,7 @@ extern uint64_t scene_seed;
 
 /* ---- For scenarios ---- */
 
-enum { SCENE_HAND = 8, SCENE_START_NS = 1000000000 };
+enum { SCENE_HAND = 24, SCENE_START_NS = 1000000000 };
 
 /* What is in the victim's hands (in its own memory), and in the survivor's. */
 extern workq_item scene_hand[SCENE_HAND];
