@@ -31,12 +31,21 @@ static void one(workq *q) {
   keys_add(q, "one");
 }
 
+static workq_key many_keys[MANY];
+
 static void several(workq *q) {
   keys_add_many(q, 3);
   keys_add_at(q, "high", 5);
   keys_add_at(q, "key", 0);
   keys_add_at(q, "low", -7);
   keys_add(q, "last");
+}
+
+static void several_and_names(workq *q) {
+  static char texts[MANY][8];
+  several(q);
+  for (int i = 0; i < MANY; i++)
+    many_keys[i] = (workq_key){texts[i], (size_t)snprintf(texts[i], sizeof texts[i], "m%d", i)};
 }
 
 static void processing(workq *q) {
@@ -206,11 +215,8 @@ static int add_batch(workq *q, unsigned parts) {
 }
 
 static int add_many(workq *q, unsigned parts) {
-  static char texts[MANY][8];
-  workq_key keys[MANY];
   (void)parts;
-  for (int i = 0; i < MANY; i++) keys[i] = (workq_key){texts[i], (size_t)snprintf(texts[i], sizeof texts[i], "m%d", i)};
-  return workq_add_batch(q, keys, MANY, NULL, NULL);
+  return workq_add_batch(q, many_keys, MANY, NULL, NULL);
 }
 
 static int batch_evicts(workq *q, unsigned parts) {
@@ -254,7 +260,7 @@ const scenario scenarios_adding[] = {
     {"add_rate_limited", "ready, a bucket", 0, 0, 0, &bucket, several, NULL, rate_limited},
     {"add_rate_limited", "processing, a bucket", 0, 0, 1, &bucket, processing, NULL, rate_limited},
     {"add_batch", "several", .parts = BATCH, .result = BATCH, .set = several, .act = add_batch},
-    {"add_batch", "24 new keys", SCENE_COMMITS, .result = MANY, .set = several, .act = add_many},
+    {"add_batch", "24 new keys", SCENE_COMMITS, .result = MANY, .set = several_and_names, .act = add_many},
     {"add_batch that evicts", "full", 0, 3, 3, &tiny, full_of_idle, NULL, batch_evicts},
     {"add_wait", "full", SCENE_SAME, 0, -ETIMEDOUT, &tiny, full, NULL, add_wait},
     {0}};

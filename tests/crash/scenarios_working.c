@@ -8,7 +8,7 @@
 
 #include "plain.h"
 
-enum { BATCH = 4, MANY = 24 /* more than one transaction takes */ };
+enum { BATCH = 4, MANY = 32 /* more than one transaction takes */ };
 
 static const workq_options tiny = {.capacity = 4, .key_max = 32, .handles = 6, .flags = WORKQ_NO_SPIN};
 static const workq_options one_retry = {
@@ -235,7 +235,7 @@ const scenario scenarios_working[] = {
     {"done with failures", "failed once", .set = failed_once, .prepare = take_one, .act = done},
     {"done_key", "four in hand", .set = several, .prepare = take_four, .act = done_key},
     {"done_batch", "four in hand", 0, BATCH, BATCH, NULL, several, take_four, done_batch},
-    {"done_batch", "24 in hand", SCENE_COMMITS, 0, MANY, NULL, many, take_many, done_many},
+    {"done_batch", "32 in hand", SCENE_COMMITS, 0, MANY, NULL, many, take_many, done_many},
     {"complete", "never failed", .set = several, .prepare = take_one, .act = complete},
     {"complete", "failed once", .set = failed_once, .prepare = take_one, .act = complete},
     {"next", "several", .parts = 2, .set = several, .prepare = take_one, .act = next},

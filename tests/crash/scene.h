@@ -51,7 +51,7 @@ extern uint64_t scene_seed;
 
 /* ---- For scenarios ---- */
 
-enum { SCENE_HAND = 24, SCENE_START_NS = 1000000000 };
+enum { SCENE_HAND = 32, SCENE_START_NS = 1000000000 };
 
 /* What is in the victim's hands (in its own memory), and in the survivor's. */
 extern workq_item scene_hand[SCENE_HAND];
