@@ -407,7 +407,8 @@ WORKQ_API int workq_complete(workq *q, const workq_item *item);
  *
  * Returns 0: *item is the other key, in the caller's hands; it may be the same again, if that was added meanwhile.
  *  -ESTALE     the item is not (or no longer) this handle's; nothing is changed, and nothing was taken
- *  -ETIMEDOUT, -ESHUTDOWN, -EINTR  as for workq_get(): the key was completed
+ *  -ETIMEDOUT, -ESHUTDOWN, -EINTR  as for workq_get(): the key was completed (or, where item->key is as it was, the lock
+ *              could not be had in time)
  *
  * If the caller dies inside, its key is completed or goes back as after a death in workq_get(), and so does the other.
  */
