@@ -43,9 +43,9 @@
  *
  * IF THE CALLER DIES
  *
- *  Every call that changes the queue is one transaction (a batch: several, of some keys each).  A caller killed at any instruction
- *  leaves the queue as it was before the call or as it is after it; keys in its hands go back to the queue.  Where a
- *  function has nothing to add it says nothing.
+ *  Every call that changes the queue is one transaction (a batch: several, of some keys each).  A caller killed at any
+ *  instruction leaves the queue as it was before the call or as it is after it; keys in its hands go back to the queue.
+ *  Where a function has nothing to add it says nothing.
  *
  * SOURCES
  *

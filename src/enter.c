@@ -28,10 +28,7 @@ static int signal_ready(workq *q) {
 
 int queue_after_repair(workq *q) {
   journal_begin(q);
-  int rc = signal_ready(q);
-  if (rc >= 0) journal_commit(q);
-  else journal_abort(q);
-  return rc;
+  return journal_end(q, signal_ready(q));
 }
 
 static uint32_t follower_intervals(const workq *q) {

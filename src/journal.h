@@ -17,8 +17,8 @@
 #include "handle.h"
 
 /*
- * What a step on one key changes at most that moves nothing in the heap, evicts nothing, splits no bucket and wakes nobody: six
- * lines, beside the two that are saved anyway.
+ * Lines that a step on one key saves at most, where it moves nothing in the heap, evicts nothing, splits no bucket and wakes nobody:
+ * it changes six, beside the two that are saved anyway, and may save one twice.
  */
 #define JOURNAL_STEP 8u
 
@@ -146,6 +146,13 @@ static inline void journal_commit(workq *q) {
 
 /* Undoes what was done since journal_begin(). */
 void journal_abort(workq *q);
+
+/* Commits if rc is a success, else aborts.  Returns rc. */
+static inline int journal_end(workq *q, int rc) {
+  if (likely(rc >= 0)) journal_commit(q);
+  else journal_abort(q);
+  return rc;
+}
 
 /*
  * Rolls back the one transaction that a dead process left; the queue lock is held.  May be killed and repeated.

@@ -122,20 +122,14 @@ static int add_once(workq *q, const struct request *r) {
   item = item_at(q, index ? index : q->control->hot.free_head);
   if (likely(item)) journal_begin_item(q, item);
   else journal_begin(q);
-  rc = add_locked(q, r, bucket, index, item);
-  if (likely(rc >= 0)) journal_commit(q);
-  else journal_abort(q);
-  return rc;
+  return journal_end(q, add_locked(q, r, bucket, index, item));
 }
 
 /* /dev/shm is full, so that even the spare record has no memory: an idle one gives way, as a transaction of its own. */
 COLD static int evict_for_memory(workq *q) {
   if (q->control->cold.idle.count == 0) return -ENOSPC;
   journal_begin(q);
-  int rc = lifecycle_evict(q);
-  if (rc < 0) journal_abort(q);
-  else journal_commit(q);
-  return rc;
+  return journal_end(q, lifecycle_evict(q));
 }
 
 /* Is the queue full, rather than /dev/shm? */
@@ -339,11 +333,7 @@ static inline int take_one(workq *q, workq_item *to) {
   journal_begin_item(q, item);
   rc = lifecycle_start(q, index, item);
   if (rc == 0) rc = queue_leave_line(q);
-  if (unlikely(rc < 0)) {
-    journal_abort(q);
-    return rc;
-  }
-  journal_commit(q);
+  if (unlikely(journal_end(q, rc) < 0)) return rc;
   item_describe(item, index, to);
   return 1;
 }
@@ -544,12 +534,8 @@ static int finish_and_get(workq *q, workq_item *handed) {
   struct item *item = item_in_hand(q, handed);
   if (unlikely(!item)) return -ESTALE;
   journal_begin_item(q, item);
-  int rc = finish_locked(q, (uint32_t)(handed->ticket >> 32), item, finish_complete);
-  if (unlikely(rc < 0)) {
-    journal_abort(q);
-    return rc;
-  }
-  journal_commit(q);
+  int rc = journal_end(q, finish_locked(q, (uint32_t)(handed->ticket >> 32), item, finish_complete));
+  if (unlikely(rc < 0)) return rc;
   *handed = (workq_item){0};
   return try_get(q, handed, 1, false);
 }
@@ -595,10 +581,7 @@ static int done_grouped(workq *q, const workq_item *handed, group *g) {
   group_commit(q, g);
   if (unlikely(!item)) return -ESTALE;
   journal_begin_item(q, item);
-  int rc = finish_locked(q, index, item, finish_done);
-  if (likely(rc >= 0)) journal_commit(q);
-  else journal_abort(q);
-  return rc;
+  return journal_end(q, finish_locked(q, index, item, finish_done));
 }
 
 /* Finishes items under one hold of the lock.  Returns how many, or why the first was not. */

@@ -62,8 +62,7 @@ static inline int queue_enter(workq *q, int64_t deadline_ns) {
 
 /* Ends a transaction: commits it if rc is a success, else undoes it; then leaves.  Returns rc. */
 static inline int queue_finish(workq *q, int rc) {
-  if (likely(rc >= 0)) journal_commit(q);
-  else journal_abort(q);
+  (void)journal_end(q, rc);
   queue_leave(q);
   return rc;
 }
