@@ -171,11 +171,17 @@ int workq_shutting_down(workq *q) {
 }
 
 int workq_reap(workq *q) {
-  int rc = queue_enter(q, CLOCK_NEVER);
-  if (rc < 0) return rc;
-  rc = slot_reap(q, true, handle_now_ns(q));
-  queue_leave(q);
-  return rc;
+  int found = 0;
+  uint32_t next = 0;
+  for (bool over = false; !over;) {
+    int rc = queue_enter(q, CLOCK_NEVER);
+    if (rc < 0) return rc;
+    rc = slot_reap(q, &next, &over);
+    queue_leave(q);
+    if (rc < 0) return rc;
+    found += rc;
+  }
+  return found;
 }
 
 int workq_lock_owner(const workq *q) {
@@ -209,13 +215,9 @@ int workq_shutdown_drain(workq *q, int64_t timeout_ns) {
     rc = drain_look(q, round);
     if (rc == 0) rc = queue_waiting_over(q, timeout_ns, &deadline_ns, woken_by);
     if (rc != 0) return queue_stop_waiting(q, WAIT_DRAIN, rc > 0 ? 0 : rc);
-    woken_by = queue_sleep(q, WAIT_DRAIN, deadline_ns);
-    if (woken_by < 0) return woken_by;
-    rc = queue_enter(q, deadline_ns);
-    if (rc < 0) {
-      wait_desert(q);
-      return rc;
-    }
+    woken_by = queue_sleep(q, WAIT_DRAIN, false, deadline_ns);
+    rc = woken_by < 0 ? woken_by : queue_lock(q, deadline_ns, false);
+    if (rc < 0) return queue_cancel_waiting(q, rc);
   }
   return queue_fail(q, rc);
 }

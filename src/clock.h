@@ -7,7 +7,9 @@
 #define WORKQ_CLOCK_H
 
 #include <stdint.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #define NS_PER_MS   INT64_C(1000000)
 #define NS_PER_S    INT64_C(1000000000)
@@ -50,6 +52,12 @@ static inline int64_t clock_deadline_ns(int64_t timeout_ns) {
 static inline struct timespec clock_timespec(int64_t ns) {
   if (ns < 0) ns = 0;
   return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
+}
+
+/* Sleeps, or less if a signal handler runs.  The system call itself: nanosleep(3) would be a cancellation point. */
+static inline void clock_sleep(int64_t ns) {
+  struct timespec pause = clock_timespec(ns);
+  (void)syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, NULL);
 }
 
 #endif

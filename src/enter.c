@@ -1,66 +1,118 @@
 /*
- * enter.c: entering the queue, and waiting in line there: what the public operations share.
+ * enter.c: entering the queue, and waiting: what the public operations share.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "queue.h"
 
+#include <unistd.h>
+
 /*
- * Sleepers that are not the leader wake by themselves, too: the leader may die, and so may whoever was about to wake one of
- * them.  A few do it every reap interval; the more sleep, the longer each, up to so many intervals, for the sake of an
- * idle machine.
+ * Waiters that are not the leader wake by themselves, too: the leader may die, and so may a process that was about to wake one
+ * of them.  A few do it every reap interval; the more sleep, the longer each, for the sake of an idle machine: some
+ * FEW_FOLLOWERS of them wake in each interval.
  */
 #define FEW_FOLLOWERS          16
-#define FOLLOWER_INTERVALS_MAX 4
+#define FOLLOWER_INTERVALS_MAX 64
+
+/* A leader that is this late does not run. */
+#define LATE_NS (5 * NS_PER_MS)
 
 int queue_prepare(workq *q) {
   if (q->flags & WORKQ_RAW) return -EBADF;
-  return q->fork_page->tid ? -ESTALE : slot_reattach(q);
+  /* A second sign of a fork, where the kernel only claims that it empties the page. */
+  if (q->fork_page->tid && q->fork_page->pid == getpid()) return -ESTALE;
+  return slot_reattach(q);
 }
 
-/* One of the sleepers may have been about to be told. */
-static int signal_ready(workq *q) {
+int queue_begin_again(workq *q) {
+  /* A copy whose call was under way in another thread of the parent is free to be used in the child.  Where the call's own
+   * thread called fork(3), in a signal handler, the call goes on after the handler. */
+  bool copy = (q->fork_page->tid == 0 || q->fork_page->pid != getpid()) && handle_forked_by() != q->thread;
+  return copy ? 0 : -EDEADLK;
+}
+
+static bool is_anything_ready(const workq *q) {
   const struct hot_line *hot = &q->control->hot;
-  if (!hot->ready || hot->flags & QUEUE_PAUSED) return 0;
-  int rc = wait_signal(q, WAIT_GET);
-  return rc < 0 ? rc : 0;
+  return hot->ready && !(hot->flags & QUEUE_PAUSED);
+}
+
+/* In a transaction: another waiter of that kind may find what it waits for. */
+static int pass_on(workq *q, uint32_t kind) {
+  switch (kind) {
+  case WAIT_GET:
+    return is_anything_ready(q) ? wait_signal(q, WAIT_GET) : 0;
+  case WAIT_ROOM:
+  case WAIT_GRANTED:
+    return lifecycle_signal_room(q);
+  default:
+    return wait_signal(q, kind);
+  }
 }
 
 int queue_after_repair(workq *q) {
   journal_begin(q);
-  return journal_end(q, signal_ready(q));
+  int rc = pass_on(q, WAIT_GET);
+  return journal_end(q, rc < 0 ? rc : 0);
 }
 
-static uint32_t follower_intervals(const workq *q) {
+int queue_leave_cancelled(workq *q) {
+  uint32_t kind = q->slot->wait.kind;
+  q->cancelled = false;
+  if (kind == WAIT_NONE) return 0;
+  journal_begin(q);
+  int rc = queue_leave_line(q);
+  if (rc >= 0) rc = pass_on(q, kind);
+  return journal_end(q, rc < 0 ? rc : 0);
+}
+
+/* When a waiter wakes that does not lead: some of all in each interval, which the slots' numbers spread. */
+static int64_t follower_wake_ns(const workq *q, int64_t now_ns) {
+  int64_t interval_ns = q->header.reap_interval_ns, wake_ns = clock_add_ns(now_ns, interval_ns);
   uint32_t intervals = 1 + q->control->wait.list[WAIT_GET].count / FEW_FOLLOWERS;
-  return intervals < FOLLOWER_INTERVALS_MAX ? intervals : FOLLOWER_INTERVALS_MAX;
+  if (intervals > FOLLOWER_INTERVALS_MAX) intervals = FOLLOWER_INTERVALS_MAX;
+  if (intervals == 1 || wake_ns < 0) return wake_ns;
+  int64_t turn = (wake_ns / interval_ns) % intervals, own = q->slot_id % intervals;
+  return clock_add_ns(wake_ns, clock_times(interval_ns, (own - turn + intervals) % intervals));
 }
 
 /* When this handle must look again by itself. */
 static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
-  int64_t interval_ns = q->header.reap_interval_ns;
-  if (kind != WAIT_GET) return clock_add_ns(now_ns, interval_ns);
-  if (wait_anyone(q, WAIT_GET) && !wait_is_leader(q))
-    return clock_add_ns(now_ns, clock_times(interval_ns, follower_intervals(q)));
-  return slot_leader_wake_ns(q, now_ns);
+  if (kind != WAIT_GET) return clock_add_ns(now_ns, q->header.reap_interval_ns);
+  return wait_anyone(q, WAIT_GET) && !wait_is_leader(q) ? follower_wake_ns(q, now_ns) : slot_leader_wake_ns(q, now_ns);
 }
 
-int queue_sleep(workq *q, uint32_t kind, int64_t deadline_ns) {
-  int64_t now_ns = handle_now_ns(q);
+/* In a transaction: enters the list.  Sets *wake_ns. */
+static int enter_line(workq *q, uint32_t kind, bool oldest, int64_t now_ns, int64_t *wake_ns) {
+  int rc = wait_prune(q, clock_add_ns(now_ns, -LATE_NS));
+  *wake_ns = plan_wake_ns(q, kind, now_ns);
+  if (rc == 0) rc = wait_enter(q, kind, *wake_ns, oldest);
+  /* Another may lead from now on, because those before it were taken out. */
+  return rc < 0 ? rc : wait_lead(q, slot_leader_wake_ns(q, now_ns));
+}
+
+int queue_sleep(workq *q, uint32_t kind, bool oldest, int64_t deadline_ns) {
+  int64_t now_ns = handle_now_ns(q), wake_ns;
   journal_begin(q);
-  int rc = wait_prune(q);
-  int64_t wake_ns = plan_wake_ns(q, kind, now_ns);
-  if (rc == 0) rc = wait_enter(q, kind, wake_ns);
-  if (unlikely(rc < 0)) return queue_finish(q, rc);
-  journal_commit(q);
-  wait_arm(q);
-  queue_leave(q);
+  int rc = journal_end(q, enter_line(q, kind, oldest, now_ns, &wake_ns));
+  if (rc == 0) wait_arm(q);
+  queue_unlock(q);
+  if (unlikely(rc < 0)) return rc;
   int64_t duration_ns = wake_ns - now_ns;
   if (deadline_ns != CLOCK_NEVER) {
     int64_t left_ns = deadline_ns - clock_monotonic_ns();
     if (left_ns < duration_ns) duration_ns = left_ns;
   }
   return wait_sleep(q, kind, duration_ns);
+}
+
+int queue_take_over(workq *q) {
+  int64_t now_ns = handle_now_ns(q);
+  if (wait_is_leader(q)) return 0;
+  journal_begin(q);
+  int rc = wait_prune(q, clock_add_ns(now_ns, -LATE_NS));
+  if (rc == 0) rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  return journal_end(q, rc);
 }
 
 int queue_leave_line(workq *q) {
@@ -72,20 +124,19 @@ int queue_leave_line(workq *q) {
   return wait_lead(q, slot_leader_wake_ns(q, handle_now_ns(q)));
 }
 
-/* In a transaction: another one of the line may find what it waits for. */
-static int pass_on(workq *q, uint32_t kind) {
-  const struct control *control = q->control;
-  if (kind == WAIT_GET) return signal_ready(q);
-  if (kind == WAIT_ROOM && control->hot.used >= q->geometry.capacity && control->cold.idle.count == 0) return 0;
-  return wait_signal(q, kind);
-}
-
 int queue_stop_waiting(workq *q, uint32_t kind, int result) {
   journal_begin(q);
   int rc = queue_leave_line(q);
   if (rc >= 0) rc = pass_on(q, kind);
-  rc = queue_finish(q, rc);
+  rc = journal_end(q, rc);
+  queue_leave(q);
   return rc < 0 ? rc : result;
+}
+
+int queue_cancel_waiting(workq *q, int result) {
+  wait_cancel(q);
+  queue_end(q);
+  return result;
 }
 
 int queue_waiting_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by) {

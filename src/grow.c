@@ -16,7 +16,7 @@
 
 static int commit_units(workq *q, const struct reach *part, uint32_t from, uint32_t to) {
   uint64_t offset = (uint64_t)(part->first - q->base) + (uint64_t)from * part->unit_size;
-  return segment_commit(q->fd, offset, (uint64_t)(to - from) * part->unit_size);
+  return segment_commit(q, offset, (uint64_t)(to - from) * part->unit_size);
 }
 
 int grow_to(workq *q, struct reach *part, uint32_t needed) {

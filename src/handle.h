@@ -45,6 +45,7 @@ enum { STAMPS_NONE = 0, STAMPS_TICKS, STAMPS_CLOCK, STAMPS_FIXED };
 /* The one page that a forked child finds zeroed. */
 struct fork_page {
   pid_t tid; /* the thread that the handle belongs to */
+  pid_t pid; /* its process: where the kernel did not empty the page */
 };
 
 /* The last records that something was done with, a ring: for guesses at what comes AHEAD places after one. */
@@ -65,6 +66,7 @@ struct workq {
   int64_t stamp_ns;         /* when the running operation began, see measure.h */
   uint32_t stamps;          /* STAMPS_* */
   struct fork_page *fork_page;
+  pid_t thread; /* as in the fork page, but kept in a forked child */
   struct reach item_reach;   /* by index - 1 */
   struct reach bucket_reach; /* by number */
   struct reach heap_reach;   /* by place */
@@ -76,9 +78,12 @@ struct workq {
   uint32_t own_line;  /* number of the line slot->own */
   uint32_t flags;     /* WORKQ_ANY_OWNER, ... */
   bool serves_itself; /* the next key made ready is for this handle: a get promotes or reaps */
+  bool in_call;       /* the thread is inside a call: another one comes from a signal handler */
+  bool cancelled;     /* the last call ended without the lock while it was in a list of waiters */
   uint32_t wakes_count;
   uint32_t wakes_before; /* the running transaction */
-  uint32_t *wakes;       /* slots to be woken after the commit; twice as many places as slots */
+  uint32_t *wakes;       /* slots to be woken after the commit, each once */
+  uint64_t *woken;       /* a bit for each slot: is it among them? */
   uint64_t marks[MARKS]; /* lines that this transaction saved: transaction << 32 | line */
   struct recent queued;  /* by this handle, in any band */
   struct recent freed;
@@ -108,11 +113,15 @@ struct workq {
   bool may_spin;
   uint32_t probe;
   int64_t gap_ns;
+  uint32_t space_hash; /* of the key that the waiting add is for */
   int64_t polled_ns; /* since when a get that found nothing has waited; 0 where it did not poll */
 
   int lock_owner;    /* pid, see workq_lock_owner */
   int64_t moment_ns; /* a snapshot: when it was taken */
   int fd;
+  dev_t fd_device; /* what fd must lead to, see segment.h */
+  ino_t fd_inode;
+  off_t fd_mark; /* the offset of its open file description; 0: not marked */
   size_t size;
   void *shadow;              /* journal.c, debug builds */
   unsigned char *key_buffer; /* key_max bytes: copies for workq_info */
@@ -135,9 +144,16 @@ static inline uint32_t recent_note(struct recent *recent, uint32_t index) {
   return before;
 }
 
-/* The calling thread's id, read from the kernel once a thread; 0 is "not yet". */
+/*
+ * The calling thread's id, read from the kernel once a thread; 0 is "not yet".  fork(3) sets it back to 0 in the child: the sign
+ * of a fork where the kernel only claims that it empties the fork page.
+ */
 extern __thread pid_t handle_thread_id __attribute__((visibility("hidden")));
 pid_t handle_read_thread_id(void);
+/* In a child by fork(3): the thread that called it; else 0. */
+pid_t handle_forked_by(void);
+/* Once a process.  Returns 0 or -errno. */
+int handle_watch_forks(void);
 
 static inline pid_t handle_thread(void) {
   pid_t tid = handle_thread_id;

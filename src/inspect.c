@@ -194,7 +194,7 @@ static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_wo
   *worker = (workq_worker){.slot = i,
                            .pid = slot->who.pid,
                            .tid = slot->who.tid,
-                           .waiting = slot->wait.kind,
+                           .waiting = slot->wait.kind == WAIT_GRANTED ? 0 : slot->wait.kind,
                            .processing = slot->own.processing.count,
                            .self = slot == q->slot,
                            .age_ns = clock_since_ns(slot->who.since_ns, now_ns),

@@ -45,7 +45,10 @@ static int journal_roll_back(workq *q, struct slot *slot, const struct journal *
 void journal_abort(workq *q) {
   /* The own journal is in order: it was written by this process in this transaction. */
   (void)journal_roll_back(q, q->slot, q->journal);
-  q->wakes_count = q->wakes_before;
+  while (q->wakes_count > q->wakes_before) {
+    uint32_t slot = q->wakes[--q->wakes_count];
+    q->woken[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+  }
 }
 
 int journal_recover(workq *q) {

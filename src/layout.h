@@ -21,7 +21,7 @@
 #include "workq.h"
 
 #define LAYOUT_MAGIC   "WORKQSEG"
-#define LAYOUT_VERSION 4u
+#define LAYOUT_VERSION 5u
 
 #define LINE_SIZE    64u
 #define REGION_ALIGN 4096u
@@ -135,11 +135,13 @@ struct cold_line {
   uint32_t heap_committed;
 };
 
-enum { WAIT_NONE = 0, WAIT_GET = 1, WAIT_ROOM = 2, WAIT_DRAIN = 3, WAIT_KINDS = 4 };
+/* WAIT_GRANTED: it waited for space and was signalled; one free place is its own until it comes. */
+enum { WAIT_NONE = 0, WAIT_GET = 1, WAIT_ROOM = 2, WAIT_DRAIN = 3, WAIT_GRANTED = 4, WAIT_KINDS = 5 };
 
-/* Who sleeps for what: lists of slots (number + 1), newest at the head.  Under the queue lock, journaled. */
+/* The waiters: lists of slots (number + 1), newest at the head.  Under the queue lock, journaled. */
 struct wait_line {
   LINE_ALIGNED struct list list[WAIT_KINDS]; /* [WAIT_NONE] stays empty */
+  uint32_t signals;                          /* of WAIT_GET: every so many goes to the oldest waiter */
 };
 
 /* Counters of slots that are free again, and of what belongs to no slot.  Under the queue lock, journaled. */
@@ -185,10 +187,11 @@ struct shown_line {
   int8_t priority[PRIORITIES_SHOWN];
 };
 
-/* When the living last looked for the dead.  Under the queue lock; not journaled: any value is good. */
+/* Where the search for dead owners stands.  Under the queue lock; not journaled: any value is good. */
 struct reap_line {
-  LINE_ALIGNED int64_t mutexes_ns; /* by their mutexes */
-  int64_t bytes_ns;                /* by the locks on the file's bytes, too */
+  LINE_ALIGNED int64_t looked_ns; /* when the last look began */
+  uint32_t next_mutex;            /* the slots at which the next look tries the life mutex ... */
+  uint32_t next_owner;            /* ... and asks the kernel about the owner */
 };
 
 struct band {
@@ -212,14 +215,15 @@ enum { SLOT_FREE = 0, SLOT_ATTACHED = 1 };
 
 /* A handle's place. */
 struct slot {
-  /* Locked by the handle's thread for its life.  Written by the C library and the kernel; not journaled. */
+  /* Locked by the handle's thread for its life.  Written by the C library and the kernel, by others than the owner under the
+   * queue lock only; not journaled. */
   struct {
     LINE_ALIGNED pthread_mutex_t mutex;
   } life;
   /* Whose it is.  Under the queue lock, journaled. */
   struct {
     LINE_ALIGNED uint32_t state; /* SLOT_* */
-    uint32_t generation;
+    uint32_t generation;         /* odd while attached, even while free; raised at both changes */
     int32_t pid;
     int32_t tid;
     int64_t since_ns;
@@ -241,8 +245,8 @@ struct slot {
     uint32_t kind; /* WAIT_* */
     uint32_t next;
     uint32_t prev;
-    uint32_t reserved;
-    int64_t wake_ns; /* when it means to wake by itself, on the queue's clock */
+    uint32_t hash;   /* WAIT_ROOM: of the key that it wants to add */
+    int64_t wake_ns; /* when it will wake by itself, on the queue's clock; WAIT_GRANTED: until when its place is kept */
   } wait;
   /* What it counts less often; in the same line.  Under the queue lock, journaled. */
   struct slot_rare {
@@ -252,10 +256,22 @@ struct slot {
     uint64_t postponed;  /* adds that marked a key, but for later */
     uint64_t returned;   /* keys that became pending now otherwise than by an add */
   } rare;
-  /* The futex it sleeps on.  Written by itself and by whoever wakes it; not journaled. */
-  struct {
-    LINE_ALIGNED _Atomic uint32_t word;
+  /* The futex that it sleeps on.  Written by the owner, and by others under the queue lock; not journaled. */
+  LINE_ALIGNED struct slot_futex {
+    _Atomic uint32_t word; /* generation << 2 | what the waiter does, see wait.c */
   } futex;
+  /*
+   * In the same line: which thread the owner is, for those who ask the kernel whether it lives.  Written by a new owner
+   * once it has locked its byte of the file and before it first takes the queue lock; read without a lock.  Not journaled.
+   */
+  struct slot_owner {
+    _Atomic uint32_t generation; /* of its ownership, and so of its byte of the file */
+    _Atomic int32_t pid;
+    _Atomic int32_t tid;
+    _Atomic uint64_t start_ticks; /* when the thread started; 0: not known */
+    _Atomic uint64_t stack;       /* where the program's stack starts, another after execve(2); 0: not known */
+    _Atomic uint64_t inode;       /* of the segment's file: a copy of the file has no owners */
+  } owner;
   /* Lines in its undo journal.  Written by itself, and by whoever rolls back; not journaled. */
   struct {
     LINE_ALIGNED _Atomic uint32_t count;
@@ -344,6 +360,7 @@ _Static_assert(sizeof(struct lock_mutex) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct hot_line) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct cold_line) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct wait_line) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct slot_futex) + sizeof(struct slot_owner) <= LINE_SIZE, "they share a line");
 _Static_assert(sizeof(struct totals) == 2 * LINE_SIZE, "lines");
 _Static_assert(sizeof(struct slot) == 6 * LINE_SIZE, "lines");
 _Static_assert(sizeof(struct slot_own) == LINE_SIZE, "line");

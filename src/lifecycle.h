@@ -31,6 +31,11 @@ COLD int lifecycle_evict(workq *q);
 static inline int lifecycle_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
                                    uint32_t *index, struct item **item) {
   const struct control *control = q->control;
+  /* Who waits for space for this key need not wait any longer. */
+  if (unlikely(wait_anyone(q, WAIT_ROOM))) {
+    int signalled = wait_signal_key(q, hash);
+    if (signalled < 0) return signalled;
+  }
   if (likely(control->hot.used < q->geometry.capacity)) return item_create(q, bucket, hash, key, len, index, item);
   if (control->cold.idle.count == 0) return -ENOSPC;
   /* The new key first: into a record that was free before, since the evicted one's key must outlive a roll-back. */
@@ -50,9 +55,14 @@ static inline int lifecycle_enter_ready(workq *q, uint32_t index, struct item *i
   return likely(!wait_anyone(q, WAIT_GET)) ? 0 : lifecycle_signal_ready(q);
 }
 
-/* There is room for a key again. */
+/* Space for how many new keys: an idle record gives way to one. */
+static inline int64_t lifecycle_space(const workq *q) {
+  return (int64_t)q->geometry.capacity - q->control->hot.used + q->control->cold.idle.count;
+}
+
+/* There may be space for a key again, beyond what has been granted. */
 static inline int lifecycle_signal_room(workq *q) {
-  if (likely(!wait_anyone(q, WAIT_ROOM))) return 0;
+  if (likely(!wait_anyone(q, WAIT_ROOM)) || lifecycle_space(q) <= wait_grants(q)) return 0;
   int rc = wait_signal(q, WAIT_ROOM);
   return rc < 0 ? rc : 0;
 }

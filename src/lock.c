@@ -16,7 +16,7 @@
  * Leaving: m.holder = 0, unlock.
  *
  * Abandoning, by a waiter whose slice is over:
- *   a. h = m.holder.  If h is a living slot (its byte of the file is locked): wait on.
+ *   a. h = m.holder.  If the owner of slot h is alive (owner_is_dead() asks the kernel): wait on.
  *   b. The mutex is busy, and h is dead, or nobody at a hundred looks in 100 ms (a holder may have been preempted before
  *      it noted itself): compare-and-swap epoch from e to e + 1.
  * That is always safe: somebody between 1 and 2 finds the new epoch at 3, and somebody past 3 is waited for at c.
@@ -28,8 +28,9 @@
  *   e. settled = e; make the mutex consistent.
  * If the repairer dies, its mutex comes free or is abandoned, and the next one starts at c again.
  *
- * A slot's new tenant clears its number at all mutexes before step 1 (lock_forget_predecessor): at a and c it would be taken
- * for a living holder, and the repairer would wait for it while it waits for the repairer.
+ * A slot's new owner clears its number at all mutexes before it notes itself as the owner, and so before step 1
+ * (lock_forget_predecessor): at a and c it would be taken for a living holder, and the repairer would wait for it while it
+ * waits for the repairer.
  *
  * 2 and 3 need a store before a load.  Where the processor would need a fence for that, c pays for it instead:
  * membarrier() (or, without it, a pause far longer than any store buffer) on the path that nearly never runs.
@@ -43,7 +44,7 @@
 #include <unistd.h>
 
 #include "journal.h"
-#include "segment.h"
+#include "owner.h"
 
 #define SLICE_NS     (50 * NS_PER_MS)
 #define NOBODY_LOOKS 100
@@ -111,8 +112,7 @@ int lock_owner_now(const workq *q) {
 }
 
 static void look_again_later(void) {
-  struct timespec pause = clock_timespec(LOOK_NS);
-  nanosleep(&pause, NULL);
+  clock_sleep(LOOK_NS);
 }
 
 /* Is the slot noted at m alive?  (A slot number that is out of range comes from damage, and holds nothing.) */
@@ -120,7 +120,17 @@ static bool holder_is_alive(const workq *q, uint32_t holder) {
   if (holder == 0 || holder - 1 >= q->geometry.handles) return false;
   /* The own number at a mutex that this thread does not have: left by the slot's tenant before it. */
   if (holder - 1 == q->slot_id) return false;
-  return segment_byte_held(q->fd, holder - 1) != 0;
+  return !owner_is_dead(q, holder - 1);
+}
+
+/*
+ * Does the calling thread hold the lock by another handle?  So it is where a signal handler interrupts a call on one handle of
+ * the queue and makes a call on another: it would wait for itself.
+ */
+static bool is_held_by_caller(const workq *q, const struct lock_mutex *m) {
+  uint32_t holder = atomic_load(&m->holder);
+  const struct slot *slot = slot_at(q, holder);
+  return slot && slot != q->slot && atomic_load(&slot->owner.tid) == handle_thread() && holder_is_alive(q, holder);
 }
 
 /* Steps a and b.  Returns what led to the mutex after all (0 or EOWNERDEAD), else ETIMEDOUT. */
@@ -140,10 +150,7 @@ static int abandon_if_lost(workq *q, uint32_t epoch) {
 }
 
 static void heavy_fence(void) {
-  if (syscall(SYS_membarrier, MEMBARRIER_GLOBAL, 0, 0) != 0) {
-    struct timespec pause = clock_timespec(SLICE_NS);
-    nanosleep(&pause, NULL);
-  }
+  if (syscall(SYS_membarrier, MEMBARRIER_GLOBAL, 0, 0) != 0) clock_sleep(SLICE_NS);
   atomic_thread_fence(memory_order_seq_cst);
 }
 
@@ -274,8 +281,7 @@ static int wait_a_little(workq *q, struct lock_mutex *m) {
     rc = look(m);
   }
   for (int nap = 0; rc == EBUSY && nap < NAPS; nap++) {
-    struct timespec pause = clock_timespec(NAP_NS);
-    nanosleep(&pause, NULL);
+    clock_sleep(NAP_NS);
     rc = look(m);
   }
   q->turn_ns = now_ns;
@@ -300,6 +306,7 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
   for (;;) {
     epoch = atomic_load(&q->control->lock.epoch);
     m = lock_mutex_of(q, epoch);
+    if (is_held_by_caller(q, m)) return -EDEADLK;
     int rc = q->may_spin ? wait_a_little(q, m) : EBUSY;
     if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
     if (rc == ETIMEDOUT) rc = abandon_if_lost(q, epoch);

@@ -29,7 +29,8 @@ COLD int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int
 /*
  * Takes the queue lock.  If its last owner died, rolls back what it left first.
  * deadline_ns is on CLOCK_MONOTONIC; a negative one is that far from now.  At least one slice (50 ms) is waited.
- * Returns 0; 1 if a death was repaired; -ETIMEDOUT (q->lock_owner is then set); -EUCLEAN.
+ * Returns 0; 1 if a death was repaired; -ETIMEDOUT (q->lock_owner is then set); -EDEADLK if this thread holds it by another
+ * handle; -EUCLEAN.
  */
 static inline int lock_acquire(workq *q, int64_t deadline_ns) {
   const struct lock_line *lock = &q->control->lock;
@@ -76,12 +77,12 @@ int lock_owner_now(const workq *q);
 void lock_forget_predecessor(workq *q);
 
 /*
- * The life mutex of a slot.  life_try() takes it if nobody living has it: 0, or 1 if its last owner died holding it;
- * -EBUSY otherwise.
+ * The life mutex of a slot.  Others than its owner touch it under the queue lock only.  life_try() takes it if nobody living
+ * has it: 0, or 1 if its last owner died holding it; -EBUSY otherwise.
  */
 int life_try(workq *q, uint32_t slot);
 void life_release(workq *q, uint32_t slot);
-/* Makes anew a life mutex that nobody can unlock any more.  The queue lock is held. */
+/* Initializes a life mutex again whose owner is dead and cannot unlock it.  The queue lock is held. */
 void life_renew(workq *q, uint32_t slot);
 
 #endif

@@ -13,8 +13,10 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "owner.h"
 #include "lock.h"
 #include "measure.h"
+#include "queue.h"
 #include "segment.h"
 #include "slot.h"
 
@@ -30,16 +32,17 @@ static int fork_page_make(workq *q) {
   if (page == MAP_FAILED) return -errno;
   q->fork_page = page;
   if (madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK) != 0) return -errno;
-  return 0;
+  return handle_watch_forks();
 }
 
 void handle_free(workq *q) {
   if (!q) return;
   segment_unmap(q);
   if (q->fork_page) munmap(q->fork_page, sizeof *q->fork_page);
-  if (q->fd >= 0) close(q->fd);
+  segment_close(q);
   journal_check_free(q);
   free(q->wakes);
+  free(q->woken);
   free(q->key_buffer);
   free(q);
 }
@@ -75,22 +78,23 @@ workq *handle_make(const char *name, const workq_options *options) {
  */
 static int own_description(workq *q) {
   int fd = segment_reopen(q);
-  if (fd < 0) return segment_is_shortage(fd) ? fd : 0;
-  close(q->fd);
-  q->fd = fd;
-  return 0;
+  if (fd < 0) return segment_is_shortage(fd) ? fd : segment_mark(q);
+  segment_close(q);
+  int rc = segment_adopt(q, fd);
+  return rc < 0 ? rc : segment_mark(q);
 }
 
 int handle_map(workq *q, int fd) {
-  q->fd = fd;
-  int rc = segment_map(q, fd, !(q->flags & WORKQ_RAW));
+  int rc = segment_adopt(q, fd);
+  if (rc == 0) rc = segment_map(q, !(q->flags & WORKQ_RAW));
   if (rc == 0) rc = fork_page_make(q);
   if (rc == 0) measure_start(q);
   if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = own_description(q);
   if (rc < 0) return rc;
-  q->wakes = calloc(2 * (size_t)q->geometry.handles, sizeof *q->wakes);
+  q->wakes = calloc(q->geometry.handles, sizeof *q->wakes);
+  q->woken = calloc((q->geometry.handles + 63) / 64, sizeof *q->woken);
   q->key_buffer = malloc(q->geometry.key_max);
-  return q->wakes && q->key_buffer ? 0 : -ENOMEM;
+  return q->wakes && q->woken && q->key_buffer ? 0 : -ENOMEM;
 }
 
 /* Fills what is not zero in a segment that nobody else can see. */
@@ -98,7 +102,7 @@ static int segment_fill(workq *q) {
   struct control *control = q->control;
   control->hot.buckets = BUCKETS_MIN;
   control->cold.buckets_committed = BUCKETS_MIN;
-  int rc = segment_commit(q->fd, q->geometry.table_off, BUCKETS_MIN * sizeof(struct bucket));
+  int rc = segment_commit(q, q->geometry.table_off, BUCKETS_MIN * sizeof(struct bucket));
   return rc < 0 ? rc : lock_init_all(q);
 }
 
@@ -159,25 +163,23 @@ int workq_open_or_create(const char *name, const workq_options *options, workq *
   return -EAGAIN;
 }
 
-/* A joined thread's id may still be known to the kernel for a moment; its life mutex says so at once. */
-static bool thread_is_gone(workq *q) {
-  if (!slot_is_own(q)) return true; /* reaped already */
-  if (life_try(q, q->slot_id) >= 0) {
-    life_release(q, q->slot_id);
-    return true;
-  }
-  return syscall(SYS_tgkill, getpid(), q->fork_page->tid, 0) != 0 && errno == ESRCH;
+/* A thread that was joined may still be known to the kernel: as exiting. */
+static bool thread_is_gone(const workq *q) {
+  return !slot_is_own(q) || owner_is_dead(q, q->slot_id);
 }
 
 int workq_close(workq *q) {
   if (!q) return 0;
-  /* A raw handle, and the copy in a forked child that never used it, have no slot: tid is 0. */
-  if (q->fork_page->tid) {
+  int rc = queue_begin(q);
+  if (rc < 0) return rc;
+  /* A raw handle, and the copy in a forked child that never used it, have no slot there. */
+  if (q->fork_page && q->fork_page->tid && q->fork_page->pid == getpid()) {
     if (q->fork_page->tid == handle_thread()) {
-      /* A slot that was taken from a living thread (its descriptor was closed behind its back) leaves this thread's
-       * list of robust mutexes in that memory: it must stay mapped. */
+      /* A slot that was taken from a living thread leaves this thread's list of robust mutexes in that memory: it must stay
+       * mapped. */
       if (slot_detach(q) == -ESTALE) q->base = NULL;
     } else if (!thread_is_gone(q)) {
+      queue_end(q);
       return -ESTALE;
     }
   }

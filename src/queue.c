@@ -161,28 +161,58 @@ FLAT static int add_now(workq *q, struct request *r) {
   return rc;
 }
 
+/* Under the lock: may this handle, which waits for space or is about to, try its add?  Not where others have come before it,
+ * unless the key is there already. */
+static int may_add(workq *q, const struct request *r) {
+  uint32_t index;
+  struct item *item;
+  journal_begin(q);
+  int rc = journal_end(q, wait_expire_grants(q, handle_now_ns(q)));
+  if (rc < 0) return rc;
+  uint32_t others = wait_grants(q) - (q->slot->wait.kind == WAIT_GRANTED);
+  if (wait_is_next_for_space(q) && (others == 0 || lifecycle_space(q) > others || q->slot->wait.kind == WAIT_GRANTED))
+    return 1;
+  rc = queue_find(q, r->hash, r->key, r->len, &index, &item);
+  return rc < 0 ? rc : item != NULL;
+}
+
+/* Under the lock.  Returns as add_transaction(), -EAGAIN to wait. */
+static int try_add_waiting(workq *q, const struct request *r) {
+  int rc = slot_reap_if_due(q, handle_now_ns(q));
+  if (rc >= 0) rc = may_add(q, r);
+  if (rc == 0) return q->control->hot.flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : -EAGAIN;
+  if (rc > 0) rc = add_transaction(q, r);
+  return rc == -ENOSPC && is_full(q) ? -EAGAIN : rc;
+}
+
+/* Under the lock: ends waiting for space with a result.  More than one place may have come, and others may wait to add the same
+ * key: each waiter that leaves signals the next. */
+static int stop_adding(workq *q, const struct request *r, int result) {
+  journal_begin(q);
+  int rc = result >= 0 ? wait_signal_key(q, r->hash) : 0;
+  if (journal_end(q, rc < 0 ? rc : 0) < 0) result = rc;
+  return queue_stop_waiting(q, WAIT_ROOM, result);
+}
+
 static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
   int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
   int woken_by = 0;
   int rc = request_check(q, r);
   if (rc < 0) return rc;
   r->hash = table_hash(q, r->key, r->len);
-  for (bool waited = false;; waited = true) {
-    rc = queue_enter(q, deadline_ns);
-    if (rc < 0) {
-      if (waited) wait_desert(q);
-      return rc;
-    }
-    rc = slot_reap_if_due(q, handle_now_ns(q));
-    if (rc >= 0) rc = add_transaction(q, r);
-    if (rc != -ENOSPC || !is_full(q)) break;
+  if ((rc = queue_enter(q, deadline_ns)) < 0) return rc;
+  for (bool signalled = false;;) {
+    rc = try_add_waiting(q, r);
+    if (rc != -EAGAIN) return stop_adding(q, r, rc);
     rc = queue_waiting_over(q, timeout_ns, &deadline_ns, woken_by);
-    if (rc < 0) break;
-    woken_by = queue_sleep(q, WAIT_ROOM, deadline_ns);
-    if (woken_by < 0) return woken_by;
+    if (rc < 0) return stop_adding(q, r, rc);
+    q->space_hash = r->hash;
+    woken_by = queue_sleep(q, WAIT_ROOM, signalled, deadline_ns);
+    rc = woken_by < 0 ? woken_by : queue_lock(q, deadline_ns, false);
+    if (rc < 0) return queue_cancel_waiting(q, rc);
+    /* Who was signalled, and finds that an add that does not wait has taken the space, has its place again. */
+    signalled = signalled || q->slot->wait.kind != WAIT_ROOM;
   }
-  /* More than one room may have come: whoever leaves the line tells the next. */
-  return queue_stop_waiting(q, WAIT_ROOM, rc);
 }
 
 int workq_add(workq *q, const void *key, size_t len) {
@@ -222,7 +252,7 @@ int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_option
 static bool add_is_step(const workq *q, const struct request *r) {
   const struct hot_line *hot = &q->control->hot;
   return r->after_ns <= 0 && !r->rate_limited && hot->used < q->geometry.capacity && !(hot->flags & QUEUE_SHUT_DOWN) &&
-         !wait_anyone(q, WAIT_GET) && !table_is_crowded(q);
+         !wait_anyone(q, WAIT_GET) && !wait_anyone(q, WAIT_ROOM) && !table_is_crowded(q);
 }
 
 /* One add of a batch.  Where it fails in an open transaction, that is still to be undone. */
@@ -397,39 +427,57 @@ static void prefetch_get(const workq *q) {
   prefetch_to_write(&q->control->bands[number]);
 }
 
-/* Under the lock, nothing being ready: gives it up and looks for a key without, if one is likely to come soon. */
+/* Under the lock, nothing being ready: releases it and polls for a key without, if one is likely to come soon. */
 static bool poll_first(workq *q, int64_t deadline_ns) {
   int64_t budget_ns = wait_poll_ns(q);
   if (budget_ns == 0) return false;
-  queue_leave(q);
+  queue_unlock(q);
   wait_poll(q, budget_ns, deadline_ns);
   prefetch_get(q);
   return true;
 }
 
-FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
-  int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
+/* Gets after the first try has found nothing; under the lock.  Results as get_some(). */
+__attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, size_t n, int64_t timeout_ns, int64_t deadline_ns) {
   int woken_by = 0;
   bool polled = false, waited = false;
   for (;;) {
-    int rc = queue_enter_for(q, deadline_ns, true);
-    if (likely(rc >= 0)) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
-    if (likely(rc > 0)) {
+    int rc = queue_waiting_over(q, timeout_ns, &deadline_ns, 0);
+    if (rc < 0) return queue_stop_waiting(q, WAIT_GET, rc);
+    if (polled || !(polled = poll_first(q, deadline_ns))) {
+      polled = waited = true;
+      woken_by = queue_sleep(q, WAIT_GET, false, deadline_ns);
+      if (unlikely(woken_by < 0)) return queue_cancel_waiting(q, woken_by);
+    }
+    rc = queue_lock(q, deadline_ns, true);
+    if (unlikely(rc < 0)) {
+      if (waited) return queue_cancel_waiting(q, rc);
+      queue_end(q);
+      return rc;
+    }
+    if (woken_by == ETIMEDOUT) rc = queue_take_over(q);
+    if (rc == 0) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
+    if (rc < 0) return queue_stop_waiting(q, WAIT_GET, rc);
+    if (rc > 0) {
       q->lock_eager = false;
       queue_leave(q);
       return rc;
     }
-    if (unlikely(rc < 0 && !q->held)) {
-      if (waited) wait_desert(q);
-      return rc;
-    }
-    if (rc == 0) rc = queue_waiting_over(q, timeout_ns, &deadline_ns, 0);
-    if (rc < 0) return queue_stop_waiting(q, WAIT_GET, rc);
-    if (!polled && (polled = poll_first(q, deadline_ns))) continue;
-    polled = waited = true;
-    woken_by = queue_sleep(q, WAIT_GET, deadline_ns);
-    if (unlikely(woken_by < 0)) return woken_by;
   }
+}
+
+FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
+  int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
+  int rc = queue_enter_for(q, deadline_ns, true);
+  if (unlikely(rc < 0)) return rc;
+  rc = try_get(q, items, n, false);
+  if (likely(rc > 0)) {
+    q->lock_eager = false;
+    queue_leave(q);
+    return rc;
+  }
+  if (rc < 0) return queue_stop_waiting(q, WAIT_GET, rc);
+  return get_waiting(q, items, n, timeout_ns, deadline_ns);
 }
 
 int workq_get(workq *q, workq_item *item, int64_t timeout_ns) {

@@ -14,17 +14,41 @@
 #include "slot.h"
 #include "wait.h"
 
-/* What queue_enter() does where the handle is not simply ready for use. */
+/* What entering does where the handle is not simply ready for use: attaches in a forked child.  0 or -errno. */
 COLD int queue_prepare(workq *q);
+
+/* The handle is inside a call already.  Returns 0 where this is a forked child's own copy, else -EDEADLK. */
+COLD int queue_begin_again(workq *q);
 
 /* After a repair: passes on what may have been lost with the dead. */
 COLD int queue_after_repair(workq *q);
 
-/* Leaves the queue: tells and wakes those for whom there is something. */
-static inline void queue_leave(workq *q) {
+/* The last call was cancelled while the handle was in a list of waiters: leaves it, handing on what was the handle's. */
+COLD int queue_leave_cancelled(workq *q);
+
+/* A call begins and ends.  A signal handler that makes another on the same handle meanwhile gets -EDEADLK. */
+static inline int queue_begin(workq *q) {
+  if (unlikely(q->in_call) && queue_begin_again(q) < 0) return -EDEADLK;
+  q->in_call = true;
+  compiler_fence();
+  return 0;
+}
+
+static inline void queue_end(workq *q) {
+  compiler_fence();
+  q->in_call = false;
+}
+
+/* Releases the lock; signals and wakes those for whom there is something. */
+static inline void queue_unlock(workq *q) {
   if (unlikely(q->wakes_count)) wait_publish(q);
   lock_release(q);
   if (unlikely(q->wakes_count)) wait_wake(q);
+}
+
+static inline void queue_leave(workq *q) {
+  queue_unlock(q);
+  queue_end(q);
 }
 
 static inline int queue_fail(workq *q, int rc) {
@@ -33,27 +57,45 @@ static inline int queue_fail(workq *q, int rc) {
 }
 
 /*
- * Checks the handle, takes the lock, makes ready what is due.  Afterwards the caller runs transactions and then
- * calls queue_leave().  getting: the first key that this makes ready is for this handle, no other needs to be told.
- * Returns 0 or -errno, and then the lock is not held.
+ * Within a call: checks the handle, takes the lock, makes ready what is due.  getting: the first key that this makes ready is
+ * for this handle, no other needs to be signalled.  Returns 0 or -errno, and then the lock is not held.
  */
-static inline int queue_enter_for(workq *q, int64_t deadline_ns, bool getting) {
+static inline int queue_lock(workq *q, int64_t deadline_ns, bool getting) {
   int rc;
   if (unlikely(q->fork_page->tid != handle_thread()))
     if ((rc = queue_prepare(q)) < 0) return rc;
   measure_stamp(q);
   rc = lock_acquire(q, deadline_ns);
   if (unlikely(rc < 0)) return rc;
-  if (unlikely(!slot_is_own(q))) return queue_fail(q, -ESTALE);
-  if (unlikely(rc > 0) && (rc = queue_after_repair(q)) < 0) return queue_fail(q, rc);
+  if (unlikely(!slot_is_own(q))) {
+    queue_unlock(q);
+    return -ESTALE;
+  }
+  if (unlikely(rc > 0)) rc = queue_after_repair(q);
+  if (unlikely(q->cancelled) && rc >= 0) rc = queue_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
-  if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN)) {
+  if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
     q->serves_itself = getting;
     rc = lifecycle_promote(q, handle_now_ns(q));
     q->serves_itself = false;
-    if (unlikely(rc < 0)) return queue_fail(q, rc);
+  }
+  if (unlikely(rc < 0)) {
+    queue_unlock(q);
+    return rc;
   }
   return 0;
+}
+
+/*
+ * Begins a call and takes the lock as queue_lock().  Afterwards the caller runs transactions and then calls queue_leave().
+ * Returns 0 or -errno, and then the call is over.
+ */
+static inline int queue_enter_for(workq *q, int64_t deadline_ns, bool getting) {
+  int rc = queue_begin(q);
+  if (unlikely(rc < 0)) return rc;
+  rc = queue_lock(q, deadline_ns, getting);
+  if (unlikely(rc < 0)) queue_end(q);
+  return rc;
 }
 
 static inline int queue_enter(workq *q, int64_t deadline_ns) {
@@ -83,9 +125,10 @@ static inline int queue_check_key(const workq *q, const void *key, size_t len) {
 }
 
 /*
- * Waiting in line.  A call that may wait enters with queue_first_deadline_ns(), which is relative, so that a call which
- * need not wait reads no clock; then, each time its condition does not hold: queue_waiting_over() says whether
- * to end, by queue_stop_waiting(), or to go on, by queue_sleep() and entering again with the deadline.
+ * Waiting.  A call that may wait enters with queue_first_deadline_ns(), which is relative, so that a call which need not wait
+ * reads no clock; then, each time its condition does not hold: queue_waiting_over() says whether to end, by
+ * queue_stop_waiting(), or to go on, by queue_sleep() and queue_lock() with the deadline.  Where that does not get the lock
+ * the call ends by queue_cancel_waiting().
  */
 static inline int64_t queue_first_deadline_ns(int64_t timeout_ns) {
   return timeout_ns < 0 ? CLOCK_NEVER : timeout_ns == 0 ? -1 : -timeout_ns;
@@ -94,11 +137,19 @@ static inline int64_t queue_first_deadline_ns(int64_t timeout_ns) {
 /* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that is what the last sleep said.  Makes the deadline absolute. */
 int queue_waiting_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by);
 
-/* Under the lock: stands in line and sleeps, the lock given up.  Returns 0, ETIMEDOUT, EINTR or -EUCLEAN. */
-int queue_sleep(workq *q, uint32_t kind, int64_t deadline_ns);
+/* Under the lock: enters the list of that kind, oldest: at the place of the oldest, and sleeps without the lock.  Returns 0,
+ * ETIMEDOUT, EINTR or -EUCLEAN. */
+int queue_sleep(workq *q, uint32_t kind, bool oldest, int64_t deadline_ns);
 
-/* Under the lock: ends waiting with a result, passes on what it may have been told of, and leaves the queue. */
+/* Under the lock, after a sleep that nobody ended: takes the lead over if the oldest waiter has not woken in time.  0 or
+ * -EUCLEAN. */
+COLD int queue_take_over(workq *q);
+
+/* Under the lock: ends waiting with a result, passes on what it may have been signalled for, and leaves the queue. */
 int queue_stop_waiting(workq *q, uint32_t kind, int result);
+
+/* Without the lock: ends the call with a result, its slot being in a list perhaps. */
+int queue_cancel_waiting(workq *q, int result);
 
 /*
  * In a transaction: this handle does not wait any longer.  If it was the leader, the next oldest must wake in time.

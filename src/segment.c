@@ -7,6 +7,7 @@
 #include "segment.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/random.h>
@@ -154,6 +155,16 @@ static int write_header(int fd, const struct header *header) {
   return n < 0 ? -errno : -ENOSPC;
 }
 
+static int commit_range(int fd, uint64_t offset, uint64_t len) {
+  /* A signal that arrives inside makes tmpfs give up and undo; a storm of signals must not keep us here for ever. */
+  int rc = EINTR, state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  for (int tries = 0; rc == EINTR && tries < 1000; tries++) rc = posix_fallocate(fd, (off_t)offset, (off_t)len);
+  pthread_setcancelstate(state, &state);
+  /* Treat the limit of a memory control group, or a quota, like a full file system. */
+  return rc == EINTR || rc == ENOMEM || rc == EDQUOT ? -ENOSPC : -rc;
+}
+
 int segment_build(const struct header *header, int *fd_out, char *temporary) {
   struct geometry geometry;
   int rc = geometry_compute(header->capacity, header->key_max, header->handles, &geometry);
@@ -162,7 +173,7 @@ int segment_build(const struct header *header, int *fd_out, char *temporary) {
   int fd = open_unborn(temporary);
   if (fd < 0) return fd;
   if (ftruncate(fd, (off_t)geometry.total_size) != 0) rc = -errno;
-  if (rc == 0) rc = segment_commit(fd, 0, geometry.journals_off);
+  if (rc == 0) rc = commit_range(fd, 0, geometry.journals_off);
   if (rc == 0) rc = write_header(fd, header);
   if (rc < 0) {
     segment_discard(temporary);
@@ -310,17 +321,16 @@ static void set_reach(workq *q) {
       (struct reach){0, sizeof(struct heap_entry), g->heap_max, &cold->heap_committed, (unsigned char *)q->heap};
 }
 
-int segment_map(workq *q, int fd, bool writable) {
+int segment_map(workq *q, bool writable) {
   const struct header *h = &q->header;
   int rc = geometry_compute(h->capacity, h->key_max, h->handles, &q->geometry);
   if (rc < 0) return rc;
   const struct geometry *g = &q->geometry;
   void *base =
-      mmap(NULL, g->total_size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, fd, 0);
+      mmap(NULL, g->total_size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, q->fd, 0);
   if (base == MAP_FAILED) return -errno;
   q->base = base;
   q->size = g->total_size;
-  q->fd = fd;
   q->control = (void *)(q->base + g->control_off);
   q->mutexes = (void *)(q->base + g->mutexes_off);
   q->slots = (void *)(q->base + g->slots_off);
@@ -339,54 +349,77 @@ void segment_unmap(workq *q) {
   q->base = NULL;
 }
 
-int segment_commit(int fd, uint64_t offset, uint64_t len) {
-  /* A signal that arrives inside makes tmpfs give up and undo; a storm of signals must not keep us here for ever. */
-  int rc = EINTR;
-  for (int tries = 0; rc == EINTR && tries < 1000; tries++) rc = posix_fallocate(fd, (off_t)offset, (off_t)len);
-  /* What a memory control group or a quota refuses is no more to be had than what does not exist. */
-  return rc == EINTR || rc == ENOMEM || rc == EDQUOT ? -ENOSPC : -rc;
+int segment_commit(const workq *q, uint64_t offset, uint64_t len) {
+  return segment_fd_is_own(q) ? commit_range(q->fd, offset, len) : -EBADFD;
 }
 
-/* ---- Locks on bytes ---- */
+/* ---- The descriptor ---- */
 
-int segment_byte_lock(int fd, uint32_t slot) {
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)slot, .l_len = 1};
-  if (fcntl(fd, F_OFD_SETLK, &lock) == 0) return 0;
-  return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+int segment_adopt(workq *q, int fd) {
+  struct stat st;
+  if (fstat(fd, &st) != 0) {
+    int rc = -errno;
+    close(fd);
+    return rc;
+  }
+  q->fd = fd;
+  q->fd_device = st.st_dev;
+  q->fd_inode = st.st_ino;
+  q->fd_mark = 0;
+  return 0;
 }
 
-void segment_byte_unlock(int fd, uint32_t slot) {
-  struct flock lock = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = (off_t)slot, .l_len = 1};
-  (void)fcntl(fd, F_OFD_SETLK, &lock); /* closing the descriptor does it, too */
+int segment_mark(workq *q) {
+  uint64_t random;
+  if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return -errno;
+  off_t mark = (off_t)(random >> 2 | 1);
+  if (lseek(q->fd, mark, SEEK_SET) != mark) return -errno;
+  q->fd_mark = mark;
+  return 0;
 }
 
-int segment_byte_held(int fd, uint32_t slot) {
-  struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = (off_t)slot, .l_len = 1};
-  if (fcntl(fd, F_OFD_GETLK, &lock) != 0) return 1;
-  return lock.l_type != F_UNLCK;
+/* Is it the handle's file?  Where the system cannot tell, nothing speaks against it. */
+static bool is_same_file(const workq *q, int fd) {
+  struct stat st;
+  if (fstat(fd, &st) != 0) return errno != EBADF;
+  return st.st_dev == q->fd_device && st.st_ino == q->fd_inode;
+}
+
+bool segment_fd_is_own(const workq *q) {
+  int saved = errno;
+  bool own = q->fd >= 0 && is_same_file(q, q->fd) && (!q->fd_mark || lseek(q->fd, 0, SEEK_CUR) == q->fd_mark);
+  errno = saved;
+  return own;
+}
+
+void segment_close(workq *q) {
+  if (segment_fd_is_own(q)) close(q->fd);
+  q->fd = -1;
 }
 
 bool segment_is_shortage(int rc) {
   return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -EINTR;
 }
 
-static int compare_files(int fd, int other) {
-  struct stat here, there;
-  if (fstat(fd, &here) != 0 || fstat(other, &there) != 0) return -errno;
-  return here.st_dev == there.st_dev && here.st_ino == there.st_ino ? 0 : -ESTALE;
+static int open_same_file(const workq *q, const char *path, int flags) {
+  int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | flags);
+  if (fd < 0) return -errno;
+  if (is_same_file(q, fd)) return fd;
+  close(fd);
+  return -EBADFD;
 }
 
 int segment_reopen(const workq *q) {
   char path[PATH_SIZE];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", q->fd);
-  int fd = open(path, O_RDWR | O_CLOEXEC);
-  if (fd < 0 && !segment_is_shortage(-errno)) {
-    object_path(path, OBJECT_PREFIX, q->name);
-    fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  bool own = q->fd >= 0 && is_same_file(q, q->fd);
+  int fd = -EBADFD;
+  if (own) {
+    snprintf(path, sizeof path, "/proc/self/fd/%d", q->fd);
+    fd = open_same_file(q, path, 0);
+    if (fd >= 0 || segment_is_shortage(fd)) return fd;
   }
-  if (fd < 0) return -errno;
-  int rc = compare_files(fd, q->fd);
-  if (rc == 0) return fd;
-  close(fd);
-  return rc;
+  object_path(path, OBJECT_PREFIX, q->name);
+  int named = open_same_file(q, path, O_NOFOLLOW);
+  if (named >= 0 || segment_is_shortage(named)) return named;
+  return !own ? -EBADFD : named == -EBADFD ? -ESTALE : named;
 }

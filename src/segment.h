@@ -42,23 +42,30 @@ int segment_unlink(const char *name);
 int segment_open(const char *name, const workq_options *options, struct header *header, int *fd, char *reason,
                  size_t size);
 
-/* Maps fd as header describes it and sets the handle's pointers. */
-int segment_map(workq *q, int fd, bool writable);
+/* Maps fd, which the handle has adopted, as header describes it and sets the handle's pointers. */
+int segment_map(workq *q, bool writable);
 void segment_unmap(workq *q);
 
-/* Makes sure that len bytes at offset have memory.  Returns 0, -ENOSPC or another -errno. */
-int segment_commit(int fd, uint64_t offset, uint64_t len);
+/* Makes sure that len bytes at offset have memory.  Returns 0, -ENOSPC, -EBADFD or another -errno. */
+int segment_commit(const workq *q, uint64_t offset, uint64_t len);
 
 /*
- * The lock on byte number slot of the file, held by the handle's open file description for its life.
- * segment_byte_lock() returns 0, -EBUSY where another holds it, or another -errno.
- * segment_byte_held() asks about another handle's; it returns 1, 0, or 1 where it cannot be told.
+ * The handle's descriptor.  It is a number in a table that the whole process shares: a stray close(2) or closefrom(3) may
+ * have given that number to another file.  So the handle remembers the file by device and inode, and its own open file
+ * description by the offset, which nothing else uses: a random number.
  */
-int segment_byte_lock(int fd, uint32_t slot);
-void segment_byte_unlock(int fd, uint32_t slot);
-int segment_byte_held(int fd, uint32_t slot);
 
-/* A descriptor with an open file description of its own for the same file; for a forked child.  Or -errno. */
+/* From now on fd is the handle's, which closes it.  Returns 0 or -errno; then it is closed. */
+int segment_adopt(workq *q, int fd);
+/* The description that fd was opened with is the handle's alone: marks it. */
+int segment_mark(workq *q);
+/* Does the descriptor still lead to the handle's file, by its own description? */
+bool segment_fd_is_own(const workq *q);
+/* Closes the descriptor if it is still the handle's. */
+void segment_close(workq *q);
+
+/* A descriptor with an open file description of its own for the same file.  Or -errno; -EBADFD where the handle's descriptor
+ * leads elsewhere, and the name, too. */
 int segment_reopen(const workq *q);
 
 /* Was the call refused for a want of descriptors or memory that may pass, and not because there is no way? */

@@ -1,18 +1,20 @@
 /*
  * slot.c: a handle's place in the segment.
  *
- * A slot is its tenant's by two tokens: a lock on the slot's byte of the file, which its open file description holds, and
- * the life mutex, which the tenant's thread holds.  They are taken in this order before the slot is entered as attached,
- * and given back in the other after it is entered as free.  So:
+ * A slot's owner locks a byte of the file, which belongs to one generation of the slot, and holds the life mutex.  The byte
+ * is locked first, then the queue lock is taken, under which the mutex is locked and the slot is entered as attached.  At the
+ * end the mutex is unlocked under the same hold of the queue lock in which the slot is entered as free; the byte follows.  So,
+ * under the queue lock:
  *
- *   attached, mutex to be had              its thread died
- *   attached, mutex busy, byte not locked  its thread died, and the kernel could not say so by the mutex
- *   free, byte locked                      somebody is about to attach, or has just detached
+ *   attached, mutex free                   its thread died
+ *   attached, mutex busy, owner dead       its thread died, and the kernel could not say so by the mutex (owner.h)
+ *   free, mutex busy                       a dead thread's, likewise
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "slot.h"
 
+#include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -21,24 +23,55 @@
 #include "delay.h"
 #include "fingerprint.h"
 #include "journal.h"
+#include "owner.h"
 #include "lifecycle.h"
 #include "lock.h"
 #include "measure.h"
 #include "segment.h"
 #include "wait.h"
 
-/* The bytes of the living are looked at this often at most: that costs a system call a slot. */
-#define BYTES_INTERVAL_NS (500 * NS_PER_MS)
+/*
+ * What one hold of the lock does at most, so that nobody waits for longer than some hundreds of microseconds: tries at life
+ * mutexes (two cache misses each), questions to the kernel (some 7 us each), keys put back.
+ */
+#define LOOK_MUTEXES 1024u
+#define LOOK_OWNERS  16u
+#define REAP_OWNERS  64u /* of workq_reap(), which asks about all, one hold after another */
+#define KEYS_A_HOLD  256u
 
 #define CLAIM_TRIES 20
 
 __thread pid_t handle_thread_id;
 
+/* The thread that called fork(3), in the child. */
+static pid_t forked_by;
+
 pid_t handle_read_thread_id(void) {
   return handle_thread_id = (pid_t)syscall(SYS_gettid);
 }
 
-/* ---- Putting a tenant out ---- */
+pid_t handle_forked_by(void) {
+  return forked_by;
+}
+
+static void after_fork(void) {
+  forked_by = handle_thread_id;
+  handle_thread_id = 0;
+}
+
+static int watch_result;
+
+static void watch_forks(void) {
+  watch_result = -pthread_atfork(NULL, NULL, after_fork);
+}
+
+int handle_watch_forks(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
+  return watch_result;
+}
+
+/* ---- Releasing a slot ---- */
 
 typedef int put_back(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
 
@@ -47,26 +80,23 @@ static int put_released(workq *q, struct slot *slot, uint32_t index, struct item
   return lifecycle_release(q, slot, index, item);
 }
 
-/* Each key as a transaction of its own. */
+/* Each key as a transaction of its own.  Returns 0, 1 if more are left than one hold of the lock may put back, or -errno. */
 static int put_keys_back(workq *q, struct slot *slot, put_back *put, int64_t now_ns) {
   uint32_t index;
   for (uint32_t n = 0; (index = slot->own.processing.head) != 0; n++) {
     struct item *item = item_at(q, index);
-    if (!item || n > q->geometry.capacity) return -EUCLEAN;
+    if (!item) return -EUCLEAN;
+    if (n == KEYS_A_HOLD) return 1;
     journal_begin(q);
     journal_save(q, item);
     journal_save(q, &slot->own);
-    int rc = put(q, slot, index, item, now_ns);
-    if (rc < 0) {
-      journal_abort(q);
-      return rc;
-    }
-    journal_commit(q);
+    int rc = journal_end(q, put(q, slot, index, item, now_ns));
+    if (rc < 0) return rc;
   }
   return 0;
 }
 
-/* Adds the tenant's counters to the queue's. */
+/* Adds the owner's counters to the queue's. */
 static void fold_counters(workq *q, struct slot *slot) {
   struct totals *totals = &q->control->totals;
   journal_save(q, totals);
@@ -87,10 +117,7 @@ static void fold_counters(workq *q, struct slot *slot) {
 static int vacate(workq *q, struct slot *slot, bool dead) {
   journal_begin(q);
   int rc = wait_leave(q, slot);
-  if (rc < 0) {
-    journal_abort(q);
-    return rc;
-  }
+  if (rc < 0) return journal_end(q, rc);
   fold_counters(q, slot);
   journal_save(q, &slot->own);
   memset(&slot->own, 0, sizeof slot->own);
@@ -108,10 +135,11 @@ static int vacate(workq *q, struct slot *slot, bool dead) {
   return 0;
 }
 
-/* By the exact time, whatever clock the look was for: the keys' delays begin now. */
-static int reap_tenant(workq *q, struct slot *slot) {
+/* Returns 0, or 1 if keys are left for another hold.  By the exact time, whatever clock the look was for: the keys' delays
+ * begin now. */
+static int evict_dead(workq *q, struct slot *slot) {
   int rc = put_keys_back(q, slot, lifecycle_crash, handle_now_ns(q));
-  return rc < 0 ? rc : vacate(q, slot, true);
+  return rc != 0 ? rc : vacate(q, slot, true);
 }
 
 int64_t slot_leader_wake_ns(const workq *q, int64_t now_ns) {
@@ -120,49 +148,83 @@ int64_t slot_leader_wake_ns(const workq *q, int64_t now_ns) {
   return next_ns < tick_ns ? next_ns : tick_ns;
 }
 
-/* After a slot was vacated: its tenant may have been the leader; and with a dead one, a wake-up may have died. */
+/* After a slot was vacated: its owner may have been the leader; and with a dead one, a wake-up may have died. */
 static int pass_on(workq *q, bool dead, int64_t now_ns) {
   const struct hot_line *hot = &q->control->hot;
   journal_begin(q);
-  int rc = dead ? wait_rouse(q) : wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  int rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  if (rc >= 0 && dead) rc = wait_rouse(q);
   if (rc >= 0 && hot->ready && !(hot->flags & QUEUE_PAUSED)) rc = wait_signal(q, WAIT_GET);
-  if (rc >= 0) rc = wait_signal(q, WAIT_ROOM);
+  if (rc >= 0) rc = lifecycle_signal_room(q);
   if (rc >= 0) rc = wait_signal(q, WAIT_DRAIN);
-  if (rc < 0) {
-    journal_abort(q);
-    return rc;
+  return journal_end(q, rc < 0 ? rc : 0);
+}
+
+/* ---- Looking for the dead ---- */
+
+/* What a look has found so far. */
+struct look {
+  int found;
+  bool unfinished; /* a dead owner had more keys than one hold may put back */
+};
+
+/* ask: also the kernel, where the mutex says that the owner lives. */
+static int look_at(workq *q, uint32_t i, bool ask, struct look *look) {
+  struct slot *slot = &q->slots[i];
+  if (i == q->slot_id || slot->who.state != SLOT_ATTACHED) return 0;
+  bool stuck = life_try(q, i) < 0;
+  if (stuck && (!ask || !owner_is_dead(q, i))) return 0;
+  int rc = evict_dead(q, slot);
+  if (!stuck) life_release(q, i);
+  else if (rc == 0) life_renew(q, i); /* nobody unlocks it any more, and no newcomer touches it outside the queue lock */
+  if (rc == 0) look->found++;
+  if (rc > 0) look->unfinished = true;
+  return rc < 0 ? rc : 0;
+}
+
+static int end_look(workq *q, const struct look *look, int64_t now_ns) {
+  return look->found || look->unfinished ? pass_on(q, true, now_ns) : 0;
+}
+
+/* Tries the life mutexes of some slots, from where the last look ended. */
+static int look_at_mutexes(workq *q, struct look *look) {
+  uint32_t handles = q->geometry.handles, i = q->control->reap.next_mutex;
+  for (uint32_t n = 0; n < handles && n < LOOK_MUTEXES && !look->unfinished; n++, i++) {
+    if (i >= handles) i = 0;
+    int rc = look_at(q, i, false, look);
+    if (rc < 0) return rc;
   }
-  journal_commit(q);
+  q->control->reap.next_mutex = i;
   return 0;
 }
 
-/* Returns 1 if the slot's tenant was dead and is out, 0 if it lives. */
-static int reap_slot(workq *q, uint32_t i, bool thorough) {
-  bool stuck = life_try(q, i) < 0;
-  /* Having the byte, the reaper is alone with a mutex that nobody can unlock. */
-  if (stuck && (!thorough || segment_byte_lock(q->fd, i) < 0)) return 0;
-  int rc = reap_tenant(q, &q->slots[i]);
-  if (stuck) {
-    life_renew(q, i);
-    segment_byte_unlock(q->fd, i);
-  } else {
-    life_release(q, i);
+/* Asks the kernel about some owners, from where the last look ended. */
+static int look_at_owners(workq *q, struct look *look) {
+  uint32_t handles = q->geometry.handles, i = q->control->reap.next_owner;
+  for (uint32_t n = 0, asked = 0; n < handles && n < LOOK_MUTEXES && asked < LOOK_OWNERS && !look->unfinished; n++, i++) {
+    if (i >= handles) i = 0;
+    asked += q->slots[i].who.state == SLOT_ATTACHED;
+    int rc = look_at(q, i, true, look);
+    if (rc < 0) return rc;
   }
-  return rc < 0 ? rc : 1;
+  q->control->reap.next_owner = i;
+  return 0;
 }
 
-int slot_reap(workq *q, bool thorough, int64_t now_ns) {
-  int found = 0;
-  for (uint32_t i = 0; i < q->geometry.handles; i++) {
-    if (i == q->slot_id || q->slots[i].who.state != SLOT_ATTACHED) continue;
-    int rc = reap_slot(q, i, thorough);
-    if (rc < 0) return rc;
-    found += rc;
+int slot_reap(workq *q, uint32_t *next, bool *over) {
+  struct look look = {0};
+  int rc = 0;
+  uint32_t i = *next;
+  for (uint32_t n = 0; i < q->geometry.handles && n < REAP_OWNERS && rc == 0; n++) {
+    rc = look_at(q, i, true, &look);
+    if (look.unfinished) break; /* the same slot again in the next hold */
+    i++;
   }
-  q->control->reap.mutexes_ns = now_ns;
-  if (thorough) q->control->reap.bytes_ns = now_ns;
-  int rc = found ? pass_on(q, true, now_ns) : 0;
-  return rc < 0 ? rc : found;
+  *next = i;
+  *over = i >= q->geometry.handles;
+  if (*over) q->control->reap.looked_ns = handle_now_ns(q);
+  if (rc == 0) rc = end_look(q, &look, handle_now_ns(q));
+  return rc < 0 ? rc : look.found;
 }
 
 /* The coarse clock may be so late, as the kernel's slowest tick has it. */
@@ -175,147 +237,188 @@ static bool interval_over(int64_t since_ns, int64_t now_ns, int64_t interval_ns)
 }
 
 int slot_reap_if_due(workq *q, int64_t now_ns) {
-  int64_t interval_ns = q->header.reap_interval_ns;
-  if (!interval_over(q->control->reap.mutexes_ns, now_ns, interval_ns)) return 0;
-  if (interval_ns < BYTES_INTERVAL_NS) interval_ns = BYTES_INTERVAL_NS;
-  return slot_reap(q, interval_over(q->control->reap.bytes_ns, now_ns, interval_ns), now_ns);
+  struct reap_line *reap = &q->control->reap;
+  if (!interval_over(reap->looked_ns, now_ns, q->header.reap_interval_ns)) return 0;
+  struct look look = {0};
+  int rc = look_at_mutexes(q, &look);
+  if (rc == 0) rc = look_at_owners(q, &look);
+  reap->looked_ns = look.unfinished ? INT64_MIN : now_ns; /* the next operation goes on at once */
+  if (rc == 0) rc = end_look(q, &look, now_ns);
+  return rc < 0 ? rc : look.found;
 }
 
 /* ---- Taking a slot ---- */
 
+static uint32_t load32(const uint32_t *place) {
+  return __atomic_load_n(place, __ATOMIC_RELAXED);
+}
+
 /*
- * Takes the tokens of a slot that is entered as that: free, or a dead tenant's.  The byte comes first, and is given back last:
- * so a living thread that has the mutex has the byte, and who has the byte may make the mutex anew.  *stuck is set if
- * the mutex was busy: held by nobody, or by a reaper for a moment.
+ * Locks the byte for the next owner of a slot that is entered as that: free, or a dead owner's.  Newcomers to the same slot
+ * compete for the same byte.  Returns 0, and the handle has the slot's number and generation; -EBUSY or another -errno.
  */
-static int claim(workq *q, uint32_t i, uint32_t state, bool *stuck) {
-  if (q->slots[i].who.state != state) return -EBUSY;
-  int rc = segment_byte_lock(q->fd, i);
+static int claim(workq *q, uint32_t i, uint32_t state) {
+  const struct slot *slot = &q->slots[i];
+  uint32_t generation = owner_next_generation(load32(&slot->who.generation));
+  if (load32(&slot->who.state) != state || (state == SLOT_ATTACHED && !owner_is_dead(q, i))) return -EBUSY;
+  int rc = owner_byte_lock(q, i, generation);
   if (rc < 0) return rc;
-  *stuck = life_try(q, i) < 0;
+  q->slot_id = i;
+  q->generation = generation;
   return 0;
 }
 
 /*
- * One look at all slots, the free ones first.  *changing is set if one is neither a living tenant's nor to be had.  Returns
- * -EUSERS if none is to be had, and what else the system may say of a lock.
+ * One pass over all slots, the free ones first.  *changing is set if another newcomer has the byte of a free one.  Returns
+ * -EUSERS if none is available, and what else the system may say of a lock.
  */
-static int claim_look(workq *q, uint32_t *slot, bool *stuck, bool *changing) {
+static int claim_pass(workq *q, bool *changing) {
   for (uint32_t state = SLOT_FREE; state <= SLOT_ATTACHED; state++) {
     for (uint32_t i = 0; i < q->geometry.handles; i++) {
-      int rc = claim(q, *slot = i, state, stuck);
+      int rc = claim(q, i, state);
       if (rc != -EBUSY) return rc;
-      if (q->slots[i].who.state == SLOT_FREE) *changing = true;
+      if (load32(&q->slots[i].who.state) == SLOT_FREE) *changing = true;
     }
   }
   return -EUSERS;
 }
 
-/* A slot that somebody is just giving back, or taking, may be to be had a moment later. */
-static int claim_any(workq *q, uint32_t *slot, bool *stuck) {
+/* A slot that another newcomer is just claiming may be available shortly. */
+static int claim_any(workq *q) {
   int rc = -EUSERS;
   bool changing = true;
   for (int tries = 0; tries < CLAIM_TRIES && rc == -EUSERS && changing; tries++) {
-    struct timespec moment = clock_timespec(NS_PER_MS);
-    if (tries) nanosleep(&moment, NULL);
+    if (tries) clock_sleep(NS_PER_MS);
     changing = false;
-    rc = claim_look(q, slot, stuck, &changing);
+    rc = claim_pass(q, &changing);
   }
   return rc;
 }
 
-static void give_tokens_back(workq *q, bool stuck) {
-  if (!stuck) life_release(q, q->slot_id);
-  segment_byte_unlock(q->fd, q->slot_id);
-}
-
-/* Under the lock: enters this thread as the tenant. */
-static int move_in(workq *q, pid_t tid, bool *stuck) {
+/* Under the lock: enters this thread as the owner.  Returns 0; -EAGAIN if the slot has had another owner since it was claimed,
+ * or has more keys of a dead one than one hold of the lock may put back; or another -errno. */
+static int enter_slot(workq *q) {
   struct slot *slot = q->slot;
   int64_t now_ns = handle_now_ns(q);
-  /* No reaper is at work now: if the mutex is still busy, nobody holds it. */
-  if (*stuck && life_try(q, q->slot_id) < 0) {
+  if (owner_next_generation(slot->who.generation) != q->generation) return -EAGAIN;
+  /* Nobody else touches it now: if it is busy, a dead thread holds it. */
+  bool stuck = life_try(q, q->slot_id) < 0;
+  int rc = 0;
+  if (slot->who.state == SLOT_ATTACHED && (rc = evict_dead(q, slot)) == 0) rc = pass_on(q, true, now_ns);
+  if (rc != 0) {
+    if (!stuck) life_release(q, q->slot_id);
+    return rc > 0 ? -EAGAIN : rc;
+  }
+  if (stuck) {
     life_renew(q, q->slot_id);
     if (life_try(q, q->slot_id) < 0) return -EUCLEAN;
   }
-  *stuck = false;
-  if (slot->who.state == SLOT_ATTACHED) {
-    int rc = reap_tenant(q, slot);
-    if (rc == 0) rc = pass_on(q, true, now_ns);
-    if (rc < 0) return rc;
-  }
   char command[sizeof slot->who.command + 1] = "";
   prctl(PR_GET_NAME, command);
+  atomic_store(&slot->futex.word, q->generation << 2);
   journal_begin(q);
   journal_save(q, &slot->who);
   slot->who.state = SLOT_ATTACHED;
-  q->generation = ++slot->who.generation;
+  slot->who.generation = q->generation;
   slot->who.pid = getpid();
-  slot->who.tid = tid;
+  slot->who.tid = handle_thread();
   slot->who.since_ns = now_ns;
   memcpy(slot->who.command, command, sizeof slot->who.command);
   journal_commit(q);
   return 0;
 }
 
-int slot_attach(workq *q) {
-  uint32_t id;
-  bool stuck = false;
-  pid_t tid = handle_read_thread_id();
-  int rc = claim_any(q, &id, &stuck);
-  if (rc < 0) return rc;
-  q->slot_id = id;
-  q->slot = &q->slots[id];
-  q->journal = &q->journals[id];
-  q->wakes_count = 0;
+/* The handle's private memory for the slot that it has claimed. */
+static void use_slot(workq *q) {
+  q->slot = &q->slots[q->slot_id];
+  q->journal = &q->journals[q->slot_id];
+  q->measure = measure_of(q, q->slot_id);
+  wait_forget(q);
   q->grouped = false;
   q->serves_itself = false;
+  q->cancelled = false;
   q->held = NULL;
-  q->measure = measure_of(q, id);
-  uint64_t journal_off = q->geometry.journals_off + (uint64_t)id * sizeof(struct journal);
-  rc = segment_commit(q->fd, journal_off, sizeof(struct journal));
-  if (rc == 0 && q->measure)
-    rc = segment_commit(q->fd, (uint64_t)((unsigned char *)q->measure - q->base), sizeof *q->measure);
-  if (rc == 0) {
-    measure_stamp(q);
-    lock_forget_predecessor(q);
-    journal_attach(q);
-    /* Here rather than under the lock: the heap is needed as a whole. */
-    (void)reach_all(&q->heap_reach, q->control->cold.heap_committed);
-    rc = lock_acquire(q, CLOCK_NEVER);
-  }
-  if (rc >= 0) {
-    rc = move_in(q, tid, &stuck);
+}
+
+static int commit_slot(workq *q) {
+  uint64_t journal_off = q->geometry.journals_off + (uint64_t)q->slot_id * sizeof(struct journal);
+  int rc = segment_commit(q, journal_off, sizeof(struct journal));
+  if (rc < 0 || !q->measure) return rc;
+  return segment_commit(q, (uint64_t)((unsigned char *)q->measure - q->base), sizeof *q->measure);
+}
+
+/* Takes the slot that was claimed.  Returns 0 or -errno as enter_slot(), also of the lock. */
+static int take_slot(workq *q) {
+  use_slot(q);
+  int rc = commit_slot(q);
+  if (rc < 0) return rc;
+  measure_stamp(q);
+  lock_forget_predecessor(q);
+  owner_describe(q);
+  journal_attach(q);
+  /* Here rather than under the lock: the heap is needed as a whole. */
+  (void)reach_all(&q->heap_reach, q->control->cold.heap_committed);
+  do {
+    if ((rc = lock_acquire(q, CLOCK_NEVER)) < 0) return rc;
+    rc = enter_slot(q);
     wait_publish(q);
     lock_release(q);
     wait_wake(q);
-  }
-  if (rc < 0) give_tokens_back(q, stuck);
-  else q->fork_page->tid = tid;
+  } while (rc == -EAGAIN && owner_next_generation(load32(&q->slot->who.generation)) == q->generation);
   return rc;
 }
 
+/* The thread does not own the slot that it has claimed, or does not any more: its byte alone tells from now on. */
+static void disown_slot(workq *q) {
+  atomic_store(&q->slot->owner.tid, 0);
+  owner_byte_unlock(q, q->slot_id, q->generation);
+}
+
+int slot_attach(workq *q) {
+  int rc = -EAGAIN;
+  (void)handle_read_thread_id();
+  for (int tries = 0; tries < CLAIM_TRIES && rc == -EAGAIN; tries++) {
+    if ((rc = claim_any(q)) < 0) return rc;
+    rc = take_slot(q);
+    if (rc < 0) disown_slot(q);
+  }
+  if (rc < 0) return rc == -EAGAIN ? -EUSERS : rc;
+  q->fork_page->pid = getpid();
+  q->fork_page->tid = q->thread = handle_thread();
+  return 0;
+}
+
+/* Under the lock.  Returns 0, and the life mutex is released; 1 if there is more to do than one hold of the lock may; or
+ * -errno. */
+static int leave_slot(workq *q) {
+  if (!slot_is_own(q)) return -ESTALE;
+  int64_t now_ns = handle_now_ns(q);
+  /* What was due before goes before. */
+  int rc = q->control->hot.flags & QUEUE_SHUT_DOWN ? 0 : lifecycle_promote(q, now_ns);
+  if (rc == 0) rc = put_keys_back(q, q->slot, put_released, now_ns);
+  if (rc == 0) rc = vacate(q, q->slot, false);
+  if (rc != 0) return rc;
+  life_release(q, q->slot_id);
+  (void)pass_on(q, false, now_ns); /* what it finds damaged, the next operation finds, too */
+  return 0;
+}
+
 int slot_detach(workq *q) {
+  int rc;
   measure_stamp(q);
-  int rc = lock_acquire(q, CLOCK_NEVER);
-  if (rc < 0) {
-    give_tokens_back(q, false); /* whoever gets the lock finds a dead tenant */
-    return rc;
+  do {
+    if ((rc = lock_acquire(q, CLOCK_NEVER)) < 0) break;
+    rc = leave_slot(q);
+    wait_publish(q);
+    lock_release(q);
+    wait_wake(q);
+  } while (rc > 0);
+  if (rc == 0) owner_byte_unlock(q, q->slot_id, q->generation);
+  if (rc < 0 && rc != -ESTALE) {
+    /* It is left for the next look, as a dead owner's. */
+    life_release(q, q->slot_id);
+    disown_slot(q);
   }
-  if (slot_is_own(q)) {
-    int64_t now_ns = handle_now_ns(q);
-    /* What was due before goes before. */
-    rc = q->control->hot.flags & QUEUE_SHUT_DOWN ? 0 : lifecycle_promote(q, now_ns);
-    if (rc == 0) rc = put_keys_back(q, q->slot, put_released, now_ns);
-    if (rc == 0) rc = vacate(q, q->slot, false);
-    if (rc == 0) rc = pass_on(q, false, now_ns);
-  } else {
-    rc = -ESTALE;
-  }
-  wait_publish(q);
-  lock_release(q);
-  wait_wake(q);
-  if (rc != -ESTALE) give_tokens_back(q, false);
   return rc;
 }
 
@@ -324,11 +427,13 @@ int slot_reattach(workq *q) {
   int rc = fingerprint_read(&here);
   if (rc < 0) return rc;
   if (fingerprint_differs(&q->header.fingerprint, &here, NULL, 0)) return -EPROTONOSUPPORT;
-  /* The inherited description keeps the parent's byte locked as long as it is open here. */
+  /* The inherited description would keep the parent's byte locked as long as it is open here. */
   int fd = segment_reopen(q);
   if (fd < 0) return fd;
-  close(q->fd);
-  q->fd = fd;
+  segment_close(q);
+  rc = segment_adopt(q, fd);
+  if (rc == 0) rc = segment_mark(q);
+  if (rc < 0) return rc;
   if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random ^= (uint64_t)getpid();
   return slot_attach(q);
 }

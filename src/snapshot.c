@@ -56,15 +56,20 @@ typedef int each_range(const workq *from, int to, off_t begin, off_t end);
 /* Holes stay holes. */
 static int each_data(const workq *from, int to, each_range *each) {
   off_t size = (off_t)from->geometry.total_size, data = 0;
-  while (data < size && (data = lseek(from->fd, data, SEEK_DATA)) >= 0) {
+  int rc = 0;
+  while (rc == 0 && data < size && (data = lseek(from->fd, data, SEEK_DATA)) >= 0) {
     off_t hole = lseek(from->fd, data, SEEK_HOLE);
-    if (hole < 0) return -errno;
+    if (hole < 0) {
+      rc = -errno;
+      break;
+    }
     if (hole > size) hole = size;
-    int rc = each(from, to, data, hole);
-    if (rc < 0) return rc;
+    rc = each(from, to, data, hole);
     data = hole;
   }
-  return data < 0 && errno != ENXIO ? -errno : 0;
+  if (data < 0 && errno != ENXIO) rc = -errno;
+  if (from->fd_mark) (void)lseek(from->fd, from->fd_mark, SEEK_SET); /* the offset says whose the descriptor is */
+  return rc;
 }
 
 /* A file like the segment's, but empty.  Returns the descriptor or -errno. */

@@ -25,6 +25,8 @@ libworkq_core_la_SOURCES = \
 	src/journal.c \
 	src/journal.h \
 	src/layout.h \
+	src/owner.c \
+	src/owner.h \
 	src/lifecycle.c \
 	src/lifecycle.h \
 	src/limiter.c \

@@ -12,11 +12,15 @@
 #include "journal.h"
 #include "lock.h"
 
-/* What a futex word says. */
-enum { TOLD = 0, ASLEEP = 1, SPINNING = 2, DESERTED = 3 };
+/*
+ * What a futex word says, besides the generation of the slot that it says it of: so a mark of a handle that has lost its slot
+ * does not reach the next owner's word.
+ */
+enum { SIGNALLED = 0, ASLEEP = 1, SPINNING = 2, CANCELLED = 3, STATE_MASK = 3 };
 
-/* Deserters passed over at a time.  Each is a line of the journal, and an operation may look at two lists beside the heap. */
-#define DESERTERS_MAX 4
+/* Cancelled waiters passed over at a time.  Each is a line of the journal, and an operation may walk two lists besides the
+ * heap. */
+#define CANCELLED_MAX 4
 
 /* About what it costs to sleep and be woken, there and back, where a wake-up is slow: in a virtual machine. */
 #define SPIN_MAX_NS (100 * INT64_C(1000))
@@ -24,35 +28,47 @@ enum { TOLD = 0, ASLEEP = 1, SPINNING = 2, DESERTED = 3 };
 #define PROBE_EVERY 16u
 #define PAUSES      16
 
+static uint32_t own_word(const workq *q, uint32_t state) {
+  return q->generation << 2 | state;
+}
+
 /* ---- The lists ---- */
 
-int wait_enter(workq *q, uint32_t kind, int64_t wake_ns) {
-  struct slot *me = q->slot;
+/* Puts a slot that is in no list, and whose line is saved, at the head of one (newest) or at its tail. */
+static int enter_list(workq *q, uint32_t kind, struct slot *slot, bool oldest) {
   struct list *list = &q->control->wait.list[kind];
-  journal_save(q, &me->wait);
-  me->wait.wake_ns = wake_ns;
-  if (me->wait.kind == kind) return 0;
-  int rc = wait_leave(q, me);
-  if (rc < 0) return rc;
+  uint32_t number = (uint32_t)(slot - q->slots) + 1;
+  uint32_t *end = oldest ? &list->tail : &list->head, *other_end = oldest ? &list->head : &list->tail;
+  uint32_t neighbour = *end;
   journal_save(q, &q->control->wait);
-  uint32_t old = list->head;
-  if (old) {
-    struct slot *newest = slot_at(q, old);
-    if (!newest) return -EUCLEAN;
-    journal_save(q, &newest->wait);
-    newest->wait.prev = q->slot_id + 1;
+  if (neighbour) {
+    struct slot *near = slot_at(q, neighbour);
+    if (!near) return -EUCLEAN;
+    journal_save(q, &near->wait);
+    if (oldest) near->wait.next = number;
+    else near->wait.prev = number;
   } else {
-    list->tail = q->slot_id + 1;
+    *other_end = number;
   }
-  me->wait.kind = kind;
-  me->wait.next = old;
-  me->wait.prev = 0;
-  list->head = q->slot_id + 1;
+  slot->wait.kind = kind;
+  slot->wait.next = oldest ? 0 : neighbour;
+  slot->wait.prev = oldest ? neighbour : 0;
+  *end = number;
   list->count++;
   return 0;
 }
 
-/* wait_leave() where the slot stands in a list, and the line of the lists is saved. */
+int wait_enter(workq *q, uint32_t kind, int64_t wake_ns, bool oldest) {
+  struct slot *me = q->slot;
+  journal_save(q, &me->wait);
+  me->wait.wake_ns = wake_ns;
+  me->wait.hash = q->space_hash;
+  if (me->wait.kind == kind) return 0;
+  int rc = wait_leave(q, me);
+  return rc < 0 ? rc : enter_list(q, kind, me, oldest);
+}
+
+/* wait_leave() where the slot is in a list, and the line of the lists is saved. */
 static int leave_list(workq *q, struct slot *slot) {
   uint32_t kind = slot->wait.kind;
   if (kind == WAIT_NONE || kind >= WAIT_KINDS) return -EUCLEAN;
@@ -86,29 +102,98 @@ int wait_leave(workq *q, struct slot *slot) {
 }
 
 static void remember_wake(workq *q, const struct slot *slot) {
-  if (q->wakes_count < 2 * q->geometry.handles) q->wakes[q->wakes_count++] = (uint32_t)(slot - q->slots);
+  uint32_t number = (uint32_t)(slot - q->slots);
+  uint64_t *word = &q->woken[number / 64], bit = UINT64_C(1) << number % 64;
+  if (*word & bit) return;
+  *word |= bit;
+  q->wakes[q->wakes_count++] = number;
 }
 
-static bool has_deserted(const struct slot *slot) {
-  return atomic_load_explicit(&slot->futex.word, memory_order_relaxed) == DESERTED;
+void wait_forget(workq *q) {
+  q->wakes_count = 0;
+  memset(q->woken, 0, (q->geometry.handles + 63) / 64 * sizeof *q->woken);
+}
+
+static bool is_cancelled(const struct slot *slot) {
+  return (atomic_load_explicit(&slot->futex.word, memory_order_relaxed) & STATE_MASK) == CANCELLED;
+}
+
+/* Which waiter is next to be signalled: see wait.h. */
+static uint32_t choose(workq *q, uint32_t kind) {
+  struct wait_line *wait = &q->control->wait;
+  bool newest = kind == WAIT_GET && ++wait->signals % WAIT_OLDEST_EVERY != 0;
+  return newest ? wait->list[kind].head : wait->list[kind].tail;
+}
+
+/* The leader was taken out by another: the next oldest leads from now on, and is woken to plan for it. */
+static int replace_leader(workq *q) {
+  uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
+  struct slot *slot = slot_at(q, oldest);
+  if (!slot) return oldest ? -EUCLEAN : 0;
+  journal_save(q, &slot->wait);
+  slot->wait.wake_ns = INT64_MIN;
+  remember_wake(q, slot);
+  return 0;
+}
+
+/* The waiter, which was taken out of its list, may take the space that there is. */
+static int grant_space(workq *q, struct slot *slot) {
+  int rc = enter_list(q, WAIT_GRANTED, slot, false);
+  slot->wait.wake_ns = clock_add_ns(handle_now_ns(q), q->header.reap_interval_ns);
+  return rc;
 }
 
 int wait_signal(workq *q, uint32_t kind) {
   if (!wait_anyone(q, kind)) return 0;
   /* Once for all who are passed over: the lines of their slots would each make the journal forget that it is saved. */
   journal_save(q, &q->control->wait);
-  for (int deserters = 0; deserters <= DESERTERS_MAX; deserters++) {
-    uint32_t newest = q->control->wait.list[kind].head;
-    if (newest == 0) return 0;
-    struct slot *slot = slot_at(q, newest);
+  for (int passed = 0; passed <= CANCELLED_MAX; passed++) {
+    uint32_t number = choose(q, kind);
+    if (number == 0) return 0;
+    struct slot *slot = slot_at(q, number);
     if (!slot || slot->wait.kind != kind) return -EUCLEAN;
+    bool led = kind == WAIT_GET && number == q->control->wait.list[kind].tail;
     int rc = leave_list(q, slot);
+    if (rc == 0 && led) rc = replace_leader(q);
     if (rc < 0) return rc;
-    if (has_deserted(slot)) continue;
+    if (is_cancelled(slot)) continue;
+    if (kind == WAIT_ROOM && (rc = grant_space(q, slot)) < 0) return rc;
     remember_wake(q, slot);
     return 1;
   }
   return 0; /* the next to come by finds the rest */
+}
+
+int wait_signal_key(workq *q, uint32_t hash) {
+  uint32_t number = q->control->wait.list[WAIT_ROOM].tail;
+  for (uint32_t n = 0; number && n < q->geometry.handles; n++) {
+    struct slot *slot = slot_at(q, number);
+    if (!slot || slot->wait.kind != WAIT_ROOM) return -EUCLEAN;
+    if (slot->wait.hash == hash && !is_cancelled(slot)) {
+      int rc = wait_leave(q, slot);
+      if (rc == 0) remember_wake(q, slot);
+      return rc < 0 ? rc : 1;
+    }
+    number = slot->wait.prev;
+  }
+  return 0;
+}
+
+int wait_expire_grants(workq *q, int64_t now_ns) {
+  for (int expired = 0; expired < CANCELLED_MAX; expired++) {
+    uint32_t oldest = q->control->wait.list[WAIT_GRANTED].tail;
+    struct slot *slot = slot_at(q, oldest);
+    if (!slot) return oldest ? -EUCLEAN : 0;
+    if (slot == q->slot || (slot->wait.wake_ns > now_ns && !is_cancelled(slot))) return 0;
+    int rc = wait_leave(q, slot);
+    if (rc < 0) return rc;
+  }
+  return 0;
+}
+
+bool wait_is_next_for_space(const workq *q) {
+  uint32_t oldest = q->control->wait.list[WAIT_ROOM].tail;
+  return q->slot->wait.kind == WAIT_GRANTED || oldest == 0 || oldest == q->slot_id + 1;
 }
 
 /* Sets *leader to the oldest in WAIT_GET, null if there is none. */
@@ -118,26 +203,31 @@ static int oldest_of(const workq *q, struct slot **leader) {
   return oldest && !*leader ? -EUCLEAN : 0;
 }
 
-int wait_prune(workq *q) {
-  for (int deserters = 0; deserters < DESERTERS_MAX; deserters++) {
+int wait_prune(workq *q, int64_t late_ns) {
+  for (int pruned = 0; pruned < CANCELLED_MAX; pruned++) {
     struct slot *slot;
     int rc = oldest_of(q, &slot);
-    if (rc < 0 || !slot || slot == q->slot || !has_deserted(slot)) return rc;
-    if (deserters == 0) journal_save(q, &q->control->wait);
+    if (rc < 0 || !slot || slot == q->slot) return rc;
+    if (!is_cancelled(slot) && slot->wait.wake_ns >= late_ns) return 0;
+    if (pruned == 0) journal_save(q, &q->control->wait);
     rc = leave_list(q, slot);
     if (rc < 0) return rc;
   }
   return 0;
 }
 
-/* The leader, those before it that have deserted being out. */
+/* The leader, cancelled ones before it being out. */
 static int find_leader(workq *q, struct slot **leader) {
-  int rc = wait_prune(q);
+  int rc = wait_prune(q, INT64_MIN);
   return rc < 0 ? rc : oldest_of(q, leader);
 }
 
-void wait_desert(workq *q) {
-  atomic_store(&q->slot->futex.word, DESERTED);
+void wait_cancel(workq *q) {
+  _Atomic uint32_t *place = &q->slot->futex.word;
+  uint32_t word = atomic_load(place);
+  q->cancelled = true;
+  while (word >> 2 == own_word(q, 0) >> 2)
+    if (atomic_compare_exchange_weak(place, &word, own_word(q, CANCELLED))) return;
 }
 
 bool wait_is_leader(const workq *q) {
@@ -163,19 +253,22 @@ int wait_rouse(workq *q) {
 
 /* ---- Waking ---- */
 
-/* Returns what the word said.  Who has deserted since it was looked at may still stand in line, and must stay known for it. */
-static uint32_t tell(struct slot *slot) {
+/* Returns what the word said.  A waiter that was cancelled since its word was read may still be in a list: it stays marked. */
+static uint32_t signal_slot(struct slot *slot) {
   uint32_t word = atomic_load(&slot->futex.word);
-  while (word != DESERTED && !atomic_compare_exchange_weak(&slot->futex.word, &word, TOLD)) continue;
-  return word;
+  while ((word & STATE_MASK) != CANCELLED &&
+         !atomic_compare_exchange_weak(&slot->futex.word, &word, (word & ~(uint32_t)STATE_MASK) | SIGNALLED))
+    continue;
+  return word & STATE_MASK;
 }
 
 void wait_publish(workq *q) {
-  uint32_t asleep = 0;
-  for (uint32_t i = 0; i < q->wakes_count; i++) {
-    uint32_t word = tell(&q->slots[q->wakes[i]]);
-    /* Whoever told one in line before may have died before it woke it. */
-    if (word == ASLEEP || word == TOLD) q->wakes[asleep++] = q->wakes[i];
+  uint32_t asleep = 0, count = q->wakes_count;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t slot = q->wakes[i], state = signal_slot(&q->slots[slot]);
+    q->woken[slot / 64] = 0; /* all of them are cleared */
+    /* An earlier waker may have died after it signalled the slot and before it woke it. */
+    if (state == ASLEEP || state == SIGNALLED) q->wakes[asleep++] = slot;
   }
   q->wakes_count = asleep;
 }
@@ -189,7 +282,7 @@ void wait_wake(workq *q) {
 /* ---- Sleeping ---- */
 
 void wait_arm(workq *q) {
-  atomic_store(&q->slot->futex.word, SPINNING);
+  atomic_store(&q->slot->futex.word, own_word(q, SPINNING));
 }
 
 /*
@@ -237,27 +330,27 @@ void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns) {
   } while (clock_monotonic_ns() < end_ns);
 }
 
-/* Returns true when told. */
-static bool spin_until_told(const workq *q, int64_t end_ns) {
+/* Returns true when signalled. */
+static bool spin_until_signalled(const workq *q, int64_t end_ns) {
   const _Atomic uint32_t *word = &q->slot->futex.word;
   do {
     for (int i = 0; i < PAUSES; i++) {
-      if (atomic_load_explicit(word, memory_order_acquire) == TOLD) return true;
+      if (atomic_load_explicit(word, memory_order_acquire) != own_word(q, SPINNING)) return true;
       cpu_relax();
     }
   } while (clock_monotonic_ns() < end_ns);
   return false;
 }
 
-static int sleep_until_told(workq *q, int64_t end_ns) {
+static int sleep_until_signalled(workq *q, int64_t end_ns) {
   _Atomic uint32_t *word = &q->slot->futex.word;
-  uint32_t spinning = SPINNING;
-  if (!atomic_compare_exchange_strong(word, &spinning, ASLEEP)) return 0;
-  while (atomic_load(word) == ASLEEP) {
+  uint32_t spinning = own_word(q, SPINNING), asleep = own_word(q, ASLEEP);
+  if (!atomic_compare_exchange_strong(word, &spinning, asleep)) return 0;
+  while (atomic_load(word) == asleep) {
     int64_t now_ns = clock_monotonic_ns();
     if (now_ns >= end_ns) return ETIMEDOUT;
     struct timespec left = clock_timespec(end_ns - now_ns);
-    if (syscall(SYS_futex, word, FUTEX_WAIT, ASLEEP, &left, NULL, 0) != 0 && errno == EINTR) return EINTR;
+    if (syscall(SYS_futex, word, FUTEX_WAIT, asleep, &left, NULL, 0) != 0 && errno == EINTR) return EINTR;
   }
   return 0;
 }
@@ -265,11 +358,11 @@ static int sleep_until_told(workq *q, int64_t end_ns) {
 int wait_sleep(workq *q, uint32_t kind, int64_t duration_ns) {
   if (duration_ns <= 0) return ETIMEDOUT;
   int64_t start_ns = clock_monotonic_ns();
-  int64_t budget_ns = kind == WAIT_GET ? 0 : spin_budget_ns(q); /* a get has spun before it stood in line */
+  int64_t budget_ns = kind == WAIT_GET ? 0 : spin_budget_ns(q); /* a get has polled before it entered the list */
   if (budget_ns > duration_ns) budget_ns = duration_ns;
   int rc = 0;
-  if (budget_ns == 0 || !spin_until_told(q, start_ns + budget_ns))
-    rc = sleep_until_told(q, clock_add_ns(start_ns, duration_ns));
+  if (budget_ns == 0 || !spin_until_signalled(q, start_ns + budget_ns))
+    rc = sleep_until_signalled(q, clock_add_ns(start_ns, duration_ns));
   /* A poll in vain belongs to the gap: where it keeps the adder from its processor, the sleep after it is always short. */
   learn_gap(q, kind == WAIT_GET && q->polled_ns ? q->polled_ns : start_ns);
   return rc;

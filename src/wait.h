@@ -1,15 +1,20 @@
 /*
  * wait.h: sleeping and waking: the project's own robust condition variable.  wait.c is the only file that sleeps for a
- * key, for room or for a drain.
+ * key, for space or for a drain.
  *
- * A slot that waits stands in a list (journaled, newest at the head) and sleeps on a futex word of its own.  Whoever
- * has something for it takes it out of the list inside the transaction, sets its word after the commit and
- * still under the lock, and wakes it after the unlock if it is asleep.  So a wake-up never costs a second adder
- * anything, and a sleeper that was killed costs one adder one futile system call, once.
+ * A slot that waits is in a list (journaled, newest at the head) and sleeps on a futex word of its own.  A thread that
+ * has something for it takes it out of the list inside the transaction, sets its word after the commit and still under the
+ * lock, and wakes it after the unlock if it is asleep.  So a wake-up never costs a second adder anything, and a waiter that
+ * was killed costs one adder one futile system call, once.
  *
- * The oldest sleeper in WAIT_GET is the leader: it wakes at the reap interval and when the earliest delayed key is due.
+ * Keys go to the newest waiter, whose caches are warm, but every WAIT_OLDEST_EVERY-th to the oldest, so that none waits for
+ * ever while keys come.  Space and drains go to the oldest.  A waiter that was signalled for space goes to a list of those
+ * who have been granted some, until it comes: others do not take that space meanwhile, unless by an add that does not wait.
+ *
+ * The oldest waiter in WAIT_GET is the leader: it wakes at the reap interval and when the earliest delayed key is due.
  * Where many sleep, the others sleep longer.  No sleep is unbounded, so a wake-up that got lost with a dead process, or
- * behind more deserters than are passed over at a time, is made good by the next of these ticks.
+ * behind more cancelled waiters than are passed over at a time, is made good by the next of these ticks.  A leader that does
+ * not wake in time (it is stopped, say) loses the lead to the next waiter that wakes by itself.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -18,50 +23,71 @@
 
 #include "handle.h"
 
-/* Enters this handle into a list, or changes the time at which it will wake by itself.  In a transaction. */
-int wait_enter(workq *q, uint32_t kind, int64_t wake_ns);
+#define WAIT_OLDEST_EVERY 16u
+
+/*
+ * Puts this handle into a list, as the newest or (oldest) as the oldest, or changes the time at which it will wake by itself.
+ * In a transaction.
+ */
+int wait_enter(workq *q, uint32_t kind, int64_t wake_ns, bool oldest);
 
 /* Takes a slot out of the list that it is in, if any.  In a transaction. */
 int wait_leave(workq *q, struct slot *slot);
 
-/* Takes the newest sleeper out of a list, to be woken.  In a transaction.  Returns 1; 0 if there is none, or only deserters were
+/* Takes a waiter out of a list, to be woken.  In a transaction.  Returns 1; 0 if there is none, or only cancelled ones were
  * found, which are out then. */
 int wait_signal(workq *q, uint32_t kind);
+
+/* The same for one that waits for space for a key of that hash: another has added the key. */
+int wait_signal_key(workq *q, uint32_t hash);
+
+/* How many keys have been granted space and have not come.  wait_expire_grants() takes out, in a transaction, those that have
+ * not come within their time. */
+static inline uint32_t wait_grants(const workq *q) {
+  return q->control->wait.list[WAIT_GRANTED].count;
+}
+int wait_expire_grants(workq *q, int64_t now_ns);
+
+/* May this handle, which waits for space or is about to, take some before all others that do? */
+bool wait_is_next_for_space(const workq *q);
 
 /* Is this handle the leader of WAIT_GET? */
 bool wait_is_leader(const workq *q);
 
-/* Takes oldest sleepers who have deserted out of WAIT_GET, so that somebody who sleeps leads.  In a transaction. */
-int wait_prune(workq *q);
+/* Takes the oldest waiters out of WAIT_GET whose calls are cancelled, or that should have woken before late_ns, so that one
+ * that sleeps leads.  In a transaction. */
+int wait_prune(workq *q, int64_t late_ns);
 
 /* Sees to it that the leader wakes not later than wake_ns.  In a transaction. */
 int wait_lead(workq *q, int64_t wake_ns);
 
-/* Wakes the leader, who then plans anew: after a death, since its waking may have been brought forward without a word to it. */
+/* Wakes the leader, which then plans again: after a death, since its waking may have been brought forward without a signal. */
 int wait_rouse(workq *q);
 
-/* Under the lock, after the commit: tells those who are to be woken. */
+/* Under the lock, after the commit: signals those who are to be woken. */
 COLD void wait_publish(workq *q);
 /* After the unlock: wakes those of them who sleep. */
 COLD void wait_wake(workq *q);
+/* Nobody is to be woken. */
+void wait_forget(workq *q);
 
-/* Under the lock, after wait_enter() was committed: from now on this handle can be told. */
+/* Under the lock, after wait_enter() was committed: from now on this handle can be signalled. */
 void wait_arm(workq *q);
-/* After the unlock: sleeps until told, at most duration_ns.  Returns 0, ETIMEDOUT or EINTR. */
+/* After the unlock: sleeps until signalled, at most duration_ns.  Returns 0, ETIMEDOUT or EINTR. */
 int wait_sleep(workq *q, uint32_t kind, int64_t duration_ns);
 
 /*
- * For whoever found no key: how long to look for one without standing in line, which costs those nothing who add; 0 for not at all.
- * Then, without the lock, looks until something is ready (or somebody else took it), for so long or until the deadline.
+ * Where a get finds no key: how long to poll for one before it enters the list, which costs adders nothing; 0 for not at all.
+ * Then, without the lock, polls until something is ready, for so long or until the deadline.
  */
 int64_t wait_poll_ns(workq *q);
 void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns);
 
 /*
- * Without the lock: this handle stands in line, but will not sleep; its call has ended because the lock was not to be had.
- * Whoever comes by takes it out of the line.
+ * Without the lock: the call of this handle, which is in a list, has ended because the lock was not available in time.  The next
+ * waker takes it out of the list, or its own next call.
  */
-void wait_desert(workq *q);
+void wait_cancel(workq *q);
 
 static inline bool wait_anyone(const workq *q, uint32_t kind) {
   return q->control->wait.list[kind].head != 0;

@@ -245,7 +245,7 @@ static int in_line(workq *of, enum kind kind) {
   uint32_t line = of->slot->wait.kind; /* who waits leaves before it waits for something else */
   if (kind != WAIT || line == WAIT_NONE) line = 1 + inner_below(WAIT_KINDS - 1);
   int64_t wake_ns = slot_leader_wake_ns(of, inner_now_ns) - inner_below(100);
-  int rc = kind == WAIT           ? wait_enter(of, line, wake_ns)
+  int rc = kind == WAIT           ? wait_enter(of, line, wake_ns, false)
            : kind == STOP_WAITING ? queue_leave_line(of)
            : kind == SIGNAL       ? wait_signal(of, line)
                                   : wait_lead(of, wake_ns);

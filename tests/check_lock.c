@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "journal.h"
+#include "owner.h"
 #include "lock.h"
 #include "plain.h"
 #include "segment.h"
@@ -337,7 +338,7 @@ START_TEST(a_successor_may_attach_while_the_lock_is_being_repaired) {
       sleep_for_ever();
     }
     await(1);
-    while (segment_byte_held(mine->fd, 1)) sched_yield();
+    while (owner_byte_held(mine, 1, atomic_load(&mine->slots[1].owner.generation))) sched_yield();
     pid_t waiter = plain_fork();
     if (waiter == 0) {
       struct timespec moment = clock_timespec((48 + 3 * round) * NS_PER_MS); /* chance, around the end of a slice */

@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "owner.h"
 #include "lock.h"
 #include "plain.h"
 #include "segment.h"
@@ -150,7 +151,7 @@ static void *take_and_exec(void *arg) {
 
 /* Until the new program has the process, and the old one's descriptors are closed. */
 static void await_byte(uint32_t slot) {
-  while (segment_byte_held(q->fd, slot)) sched_yield();
+  while (owner_byte_held(q, slot, atomic_load(&q->slots[slot].owner.generation))) sched_yield();
 }
 
 /* The kernel cannot say by the mutex that this tenant has died: only the byte of the file tells. */
@@ -164,7 +165,9 @@ START_TEST(a_tenant_whose_mutex_nobody_can_unlock_is_reaped_by_its_byte) {
   await(1);
   await_byte(1);
   ck_assert_int_eq(q->slots[1].who.state, SLOT_ATTACHED);
+  ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
   ck_assert_int_eq(life_try(q, 1), -EBUSY);
+  lock_release(q);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(workq_state(q, "a", 1, NULL), WORKQ_STATE_DELAYED);
   /* Its slot is good for another. */
@@ -200,11 +203,11 @@ START_TEST(a_reaped_tenant_that_lives_is_told) {
   ck_assert_int_eq(workq_get(other, &item, 0), 0);
   /* As if its descriptor had been closed behind its back, and its mutex had been lost: taken for dead. */
   ck_assert_int_eq(lock_acquire(q, CLOCK_NEVER), 0);
-  other->slot->who.generation++;
+  other->slot->who.generation += 2;
   lock_release(q);
   ck_assert_int_eq(workq_done(other, &item), -ESTALE);
   ck_assert_int_eq(workq_add(other, "b", 1), -ESTALE);
-  other->slot->who.generation--;
+  other->slot->who.generation -= 2;
   ck_assert_int_eq(workq_close(other), 0);
 }
 END_TEST
@@ -219,7 +222,7 @@ START_TEST(a_forked_child_has_a_slot_and_a_byte_of_its_own) {
   pid_t pid = plain_fork();
   if (pid == 0) {
     if (workq_done(q, &item) != -ESTALE) _exit(1); /* the parent's */
-    if (q->slot_id == parents_slot || !segment_byte_held(q->fd, parents_slot)) _exit(2);
+    if (q->slot_id == parents_slot || !owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation))) _exit(2);
     if (workq_add(q, "childs", 6) != 1 || workq_get(q, &item, 0) != 0) _exit(3);
     atomic_store(step, 1);
     await(2);
@@ -262,9 +265,9 @@ START_TEST(a_parents_death_shows_though_its_child_used_the_handle) {
   }
   await(1);
   uint32_t parents_slot = 1;
-  ck_assert_int_eq(segment_byte_held(q->fd, parents_slot), 1);
+  ck_assert_int_eq(owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation)), 1);
   plain_kill(parent);
-  ck_assert_int_eq(segment_byte_held(q->fd, parents_slot), 0);
+  ck_assert_int_eq(owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation)), 0);
   ck_assert_int_eq(workq_reap(q), 1);
   atomic_store(step, 2);
 }

@@ -69,7 +69,7 @@ static workq_item get(workq *from) {
 
 static void wait_in_line(workq *of) {
   inner_begin(of);
-  ck_assert_int_eq(inner_end(of, wait_enter(of, WAIT_GET, slot_leader_wake_ns(of, inner_now_ns))), 0);
+  ck_assert_int_eq(inner_end(of, wait_enter(of, WAIT_GET, slot_leader_wake_ns(of, inner_now_ns), false)), 0);
 }
 
 static void fill(void) {

@@ -6,8 +6,8 @@
 set -eu
 
 # From the bottom to the top.
-modules="layout clock errors limiter fingerprint reach handle journal measure segment lock wait grow list table item ready delay
-  lifecycle slot open queue enter restore inspect metrics snapshot admin check dump pool"
+modules="layout clock errors limiter fingerprint reach handle journal measure segment owner lock wait grow list table item ready delay
+  lifecycle slot queue enter open restore inspect metrics snapshot admin check dump pool"
 
 cd "${WORKQ_SRCDIR:-$(dirname "$0")/..}"
 failed=0

@@ -130,7 +130,6 @@ WRAP(refused, ssize_t, pwrite, (int fd, const void *from, size_t len, off_t at),
 WRAP(refused, ssize_t, read, (int fd, void *to, size_t len), (fd, to, len), -1, EIO, EINTR, ENOMEM)
 WRAP(refused, ssize_t, getrandom, (void *to, size_t len, unsigned flags), (to, len, flags), -1, ENOSYS, EINTR)
 WRAP(refused, int, getrlimit, (int what, struct rlimit *limit), (what, limit), -1, EPERM)
-WRAP(refused, int, nanosleep, (const struct timespec *time, struct timespec *left), (time, left), -1, EINTR)
 WRAP(refused, int, ppoll, (struct pollfd * fds, nfds_t n, const struct timespec *timeout, const sigset_t *mask),
      (fds, n, timeout, mask), -1, ENOMEM, EINTR)
 WRAP(refused, int, posix_fallocate, (int fd, off_t at, off_t len), (fd, at, len), error, ENOSPC, EINTR, ENOMEM, EDQUOT)
@@ -320,11 +319,13 @@ int __wrap_fcntl(int fd, int command, ...) {
 }
 
 static int syscall_refused(long number, long operation) {
-  static const int wait_errors[] = {EAGAIN, EINTR, 0}, wake_errors[] = {EFAULT, 0}, none[] = {0};
+  static const int sleep_errors[] = {EINTR, 0}, wait_errors[] = {EAGAIN, EINTR, 0}, wake_errors[] = {EFAULT, 0}, none[] = {0};
   static const int membarrier_errors[] = {ENOSYS, EPERM, 0}, rename_errors[] = {ENOSPC, EEXIST, EROFS, EACCES, 0};
   switch (number) {
   case SYS_futex:
     return refused("futex", operation == FUTEX_WAIT ? wait_errors : wake_errors);
+  case SYS_clock_nanosleep:
+    return refused("clock_nanosleep", sleep_errors);
   case SYS_membarrier:
     return refused("membarrier", membarrier_errors);
   case SYS_renameat2:

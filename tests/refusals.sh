@@ -22,12 +22,13 @@ cp "$scratch/wrapped" "$scratch/known"
 while read -r functions; do
   printf '%s\n' "${functions%%:*}" | tr ' ' '\n'
 done >>"$scratch/known" <<'LIST'
-memchr memcmp memcpy memmove memset strcmp strcspn strlen strncmp strnlen strerrordesc_np bcmp: only compute
+memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strrchr strtoull strncmp strnlen strerrordesc_np bcmp: only compute
 sigaddset sigdelset sigemptyset snprintf vsnprintf qsort: only compute
 lseek: the file is open, and its end is no refusal
 clock_gettime geteuid getpid getppid gettid pthread_self: cannot fail
 sysconf: asked for what every system knows
-prctl sched_yield: PR_GET_NAME, PR_SET_PDEATHSIG and this cannot fail
+prctl sched_yield personality pthread_setcancelstate: PR_GET_NAME, PR_SET_PDEATHSIG and these cannot fail
+pthread_atfork pthread_once: called once a process, before any refusal
 _exit kill sigaction pthread_sigmask: cannot fail for own children and valid signals
 waitpid: its one error here is that somebody else has waited for the child, which check_pool tests
 pthread_mutex_consistent pthread_mutex_unlock pthread_mutexattr_destroy: cannot fail for who holds the mutex

@@ -22,6 +22,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "owner.h"
 #include "lock.h"
 #include "plain.h"
 #include "segment.h"
@@ -126,7 +127,7 @@ static void call_others(way how) {
 
 /* Until the slot's byte is free, that is, the process's descriptors are closed, as the new program begins. */
 static void await_new_program(uint32_t slot) {
-  while (segment_byte_held(q->fd, slot)) sched_yield();
+  while (owner_byte_held(q, slot, atomic_load(&q->slots[slot].owner.generation))) sched_yield();
 }
 
 /* Is that mutex held by that thread, which is no more? */

@@ -129,7 +129,7 @@ static void sleeper_waits(workq *q) {
 static void dies_in_line(workq *q) {
   plain_ok(lock_acquire(q, CLOCK_NEVER), "lock_acquire");
   journal_begin(q);
-  plain_ok(wait_enter(q, WAIT_GET, SCENE_START_NS + NS_PER_S), "wait_enter");
+  plain_ok(wait_enter(q, WAIT_GET, SCENE_START_NS + NS_PER_S, false), "wait_enter");
   journal_commit(q);
   wait_arm(q);
   lock_release(q);

@@ -25,7 +25,7 @@
 #define FALLOC_FL_PUNCH_HOLE 2
 #endif
 
-enum { RANGES = 5, PAGE = 4096, ASLEEP_WORD = 1 };
+enum { RANGES = 5, PAGE = 4096, ASLEEP = 1 };
 
 /* What parent and children both see. */
 typedef struct shared_state {
@@ -139,9 +139,9 @@ void scene_sleeper(uint32_t kind) {
   plain_ok(workq_open(own_name, &options, &sleeper), "the sleeper's workq_open");
   plain_ok(lock_acquire(sleeper, CLOCK_NEVER), "lock_acquire");
   journal_begin(sleeper);
-  plain_ok(wait_enter(sleeper, kind, slot_leader_wake_ns(sleeper, shared->now_ns)), "wait_enter");
+  plain_ok(wait_enter(sleeper, kind, slot_leader_wake_ns(sleeper, shared->now_ns), false), "wait_enter");
   journal_commit(sleeper);
-  atomic_store(&sleeper->slot->futex.word, ASLEEP_WORD);
+  atomic_store(&sleeper->slot->futex.word, sleeper->generation << 2 | ASLEEP);
   lock_release(sleeper);
 }
 

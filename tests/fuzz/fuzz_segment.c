@@ -77,7 +77,7 @@ static void populate(workq *q) {
 static void wait_in_line(workq *q) {
   plain_ok(lock_acquire(q, CLOCK_NEVER), "lock");
   journal_begin(q);
-  plain_ok(wait_enter(q, WAIT_GET, CLOCK_NEVER), "wait");
+  plain_ok(wait_enter(q, WAIT_GET, CLOCK_NEVER, false), "wait");
   journal_commit(q);
   lock_release(q);
 }

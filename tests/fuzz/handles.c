@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "owner.h"
 #include "lock.h"
 #include "plain.h"
 #include "segment.h"
@@ -24,11 +25,13 @@ static workq *copy_of_first(void) {
   workq *q = malloc(sizeof *q);
   if (!q) plain_fail("no memory");
   *q = *handles[0];
-  q->fd = plain_ok(segment_reopen(handles[0]), "segment_reopen");
-  q->wakes = calloc(2 * (size_t)q->geometry.handles, sizeof *q->wakes);
+  plain_ok(segment_adopt(q, plain_ok(segment_reopen(handles[0]), "segment_reopen")), "segment_adopt");
+  plain_ok(segment_mark(q), "segment_mark");
+  q->wakes = calloc(q->geometry.handles, sizeof *q->wakes);
+  q->woken = calloc((q->geometry.handles + 63) / 64, sizeof *q->woken);
   q->key_buffer = malloc(q->geometry.key_max);
   q->fork_page = malloc(sizeof *q->fork_page);
-  if (!q->wakes || !q->key_buffer || !q->fork_page) plain_fail("no memory");
+  if (!q->wakes || !q->woken || !q->key_buffer || !q->fork_page) plain_fail("no memory");
   return q;
 }
 
@@ -61,7 +64,8 @@ int handles_number(const workq *q) {
 void handles_let_go(int h) {
   if (!handles_attached[h]) return;
   life_release(handles[h], handles[h]->slot_id);
-  segment_byte_unlock(handles[h]->fd, handles[h]->slot_id);
+  atomic_store(&handles[h]->slot->owner.tid, 0);
+  owner_byte_unlock(handles[h], handles[h]->slot_id, handles[h]->generation);
   handles_attached[h] = false;
 }
 
