@@ -13,7 +13,13 @@ start-of-run:
 
 # What plain test programs share.
 check_LTLIBRARIES += tests/libplain.la
-tests_libplain_la_SOURCES = tests/own_shm.c tests/own_shm.h tests/plain.c tests/plain.h
+tests_libplain_la_SOURCES = \
+	tests/own_shm.c \
+	tests/own_shm.h \
+	tests/plain.c \
+	tests/plain.h \
+	tests/release.c \
+	tests/release.h
 tests_libplain_la_LIBADD = libworkq_core.la
 
 # Programs link the core statically, so that they can reach what the library hides.

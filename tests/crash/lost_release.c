@@ -9,22 +9,14 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <sched.h>
-#include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "owner.h"
 #include "lock.h"
 #include "plain.h"
+#include "release.h"
 #include "segment.h"
 #include "two_operations.h"
-
-#ifndef SYS_process_mrelease
-#define SYS_process_mrelease 448
-#endif
 
 enum { ROUNDS = 18, ROUNDS_FULL = 600 };
 
@@ -41,38 +33,10 @@ static struct {
   int64_t longest_ns;
 } sum;
 
-/* The victim must not run between its kill and the release of its memory: it gets the processor on which this process runs, when
- * nobody else wants it. */
-static void share_a_processor(pid_t victim, bool begin) {
-  static cpu_set_t all;
-  struct sched_param none = {0};
-  cpu_set_t one = all;
-  if (begin) {
-    int cpu = sched_getcpu();
-    sched_getaffinity(0, sizeof all, &all);
-    CPU_ZERO(&one);
-    CPU_SET(cpu < 0 ? 0 : (size_t)cpu, &one);
-  } else {
-    one = all;
-  }
-  sched_setscheduler(victim, begin ? SCHED_IDLE : SCHED_OTHER, &none);
-  sched_setaffinity(victim, sizeof one, &one);
-  sched_setaffinity(0, sizeof one, &one);
-}
-
 /* Kills the victim and releases its memory at once. */
 static void kill_and_release(pid_t pid) {
-  int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-  if (pidfd < 0) plain_skip("this kernel has no pidfd_open: %s", strerror(errno));
-  share_a_processor(pid, true);
-  kill(pid, SIGKILL);
-  long rc = syscall(SYS_process_mrelease, pidfd, 0);
-  int why = errno;
-  share_a_processor(pid, false);
-  close(pidfd);
+  sum.released += release_kill(pid);
   victim_kill(pid);
-  sum.released += rc == 0;
-  if (rc != 0 && why == ENOSYS) plain_skip("this kernel has no process_mrelease");
 }
 
 /* Is it so that the mutex of that epoch is held by that dead thread for ever? */
