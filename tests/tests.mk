@@ -236,6 +236,10 @@ plain_programs += tests/process/cond_wedge
 tests_process_cond_wedge_SOURCES = tests/process/cond_wedge.c
 tests_process_cond_wedge_LDADD = $(plain_ldadd)
 
+plain_programs += tests/process/orphan
+tests_process_orphan_SOURCES = tests/process/orphan.c
+tests_process_orphan_LDADD = $(plain_ldadd)
+
 # --- scripts
 test_scripts += tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
