@@ -31,6 +31,17 @@ crash-full: tests/crash/every_instruction
 	tests/crash/every_instruction full
 .PHONY: crash-full
 
+# A signal handler calls the library at every instruction of a call.
+plain_programs += tests/crash/reenter
+tests_crash_reenter_SOURCES = tests/crash/reenter.c
+tests_crash_reenter_LDADD = tests/crash/libtracer.la $(plain_ldadd)
+tests_crash_reenter_LDFLAGS = -Wl,-z,now
+
+crash-full: crash-full-reenter
+crash-full-reenter: tests/crash/reenter
+	tests/crash/reenter --full
+.PHONY: crash-full-reenter
+
 # One dies while others wait.
 check_LTLIBRARIES += tests/crash/libtwo.la
 tests_crash_libtwo_la_SOURCES = \

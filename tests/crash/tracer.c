@@ -78,6 +78,7 @@ static void run_job(const tracer_job *job) {
   if (!trace_me()) _exit(PLAIN_SKIP);
   if (job->prepare) job->prepare(job->arg);
   tracer_bracket(job->act, job->arg);
+  if (job->after) job->after(job->arg);
   _exit(0);
 }
 
@@ -134,6 +135,10 @@ void tracer_kill(pid_t pid) {
 
 void tracer_resume(pid_t pid) {
   trace(PTRACE_CONT, pid, 0, 0);
+}
+
+void tracer_interrupt(pid_t pid, int signal) {
+  trace(PTRACE_CONT, pid, 0, (uintptr_t)signal);
 }
 
 void tracer_wait_end(pid_t pid) {
@@ -308,6 +313,11 @@ void tracer_kill(pid_t pid) {
 
 void tracer_resume(pid_t pid) {
   (void)pid;
+}
+
+void tracer_interrupt(pid_t pid, int signal) {
+  (void)pid;
+  (void)signal;
 }
 
 void tracer_wait_end(pid_t pid) {

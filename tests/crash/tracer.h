@@ -20,13 +20,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What a child does: prepare (may be null) at full speed, then act, which is what is traced; then it exits with 0. */
+/* What a child does: prepare (may be null) at full speed, then act, which is what is traced, then after (may be null), at full
+ * speed again; then it exits with 0. */
 typedef void tracer_call(void *arg);
 
 typedef struct tracer_job {
   tracer_call *prepare;
   tracer_call *act;
   void *arg;
+  tracer_call *after;
 } tracer_job;
 
 /* The way through a call.  All zero is an empty one. */
@@ -76,6 +78,8 @@ void tracer_kill(pid_t pid);
 
 /* Lets a child that stands run; tracer_wait_end() waits until its call has returned, where it stands again. */
 void tracer_resume(pid_t pid);
+/* The same with a signal, whose handler runs before the next instruction. */
+void tracer_interrupt(pid_t pid, int signal);
 void tracer_wait_end(pid_t pid);
 /* From the call's end: lets it exit and reaps it; fails if it does not exit with 0. */
 void tracer_finish(pid_t pid);
