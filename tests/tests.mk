@@ -240,6 +240,10 @@ plain_programs += tests/process/orphan
 tests_process_orphan_SOURCES = tests/process/orphan.c
 tests_process_orphan_LDADD = $(plain_ldadd)
 
+plain_programs += tests/process/fair
+tests_process_fair_SOURCES = tests/process/fair.c
+tests_process_fair_LDADD = $(plain_ldadd)
+
 # --- scripts
 test_scripts += tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
