@@ -211,13 +211,15 @@ int workq_shutdown_drain(workq *q, int64_t timeout_ns) {
   int rc = queue_enter(q, deadline_ns);
   if (rc < 0) return rc;
   uint32_t round = drain_start(q, &rc);
+  bool signalled = false;
   for (int woken_by = 0; rc >= 0;) {
     rc = drain_look(q, round);
     if (rc == 0) rc = queue_waiting_over(q, timeout_ns, &deadline_ns, woken_by);
     if (rc != 0) return queue_stop_waiting(q, WAIT_DRAIN, rc > 0 ? 0 : rc);
-    woken_by = queue_sleep(q, WAIT_DRAIN, false, deadline_ns);
+    woken_by = queue_sleep(q, WAIT_DRAIN, signalled, deadline_ns);
     rc = woken_by < 0 ? woken_by : queue_lock(q, deadline_ns, false);
     if (rc < 0) return queue_cancel_waiting(q, rc);
+    signalled = q->slot->wait.kind == WAIT_NONE;
   }
   return queue_fail(q, rc);
 }

@@ -15,9 +15,6 @@
 #define FEW_FOLLOWERS          16
 #define FOLLOWER_INTERVALS_MAX 64
 
-/* A leader that is this late does not run. */
-#define LATE_NS (5 * NS_PER_MS)
-
 int queue_prepare(workq *q) {
   if (q->flags & WORKQ_RAW) return -EBADF;
   /* A second sign of a fork, where the kernel only claims that it empties the page. */
@@ -84,7 +81,7 @@ static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
 
 /* In a transaction: enters the list.  Sets *wake_ns. */
 static int enter_line(workq *q, uint32_t kind, bool oldest, int64_t now_ns, int64_t *wake_ns) {
-  int rc = wait_prune(q, clock_add_ns(now_ns, -LATE_NS));
+  int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -QUEUE_LATE_NS));
   *wake_ns = plan_wake_ns(q, kind, now_ns);
   if (rc == 0) rc = wait_enter(q, kind, *wake_ns, oldest);
   /* Another may lead from now on, because those before it were taken out. */
@@ -103,14 +100,17 @@ int queue_sleep(workq *q, uint32_t kind, bool oldest, int64_t deadline_ns) {
     int64_t left_ns = deadline_ns - clock_monotonic_ns();
     if (left_ns < duration_ns) duration_ns = left_ns;
   }
-  return wait_sleep(q, kind, duration_ns);
+  q->sleeping = true;
+  rc = wait_sleep(q, kind, duration_ns);
+  q->sleeping = false;
+  return rc;
 }
 
 int queue_take_over(workq *q) {
   int64_t now_ns = handle_now_ns(q);
   if (wait_is_leader(q)) return 0;
   journal_begin(q);
-  int rc = wait_prune(q, clock_add_ns(now_ns, -LATE_NS));
+  int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -QUEUE_LATE_NS));
   if (rc == 0) rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
   return journal_end(q, rc);
 }

@@ -66,6 +66,7 @@ struct workq {
   int64_t stamp_ns;         /* when the running operation began, see measure.h */
   uint32_t stamps;          /* STAMPS_* */
   struct fork_page *fork_page;
+  workq *outer; /* in a call: the handle whose call it interrupts, as part of a signal handler */
   pid_t thread; /* as in the fork page, but kept in a forked child */
   struct reach item_reach;   /* by index - 1 */
   struct reach bucket_reach; /* by number */
@@ -79,6 +80,7 @@ struct workq {
   uint32_t flags;     /* WORKQ_ANY_OWNER, ... */
   bool serves_itself; /* the next key made ready is for this handle: a get promotes or reaps */
   bool in_call;       /* the thread is inside a call: another one comes from a signal handler */
+  bool sleeping;      /* ... in which it waits without the lock */
   bool cancelled;     /* the last call ended without the lock while it was in a list of waiters */
   uint32_t wakes_count;
   uint32_t wakes_before; /* the running transaction */
@@ -150,6 +152,8 @@ static inline uint32_t recent_note(struct recent *recent, uint32_t index) {
  */
 extern __thread pid_t handle_thread_id __attribute__((visibility("hidden")));
 pid_t handle_read_thread_id(void);
+/* The handle that the thread is in a call on, the innermost one. */
+extern __thread workq *handle_calling __attribute__((visibility("hidden")));
 /* In a child by fork(3): the thread that called it; else 0. */
 pid_t handle_forked_by(void);
 /* Once a process.  Returns 0 or -errno. */

@@ -124,13 +124,13 @@ static bool holder_is_alive(const workq *q, uint32_t holder) {
 }
 
 /*
- * Does the calling thread hold the lock by another handle?  So it is where a signal handler interrupts a call on one handle of
+ * May the calling thread have the lock by another handle?  So it is where a signal handler interrupts a call on one handle of
  * the queue and makes a call on another: it would wait for itself.
  */
-static bool is_held_by_caller(const workq *q, const struct lock_mutex *m) {
-  uint32_t holder = atomic_load(&m->holder);
-  const struct slot *slot = slot_at(q, holder);
-  return slot && slot != q->slot && atomic_load(&slot->owner.tid) == handle_thread() && holder_is_alive(q, holder);
+static bool is_held_by_caller(const workq *q) {
+  for (const workq *outer = handle_calling == q ? q->outer : handle_calling; outer; outer = outer->outer)
+    if (!outer->sleeping && outer->fd_inode == q->fd_inode && outer->fd_device == q->fd_device) return true;
+  return false;
 }
 
 /* Steps a and b.  Returns what led to the mutex after all (0 or EOWNERDEAD), else ETIMEDOUT. */
@@ -306,7 +306,7 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
   for (;;) {
     epoch = atomic_load(&q->control->lock.epoch);
     m = lock_mutex_of(q, epoch);
-    if (is_held_by_caller(q, m)) return -EDEADLK;
+    if (is_held_by_caller(q)) return -EDEADLK;
     int rc = q->may_spin ? wait_a_little(q, m) : EBUSY;
     if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
     if (rc == ETIMEDOUT) rc = abandon_if_lost(q, epoch);

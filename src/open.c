@@ -106,6 +106,14 @@ static int segment_fill(workq *q) {
   return rc < 0 ? rc : lock_init_all(q);
 }
 
+/* As a call on the handle: a signal handler that interrupts it may make one on another handle of the queue. */
+static int attach(workq *q) {
+  int rc = queue_begin(q);
+  if (rc == 0) rc = slot_attach(q);
+  queue_end(q);
+  return rc;
+}
+
 int workq_create(const char *name, const workq_options *options, workq **out) {
   int rc = segment_check_name(name);
   if (rc < 0) return rc;
@@ -122,7 +130,7 @@ int workq_create(const char *name, const workq_options *options, workq **out) {
   }
   rc = handle_map(q, fd);
   if (rc == 0) rc = segment_fill(q);
-  if (rc == 0) rc = slot_attach(q);
+  if (rc == 0) rc = attach(q);
   bool attached = rc == 0;
   if (rc == 0) rc = segment_publish(name, q->fd, temporary, q->header.mode);
   else segment_discard(temporary);
@@ -144,7 +152,7 @@ int workq_open(const char *name, const workq_options *options, workq **out) {
   int fd;
   rc = segment_open(name, options, &q->header, &fd, NULL, 0);
   if (rc == 0) rc = handle_map(q, fd);
-  if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = slot_attach(q);
+  if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = attach(q);
   if (rc < 0) {
     handle_free(q);
     return rc;
@@ -173,16 +181,22 @@ int workq_close(workq *q) {
   int rc = queue_begin(q);
   if (rc < 0) return rc;
   /* A raw handle, and the copy in a forked child that never used it, have no slot there. */
-  if (q->fork_page && q->fork_page->tid && q->fork_page->pid == getpid()) {
+  if (q->fork_page->tid && q->fork_page->pid == getpid()) {
     if (q->fork_page->tid == handle_thread()) {
       /* A slot that was taken from a living thread leaves this thread's list of robust mutexes in that memory: it must stay
        * mapped. */
-      if (slot_detach(q) == -ESTALE) q->base = NULL;
+      rc = slot_detach(q);
+      if (rc == -ESTALE) q->base = NULL;
+      if (rc == -EDEADLK) {
+        queue_end(q);
+        return rc;
+      }
     } else if (!thread_is_gone(q)) {
       queue_end(q);
       return -ESTALE;
     }
   }
+  queue_end(q);
   handle_free(q);
   return 0;
 }

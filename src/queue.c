@@ -161,13 +161,23 @@ FLAT static int add_now(workq *q, struct request *r) {
   return rc;
 }
 
+/* Waiters for space that do not run, because they are stopped perhaps, keep it from nobody for longer than a tick. */
+static int pass_over_stopped(workq *q) {
+  int64_t late_ns = clock_add_ns(handle_now_ns(q), -QUEUE_LATE_NS);
+  if (!wait_grants(q) && !wait_anyone(q, WAIT_ROOM)) return 0;
+  journal_begin(q);
+  int rc = wait_prune(q, WAIT_GRANTED, late_ns);
+  if (rc == 0) rc = wait_prune(q, WAIT_ROOM, late_ns);
+  if (rc == 0) rc = lifecycle_signal_room(q);
+  return journal_end(q, rc);
+}
+
 /* Under the lock: may this handle, which waits for space or is about to, try its add?  Not where others have come before it,
  * unless the key is there already. */
 static int may_add(workq *q, const struct request *r) {
   uint32_t index;
   struct item *item;
-  journal_begin(q);
-  int rc = journal_end(q, wait_expire_grants(q, handle_now_ns(q)));
+  int rc = pass_over_stopped(q);
   if (rc < 0) return rc;
   uint32_t others = wait_grants(q) - (q->slot->wait.kind == WAIT_GRANTED);
   if (wait_is_next_for_space(q) && (others == 0 || lifecycle_space(q) > others || q->slot->wait.kind == WAIT_GRANTED))
@@ -432,7 +442,9 @@ static bool poll_first(workq *q, int64_t deadline_ns) {
   int64_t budget_ns = wait_poll_ns(q);
   if (budget_ns == 0) return false;
   queue_unlock(q);
+  q->sleeping = true;
   wait_poll(q, budget_ns, deadline_ns);
+  q->sleeping = false;
   prefetch_get(q);
   return true;
 }

@@ -14,6 +14,9 @@
 #include "slot.h"
 #include "wait.h"
 
+/* A waiter that is this late does not run. */
+#define QUEUE_LATE_NS (5 * NS_PER_MS)
+
 /* What entering does where the handle is not simply ready for use: attaches in a forked child.  0 or -errno. */
 COLD int queue_prepare(workq *q);
 
@@ -31,10 +34,15 @@ static inline int queue_begin(workq *q) {
   if (unlikely(q->in_call) && queue_begin_again(q) < 0) return -EDEADLK;
   q->in_call = true;
   compiler_fence();
+  q->outer = handle_calling;
+  handle_calling = q;
+  compiler_fence();
   return 0;
 }
 
 static inline void queue_end(workq *q) {
+  compiler_fence();
+  handle_calling = q->outer;
   compiler_fence();
   q->in_call = false;
 }

@@ -42,6 +42,7 @@
 #define CLAIM_TRIES 20
 
 __thread pid_t handle_thread_id;
+__thread workq *handle_calling;
 
 /* The thread that called fork(3), in the child. */
 static pid_t forked_by;
@@ -156,7 +157,7 @@ static int pass_on(workq *q, bool dead, int64_t now_ns) {
   if (rc >= 0 && dead) rc = wait_rouse(q);
   if (rc >= 0 && hot->ready && !(hot->flags & QUEUE_PAUSED)) rc = wait_signal(q, WAIT_GET);
   if (rc >= 0) rc = lifecycle_signal_room(q);
-  if (rc >= 0) rc = wait_signal(q, WAIT_DRAIN);
+  if (rc >= 0) rc = lifecycle_signal_drained(q);
   return journal_end(q, rc < 0 ? rc : 0);
 }
 
@@ -414,7 +415,7 @@ int slot_detach(workq *q) {
     wait_wake(q);
   } while (rc > 0);
   if (rc == 0) owner_byte_unlock(q, q->slot_id, q->generation);
-  if (rc < 0 && rc != -ESTALE) {
+  if (rc < 0 && rc != -ESTALE && rc != -EDEADLK) {
     /* It is left for the next look, as a dead owner's. */
     life_release(q, q->slot_id);
     disown_slot(q);

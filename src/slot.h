@@ -15,7 +15,7 @@
 int slot_attach(workq *q);
 
 /* Puts the keys in hand back and frees the slot.  Returns 0; -ESTALE if it is not the handle's any more: then the life mutex,
- * too, is not; or another -errno: then the slot is left to be reaped. */
+ * too, is not; -EDEADLK, and nothing was done; or another -errno: then the slot is left to be reaped. */
 int slot_detach(workq *q);
 
 /* In a forked child, at its first call: attaches again.  Returns 0 or as workq_open(). */

@@ -179,34 +179,22 @@ int wait_signal_key(workq *q, uint32_t hash) {
   return 0;
 }
 
-int wait_expire_grants(workq *q, int64_t now_ns) {
-  for (int expired = 0; expired < CANCELLED_MAX; expired++) {
-    uint32_t oldest = q->control->wait.list[WAIT_GRANTED].tail;
-    struct slot *slot = slot_at(q, oldest);
-    if (!slot) return oldest ? -EUCLEAN : 0;
-    if (slot == q->slot || (slot->wait.wake_ns > now_ns && !is_cancelled(slot))) return 0;
-    int rc = wait_leave(q, slot);
-    if (rc < 0) return rc;
-  }
-  return 0;
-}
-
 bool wait_is_next_for_space(const workq *q) {
   uint32_t oldest = q->control->wait.list[WAIT_ROOM].tail;
   return q->slot->wait.kind == WAIT_GRANTED || oldest == 0 || oldest == q->slot_id + 1;
 }
 
-/* Sets *leader to the oldest in WAIT_GET, null if there is none. */
-static int oldest_of(const workq *q, struct slot **leader) {
-  uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
-  *leader = slot_at(q, oldest);
-  return oldest && !*leader ? -EUCLEAN : 0;
+/* Sets *slot to the oldest in a list, null if there is none. */
+static int oldest_of(const workq *q, uint32_t kind, struct slot **slot) {
+  uint32_t oldest = q->control->wait.list[kind].tail;
+  *slot = slot_at(q, oldest);
+  return oldest && !*slot ? -EUCLEAN : 0;
 }
 
-int wait_prune(workq *q, int64_t late_ns) {
+int wait_prune(workq *q, uint32_t kind, int64_t late_ns) {
   for (int pruned = 0; pruned < CANCELLED_MAX; pruned++) {
     struct slot *slot;
-    int rc = oldest_of(q, &slot);
+    int rc = oldest_of(q, kind, &slot);
     if (rc < 0 || !slot || slot == q->slot) return rc;
     if (!is_cancelled(slot) && slot->wait.wake_ns >= late_ns) return 0;
     if (pruned == 0) journal_save(q, &q->control->wait);
@@ -218,8 +206,8 @@ int wait_prune(workq *q, int64_t late_ns) {
 
 /* The leader, cancelled ones before it being out. */
 static int find_leader(workq *q, struct slot **leader) {
-  int rc = wait_prune(q, INT64_MIN);
-  return rc < 0 ? rc : oldest_of(q, leader);
+  int rc = wait_prune(q, WAIT_GET, INT64_MIN);
+  return rc < 0 ? rc : oldest_of(q, WAIT_GET, leader);
 }
 
 void wait_cancel(workq *q) {

@@ -41,12 +41,10 @@ int wait_signal(workq *q, uint32_t kind);
 /* The same for one that waits for space for a key of that hash: another has added the key. */
 int wait_signal_key(workq *q, uint32_t hash);
 
-/* How many keys have been granted space and have not come.  wait_expire_grants() takes out, in a transaction, those that have
- * not come within their time. */
+/* How many waiters have been granted space and have not come. */
 static inline uint32_t wait_grants(const workq *q) {
   return q->control->wait.list[WAIT_GRANTED].count;
 }
-int wait_expire_grants(workq *q, int64_t now_ns);
 
 /* May this handle, which waits for space or is about to, take some before all others that do? */
 bool wait_is_next_for_space(const workq *q);
@@ -54,9 +52,9 @@ bool wait_is_next_for_space(const workq *q);
 /* Is this handle the leader of WAIT_GET? */
 bool wait_is_leader(const workq *q);
 
-/* Takes the oldest waiters out of WAIT_GET whose calls are cancelled, or that should have woken before late_ns, so that one
- * that sleeps leads.  In a transaction. */
-int wait_prune(workq *q, int64_t late_ns);
+/* Takes the oldest waiters out of a list whose calls are cancelled, or that should have woken before late_ns, so that the
+ * oldest is one that sleeps.  In a transaction. */
+int wait_prune(workq *q, uint32_t kind, int64_t late_ns);
 
 /* Sees to it that the leader wakes not later than wake_ns.  In a transaction. */
 int wait_lead(workq *q, int64_t wake_ns);

@@ -344,7 +344,7 @@ START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
   wait_cancel(hasty);
   wait_publish(q);
   journal_begin(q);
-  ck_assert_int_eq(wait_prune(q, INT64_MIN), 0);
+  ck_assert_int_eq(wait_prune(q, WAIT_GET, INT64_MIN), 0);
   journal_commit(q);
   ck_assert_msg(!wait_anyone(q, WAIT_GET), "it stands in line, and leads, as if it slept");
   lock_release(q);
