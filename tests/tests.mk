@@ -248,6 +248,10 @@ plain_programs += tests/process/descriptor
 tests_process_descriptor_SOURCES = tests/process/descriptor.c
 tests_process_descriptor_LDADD = $(plain_ldadd)
 
+plain_programs += tests/process/cancelled
+tests_process_cancelled_SOURCES = tests/process/cancelled.c
+tests_process_cancelled_LDADD = $(plain_ldadd)
+
 # --- scripts
 test_scripts += tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
