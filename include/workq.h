@@ -26,7 +26,11 @@
  *
  *  - int results: >= 0 is success, a negative value is -errno.  workq_strerror() says it in words.
  *  - Times are int64_t nanoseconds; durations start from the call.  WORKQ_FOREVER (-1) never ends, 0 does not wait.
- *  - Options are structures whose all-zero value is the default; a null pointer stands for such a structure.
+ *    Another negative duration is -EINVAL and changes nothing: "deadline - now" of a deadline that has passed is a fault of
+ *    the caller's, not a wait for ever.  (A delay that is not positive means now, in workq_add_after() and after_ns.)
+ *  - Options are structures whose all-zero value is the default; a null pointer stands for such a structure.  What is
+ *    "reserved" in them must be 0, and what is 0 or 1 nothing else: -EINVAL.
+ *  - A null pointer is -EINVAL where a function does not say what it stands for; q must be a handle, though.
  *  - Keys are 1 ... key_max arbitrary bytes; NUL and newline are bytes like others.
  *  - The library starts no threads, prints nothing, never exits and installs no signal handlers (workq_run, which is
  *    a supervisor, says there what it does).
@@ -77,11 +81,12 @@ extern "C" {
 #define WORKQ_FOREVER INT64_C(-1)
 
 /* Limits of every segment. */
-#define WORKQ_NAME_MAX     200u            /* bytes of a queue's name */
-#define WORKQ_KEY_MAX      32768u          /* largest key_max, bytes */
-#define WORKQ_CAPACITY_MAX 67108864u       /* largest capacity, keys */
-#define WORKQ_HANDLES_MAX  4096u           /* largest number of slots */
-#define WORKQ_DURATION_MAX (INT64_MAX / 4) /* longer durations count as this one, about 73 years, in ns */
+#define WORKQ_NAME_MAX          200u                 /* bytes of a queue's name */
+#define WORKQ_KEY_MAX           32768u               /* largest key_max, bytes */
+#define WORKQ_CAPACITY_MAX      67108864u            /* largest capacity, keys */
+#define WORKQ_HANDLES_MAX       4096u                /* largest number of slots */
+#define WORKQ_DURATION_MAX      (INT64_MAX / 4)      /* longer durations count as this one, about 73 years, in ns */
+#define WORKQ_REAP_INTERVAL_MAX INT64_C(60000000000) /* largest reap_interval_ns, a minute */
 
 /* One thread's attachment to a segment.  Opaque. */
 typedef struct workq workq;
@@ -165,8 +170,9 @@ typedef struct workq_options {
   uint32_t flags;        /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
   uint32_t no_metrics;   /* create: 1: measure no times (see workq_measure); operations then read no clock for it */
   uint32_t reserved;     /* 0 */
-  int64_t reap_interval_ns; /* create: how often the living look for the dead, ns; 0 means 100 ms; at least 1 ms */
-  int64_t lock_timeout_ns;  /* handle: longest wait for the queue's lock, ns; 0 means no limit */
+  int64_t reap_interval_ns; /* create: how often the living look for the dead, ns; 1 ms ... a minute; 0: 100 ms.  A
+                               wake-up that died with its sender may be waited for as long */
+  int64_t lock_timeout_ns;  /* handle: longest wait for the queue's lock, ns; 0 or WORKQ_FOREVER means no limit */
   int64_t (*clock)(void *); /* handle: reads a monotonic clock, ns; null means CLOCK_MONOTONIC.  For tests. */
   void *clock_arg;          /* handle: given to clock */
 } workq_options;
@@ -289,12 +295,13 @@ typedef struct workq_add_options {
                            priority's tail; it never sinks. */
   uint32_t rate_limited; /* 1: count a failure and wait for the limiter's delay, too (the later of the two) */
   int64_t after_ns;      /* not before this, ns from now; <= 0: now */
-  int64_t wait_ns;       /* how long to wait for room where the queue is full, ns; 0: not, WORKQ_FOREVER: for ever */
+  int64_t wait_ns;       /* how long to wait for room where the queue is full, ns; 0: not, WORKQ_FOREVER: for ever;
+                           less: -EINVAL */
 } workq_add_options;
 
 /*
  * The general form of add.  Returns as workq_add().  Errors as for workq_add(), and
- *  -EINVAL     priority is out of its range
+ *  -EINVAL     priority, rate_limited or wait_ns is out of its range
  *  -ETIMEDOUT  no room within wait_ns (with wait_ns 0: -ENOSPC)
  *  -EINTR      a signal handler ran while it waited for room
  */
@@ -349,6 +356,7 @@ typedef struct workq_item {
  *  -ETIMEDOUT  nothing within the timeout
  *  -ESHUTDOWN  shut down, and nothing is ready any more
  *  -EINTR      a signal handler ran while it slept
+ *  -EINVAL     timeout_ns is negative and not WORKQ_FOREVER
  *
  * If the caller dies with the key in hand, it goes back through the limiter, as after workq_retry(); see
  * workq_options.max_crashes.
@@ -407,6 +415,7 @@ WORKQ_API int workq_complete(workq *q, const workq_item *item);
  *
  * Returns 0: *item is the other key, in the caller's hands; it may be the same again, if that was added meanwhile.
  *  -ESTALE     the item is not (or no longer) this handle's; nothing is changed, and nothing was taken
+ *  -EINVAL     timeout_ns is negative and not WORKQ_FOREVER: the key was not completed
  *  -ETIMEDOUT, -ESHUTDOWN, -EINTR  as for workq_get(): the key was completed (or, where item->key is as it was, the lock
  *              could not be had in time)
  *
@@ -460,8 +469,9 @@ WORKQ_API int workq_remove(workq *q, const void *key, size_t len);
 
 /*
  * Makes a buried key ready again, at the tail of its priority, with its counts at zero.  Works after shutdown, too.
- * key null: every buried key, oldest first (the lock is given up now and then; keys buried meanwhile may be kicked as well).
- * Returns how many keys were kicked.  -EINVAL, -EMSGSIZE as for workq_add().
+ * key null and len 0: every buried key, oldest first (the lock is given up now and then; keys buried meanwhile may be kicked as well).
+ * Returns how many keys were kicked.  -EINVAL, -EMSGSIZE as for workq_add(), and -EINVAL for a null key whose len is not 0:
+ * an empty variable of the caller's must not become "every key".
  */
 WORKQ_API int workq_kick(workq *q, const void *key, size_t len);
 
@@ -610,7 +620,7 @@ WORKQ_API int workq_get_limiter(workq *q, workq_limiter *limiter);
 
 /*
  * Looks at the key that the next get would hand out, without taking it.
- * Returns 1 and fills *info; 0 if nothing is ready (or the queue is paused).
+ * Returns 1 and fills *info, if that is not null; 0 if nothing is ready (or the queue is paused).
  */
 WORKQ_API int workq_peek(workq *q, workq_info *info);
 
@@ -659,7 +669,7 @@ WORKQ_API int workq_iterate_state(workq *q, int state, int (*visit)(void *arg, c
  * its pending run is added as by workq_add_opts(), and of each count the larger one stays.  So restoring twice does no harm.
  *
  * Returns 1 if the key was newly marked or set aside, 0 if it was so already.
- *  -EINVAL     the state, priority or length is out of its range
+ *  -EINVAL     the state, priority, due_in_ns or length is out of its range
  *  -EMSGSIZE, -ENOSPC, -ESHUTDOWN  as for workq_add()
  */
 WORKQ_API int workq_restore(workq *q, const workq_info *info);
@@ -695,6 +705,7 @@ WORKQ_API int workq_shutdown(workq *q);
  * (client-go: ShutDownWithDrain.)
  * Returns 0.
  *  -ETIMEDOUT  not drained within the timeout; the queue stays shut down
+ *  -EINVAL     timeout_ns is negative and not WORKQ_FOREVER; the queue was not shut down
  *  -ECANCELED  workq_shutdown() or workq_resume() was called meanwhile
  *  -EINTR      a signal handler ran while it slept
  * If the caller dies inside, the queue is shut down or not yet.
@@ -779,6 +790,7 @@ typedef struct workq_pool {
  *
  * Returns 0 when the work is over, 1 if it was stopped by one signal, 2 if by two.
  *  -EAGAIN, -ENOMEM, -EMFILE  fork(2) or signalfd(2) failed before a worker ran; none is left
+ *  -EINVAL           handler is null, or a field of pool is out of its range
  *  -EUSERS           there are not enough slots for the workers
  *  -ENOSPC           /dev/shm is too full for a worker to attach
  *  -EUCLEAN, -EPROTONOSUPPORT  a worker found it so; no worker is left

@@ -66,7 +66,7 @@ static int kick_some(workq *q) {
 }
 
 int workq_kick(workq *q, const void *key, size_t len) {
-  if (key) return on_key(q, key, len, lifecycle_kick);
+  if (key || len) return on_key(q, key, len, lifecycle_kick);
   int total = 0, kicked;
   do {
     int rc = queue_enter(q, CLOCK_NEVER);
@@ -208,7 +208,8 @@ static int drain_look(workq *q, uint32_t round) {
 
 int workq_shutdown_drain(workq *q, int64_t timeout_ns) {
   int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
-  int rc = queue_enter(q, deadline_ns);
+  int rc = queue_check_timeout(timeout_ns);
+  if (rc == 0) rc = queue_enter(q, deadline_ns);
   if (rc < 0) return rc;
   uint32_t round = drain_start(q, &rc);
   bool signalled = false;

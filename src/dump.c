@@ -118,6 +118,7 @@ static int visit_item(void *arg, const workq_info *info) {
 int workq_dump(workq *q, FILE *out) {
   workq_stats_data stats;
   workq_limiter limiter;
+  if (!out) return -EINVAL;
   int result = workq_stats(q, &stats);
   if (result < 0) return result;
   if ((result = workq_get_limiter(q, &limiter)) < 0) return result;

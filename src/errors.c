@@ -24,7 +24,7 @@ static const struct {
     {EEXIST, "a queue of this name exists already"},
     {EFBIG, "the process's file size limit is below the queue's size"},
     {EINTR, "interrupted by a signal"},
-    {EINVAL, "a name, key or option is out of its range"},
+    {EINVAL, "an argument is out of its range"},
     {EIO, "the output could not be written"},
     {EISDIR, "a directory has the queue's name"},
     {EMFILE, "this process has too many open files"},

@@ -173,6 +173,7 @@ static int iterate_pages(workq *q, struct page *page, int (*visit)(void *, const
 
 int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg) {
   struct page page = {0};
+  if (!visit) return -EINVAL;
   int rc = page_make(q, &page);
   if (rc == 0) rc = iterate_pages(q, &page, visit, arg);
   page_free(&page);
@@ -212,6 +213,7 @@ static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_wo
 }
 
 int workq_iterate_workers(workq *q, int (*visit)(void *arg, const workq_worker *worker), void *arg) {
+  if (!visit) return -EINVAL;
   /* A forked child takes its slot at its first entry: that must not be one which was looked at already. */
   int rc = look_begin(q);
   if (rc < 0) return rc;
@@ -305,6 +307,7 @@ static void stats_of_queue(workq *q, workq_stats_data *s) {
 }
 
 int workq_stats(workq *q, workq_stats_data *stats) {
+  if (!stats) return -EINVAL;
   memset(stats, 0, sizeof *stats);
   stats_of_segment(q, stats);
   int rc = look_begin(q);
@@ -372,6 +375,7 @@ void inspect_measure(workq *q, workq_measures *m) {
 }
 
 int workq_measure(workq *q, workq_measures *measures) {
+  if (!measures) return -EINVAL;
   int rc = look_begin(q);
   if (rc < 0) return rc;
   inspect_measure(q, measures);
@@ -381,6 +385,7 @@ int workq_measure(workq *q, workq_measures *measures) {
 }
 
 int workq_get_limiter(workq *q, workq_limiter *limiter) {
+  if (!limiter) return -EINVAL;
   *limiter = q->header.limiter;
   return 0;
 }

@@ -18,6 +18,7 @@
 #define DEBT_MAX (INT64_MAX / 2)
 
 int workq_limiter_preset(workq_limiter *limiter, int preset) {
+  if (!limiter) return -EINVAL;
   switch (preset) {
   case WORKQ_PRESET_DEFAULT:
     *limiter = (workq_limiter){

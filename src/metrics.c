@@ -260,6 +260,7 @@ static void print_histograms(FILE *out, const workq_measures *queues, size_t cou
 /* ---- All ---- */
 
 int workq_metrics_print(const workq_measures *queues, size_t count, FILE *out) {
+  if (!out || (!queues && count)) return -EINVAL;
   print_depths(out, queues, count);
   print_retries(out, queues, count);
   for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) print_figure(out, &figures[i], queues, count);
@@ -269,6 +270,7 @@ int workq_metrics_print(const workq_measures *queues, size_t count, FILE *out) {
 
 int workq_metrics(workq *q, FILE *out) {
   workq_measures measures;
+  if (!out) return -EINVAL;
   int rc = workq_measure(q, &measures);
   return rc < 0 ? rc : workq_metrics_print(&measures, 1, out);
 }

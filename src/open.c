@@ -49,7 +49,7 @@ void handle_free(workq *q) {
 
 static bool handle_options_valid(const workq_options *o) {
   const uint32_t known = WORKQ_ANY_OWNER | WORKQ_RAW | WORKQ_NO_SPIN;
-  return !o || (!(o->flags & ~known) && !(o->mode & ~0777u) && o->lock_timeout_ns >= 0);
+  return !o || (!(o->flags & ~known) && !(o->mode & ~0777u) && !o->reserved && o->lock_timeout_ns >= WORKQ_FOREVER);
 }
 
 workq *handle_make(const char *name, const workq_options *options) {
@@ -62,7 +62,7 @@ workq *handle_make(const char *name, const workq_options *options) {
     q->flags = options->flags;
     q->clock = options->clock;
     q->clock_arg = options->clock_arg;
-    if (options->lock_timeout_ns) q->lock_timeout_ns = options->lock_timeout_ns;
+    if (options->lock_timeout_ns > 0) q->lock_timeout_ns = options->lock_timeout_ns;
   }
   q->may_spin = !(q->flags & WORKQ_NO_SPIN) && sysconf(_SC_NPROCESSORS_ONLN) > 1;
   q->gap_ns = NS_PER_S;
@@ -117,7 +117,7 @@ static int attach(workq *q) {
 int workq_create(const char *name, const workq_options *options, workq **out) {
   int rc = segment_check_name(name);
   if (rc < 0) return rc;
-  if (!handle_options_valid(options) || (options && options->flags & WORKQ_RAW)) return -EINVAL;
+  if (!out || !handle_options_valid(options) || (options && options->flags & WORKQ_RAW)) return -EINVAL;
   workq *q = handle_make(name, options);
   if (!q) return -ENOMEM;
   char temporary[64];
@@ -146,7 +146,7 @@ int workq_create(const char *name, const workq_options *options, workq **out) {
 int workq_open(const char *name, const workq_options *options, workq **out) {
   int rc = segment_check_name(name);
   if (rc < 0) return rc;
-  if (!handle_options_valid(options)) return -EINVAL;
+  if (!out || !handle_options_valid(options)) return -EINVAL;
   workq *q = handle_make(name, options);
   if (!q) return -ENOMEM;
   int fd;
@@ -210,6 +210,7 @@ int workq_describe_mismatch(const char *name, char *buffer, size_t size) {
   static const workq_options trusting = {.mode = 0777, .flags = WORKQ_ANY_OWNER | WORKQ_RAW};
   struct header header;
   int fd;
+  if (!buffer && size) return -EINVAL;
   if (size) buffer[0] = '\0';
   int rc = segment_open(name, &trusting, &header, &fd, buffer, size);
   if (rc == 0) close(fd);

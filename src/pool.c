@@ -362,10 +362,14 @@ static void start_pool(struct pool *pool) {
 
 /* ---- Around it ----------------------------------------------------------------------------------------------- */
 
+static bool options_valid(const workq_pool *options) {
+  return options->until_empty <= 1 && options->restart_initial_ns >= 0 && options->restart_max_ns >= 0;
+}
+
 static void fill_defaults(workq_pool *options) {
   if (options->workers == 0) options->workers = 1;
-  if (options->restart_initial_ns <= 0) options->restart_initial_ns = 10 * NS_PER_MS;
-  if (options->restart_max_ns <= 0) options->restart_max_ns = 5 * NS_PER_S;
+  if (options->restart_initial_ns == 0) options->restart_initial_ns = 10 * NS_PER_MS;
+  if (options->restart_max_ns == 0) options->restart_max_ns = 5 * NS_PER_S;
 }
 
 /* With SIGCHLD ignored the kernel would keep no statuses and send no signal; with the default it does. */
@@ -417,6 +421,7 @@ static int check_queue(const struct pool *pool) {
 int workq_run(workq *q, const workq_pool *options, workq_handler handler) {
   struct pool pool = {.q = q, .handler = handler, .supervisor = getpid(), .gate = {-1, -1}};
   if (options) pool.options = *options;
+  if (!handler || !options_valid(&pool.options)) return -EINVAL;
   fill_defaults(&pool.options);
 
   int result = check_queue(&pool);

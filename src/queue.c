@@ -71,11 +71,6 @@ struct request {
   int64_t after_ns;
 };
 
-static int request_check(const workq *q, const struct request *r) {
-  if (unlikely(r->priority < INT8_MIN || r->priority > INT8_MAX)) return -EINVAL;
-  return queue_check_key(q, r->key, r->len);
-}
-
 /* When the key is to run; counts the failure of a rate-limited add. */
 static int64_t request_due_ns(workq *q, const struct request *r, struct item *item) {
   if (likely(!r->rate_limited && r->after_ns <= 0)) return DUE_NOW;
@@ -150,7 +145,7 @@ static void leave_adding(workq *q) {
 }
 
 FLAT static int add_now(workq *q, struct request *r) {
-  int rc = request_check(q, r);
+  int rc = queue_check_key(q, r->key, r->len);
   if (unlikely(rc < 0)) return rc;
   r->hash = table_hash(q, r->key, r->len);
   table_prefetch(q, r->hash);
@@ -207,7 +202,7 @@ static int stop_adding(workq *q, const struct request *r, int result) {
 static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
   int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
   int woken_by = 0;
-  int rc = request_check(q, r);
+  int rc = queue_check_key(q, r->key, r->len);
   if (rc < 0) return rc;
   r->hash = table_hash(q, r->key, r->len);
   if ((rc = queue_enter(q, deadline_ns)) < 0) return rc;
@@ -242,17 +237,25 @@ int workq_add_rate_limited(workq *q, const void *key, size_t len) {
 
 int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns) {
   struct request r = {.key = key, .len = len};
+  int rc = queue_check_timeout(timeout_ns);
+  if (rc < 0) return rc;
   return timeout_ns ? add_waiting(q, &r, timeout_ns) : add_now(q, &r);
 }
 
-static struct request request_of(const workq_add_options *options) {
-  if (!options) return (struct request){0};
-  return (struct request){
+/* Returns 0 or -EINVAL. */
+static int request_from(const workq_add_options *options, struct request *r) {
+  *r = (struct request){0};
+  if (!options) return 0;
+  if (options->priority < INT8_MIN || options->priority > INT8_MAX || options->rate_limited > 1) return -EINVAL;
+  *r = (struct request){
       .priority = options->priority, .rate_limited = options->rate_limited != 0, .after_ns = options->after_ns};
+  return queue_check_timeout(options->wait_ns);
 }
 
 int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options) {
-  struct request r = request_of(options);
+  struct request r;
+  int rc = request_from(options, &r);
+  if (rc < 0) return rc;
   r.key = key;
   r.len = len;
   return options && options->wait_ns ? add_waiting(q, &r, options->wait_ns) : add_now(q, &r);
@@ -289,7 +292,7 @@ FLAT static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct r
   for (*rc = 0; checked < n && checked < BATCH_CHUNK; checked++) {
     r->key = keys[checked].data;
     r->len = keys[checked].len;
-    if ((*rc = request_check(q, r)) < 0) break;
+    if ((*rc = queue_check_key(q, r->key, r->len)) < 0) break;
     hashes[checked] = table_hash(q, r->key, r->len);
     table_prefetch(q, hashes[checked]);
   }
@@ -321,11 +324,11 @@ FLAT static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct r
 }
 
 int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options, size_t *marked) {
-  struct request r = request_of(options);
+  struct request r;
   size_t done = 0, newly = 0;
-  int rc = 0;
+  int rc = request_from(options, &r);
   if (marked) *marked = 0;
-  if (!keys || n == 0 || n > INT_MAX) return -EINVAL;
+  if (rc < 0 || !keys || n == 0 || n > INT_MAX) return -EINVAL;
   while (done < n && rc == 0) done += add_chunk(q, keys + done, n - done, &r, &newly, &rc);
   if (marked) *marked = newly;
   return done ? (int)done : rc;
@@ -493,12 +496,13 @@ FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_
 }
 
 int workq_get(workq *q, workq_item *item, int64_t timeout_ns) {
+  if (unlikely(!item || queue_check_timeout(timeout_ns) < 0)) return -EINVAL;
   int rc = get_some(q, item, 1, timeout_ns);
   return rc < 0 ? rc : 0;
 }
 
 int workq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
-  if (!items || n == 0 || n > INT_MAX) return -EINVAL;
+  if (!items || n == 0 || n > INT_MAX || queue_check_timeout(timeout_ns) < 0) return -EINVAL;
   int got = get_some(q, items, n < BATCH_CHUNK ? n : BATCH_CHUNK, timeout_ns);
   while (got > 0 && (size_t)got < n) {
     size_t want = n - (size_t)got < BATCH_CHUNK ? n - (size_t)got : BATCH_CHUNK;
@@ -530,6 +534,7 @@ static int finish_locked(workq *q, uint32_t index, struct item *item, finish *ho
 }
 
 static int finish_item(workq *q, const workq_item *handed, finish *how) {
+  if (unlikely(!handed)) return -EINVAL;
   int rc = queue_enter(q, CLOCK_NEVER);
   if (unlikely(rc < 0)) return rc;
   struct item *item = item_in_hand(q, handed);
@@ -601,6 +606,7 @@ static int finish_and_get(workq *q, workq_item *handed) {
 }
 
 FLAT int workq_next(workq *q, workq_item *item, int64_t timeout_ns) {
+  if (unlikely(!item || queue_check_timeout(timeout_ns) < 0)) return -EINVAL;
   int rc = queue_enter(q, CLOCK_NEVER);
   if (unlikely(rc < 0)) return rc;
   rc = finish_and_get(q, item);

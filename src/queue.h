@@ -132,6 +132,12 @@ static inline int queue_check_key(const workq *q, const void *key, size_t len) {
   return unlikely(len > q->geometry.key_max) ? -EMSGSIZE : 0;
 }
 
+/* May a caller wait for so long?  A negative duration is a fault of the caller's arithmetic: a deadline that has passed must not
+ * become a wait without end.  0 or -EINVAL. */
+static inline int queue_check_timeout(int64_t timeout_ns) {
+  return unlikely(timeout_ns < WORKQ_FOREVER) ? -EINVAL : 0;
+}
+
 /*
  * Waiting.  A call that may wait enters with queue_first_deadline_ns(), which is relative, so that a call which need not wait
  * reads no clock; then, each time its condition does not hold: queue_waiting_over() says whether to end, by

@@ -8,8 +8,10 @@
 #include "table.h"
 
 static int check(const workq *q, const workq_info *info) {
+  if (!info) return -EINVAL;
   if (info->state < WORKQ_STATE_READY || info->state > WORKQ_STATE_IDLE) return -EINVAL;
   if (info->priority < INT8_MIN || info->priority > INT8_MAX) return -EINVAL;
+  if (info->due_in_ns < -1) return -EINVAL;
   return queue_check_key(q, info->key, info->key_len);
 }
 

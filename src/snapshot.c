@@ -109,6 +109,7 @@ static int make_copy(workq *q, workq *copy) {
 
 int workq_snapshot(workq *q, workq **out) {
   static const workq_options raw = {.flags = WORKQ_RAW};
+  if (!out) return -EINVAL;
   workq *copy = handle_make(q->name, &raw);
   if (!copy) return -ENOMEM;
   copy->header = q->header;
@@ -136,7 +137,7 @@ struct tour {
 
 /* Of a handle that is only for reading.  Returns 0, -EINVAL or -ENOMEM. */
 static int tour_begin(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg, struct tour *tour) {
-  if (!(q->flags & WORKQ_RAW)) return -EINVAL;
+  if (!visit || !(q->flags & WORKQ_RAW)) return -EINVAL;
   int rc = look_begin(q);
   if (rc < 0) return rc;
   *tour = (struct tour){.q = q, .now_ns = handle_now_ns(q), .visit = visit, .arg = arg};

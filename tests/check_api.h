@@ -10,6 +10,7 @@
 #include "fixture.h"
 
 Suite *adding_suite(void);
+Suite *arguments_suite(void);
 Suite *batch_suite(void);
 Suite *death_suite(void);
 Suite *delay_suite(void);

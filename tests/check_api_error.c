@@ -265,7 +265,7 @@ START_TEST(options_out_of_range_are_einval) {
       {.flags = WORKQ_RAW}, /* a raw handle can only be opened */
       {.reap_interval_ns = -1},
       {.reap_interval_ns = MS - 1},
-      {.lock_timeout_ns = -1},
+      {.lock_timeout_ns = -2},
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     ck_assert_msg(workq_create(name, &wrong[i], &q) == -EINVAL, "options %zu", i);
@@ -273,7 +273,7 @@ START_TEST(options_out_of_range_are_einval) {
     ck_assert_msg(workq_open(name, NULL, &q) == -ENOENT, "options %zu", i);
   }
   create();
-  static const workq_options wrong_open[] = {{.mode = 01000}, {.flags = 8}, {.lock_timeout_ns = -1}};
+  static const workq_options wrong_open[] = {{.mode = 01000}, {.flags = 8}, {.lock_timeout_ns = -2}};
   for (size_t i = 0; i < sizeof wrong_open / sizeof *wrong_open; i++) {
     workq *other = NULL;
     ck_assert_msg(workq_open(name, &wrong_open[i], &other) == -EINVAL, "options %zu", i);

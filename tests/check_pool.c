@@ -642,6 +642,22 @@ START_TEST(handles_are_taken_by_others) {
 }
 END_TEST
 
+START_TEST(options_out_of_range_are_refused) {
+  static const workq_pool wrong[] = {{.until_empty = 2},
+                                     {.until_empty = 1, .restart_initial_ns = -1},
+                                     {.until_empty = 1, .restart_initial_ns = INT64_MIN},
+                                     {.until_empty = 1, .restart_max_ns = -1},
+                                     {.until_empty = 1, .restart_max_ns = -5 * MS}};
+  create(NULL);
+  add_numbers(1);
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    ck_assert_msg(workq_run(q, &wrong[i], count_key) == -EINVAL, "options %zu", i);
+  ck_assert_int_eq(workq_run(q, &pool, NULL), -EINVAL);
+  ck_assert_int_eq(workq_len(q), 1);
+  ck_assert_uint_eq(event_count, 0);
+}
+END_TEST
+
 START_TEST(raw_handle_is_refused) {
   workq_options options = {.flags = WORKQ_RAW};
   workq *raw;
@@ -675,7 +691,7 @@ int main(void) {
                                  other_children_are_left_alone, caller_may_ignore_its_children,
                                  buffered_output_comes_out_once};
   const TTest *const faults[] = {fork_fails, more_workers_than_handles, handles_are_taken_by_others,
-                                 raw_handle_is_refused};
+                                 options_out_of_range_are_refused, raw_handle_is_refused};
   Suite *suite = suite_create("pool");
   add_case(suite, "keys", keys, sizeof keys / sizeof *keys);
   add_case(suite, "crashes", crashes, sizeof crashes / sizeof *crashes);

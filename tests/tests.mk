@@ -40,6 +40,7 @@ tests_check_api_SOURCES = \
 	tests/check_api.c \
 	tests/check_api.h \
 	tests/check_api_adding.c \
+	tests/check_api_arguments.c \
 	tests/check_api_batch.c \
 	tests/check_api_death.c \
 	tests/check_api_delay.c \
