@@ -77,6 +77,11 @@ static uint64_t header_checksum(const struct header *header) {
   return XXH3_64bits(header, offsetof(struct header, checksum));
 }
 
+/* A wake-up that got lost with a dead process is made good within an interval: an endless one would be a hang. */
+static bool interval_valid(int64_t interval_ns) {
+  return interval_ns >= NS_PER_MS && interval_ns <= WORKQ_REAP_INTERVAL_MAX;
+}
+
 int segment_describe(const workq_options *options, struct header *header) {
   static const workq_options defaults;
   const workq_options *o = options ? options : &defaults;
@@ -99,8 +104,7 @@ int segment_describe(const workq_options *options, struct header *header) {
   header->reap_interval_ns = o->reap_interval_ns ? o->reap_interval_ns : 100 * NS_PER_MS;
   header->limiter = o->limiter;
   if (header->mode & ~0777u || header->max_retries < 0 || header->max_crashes < WORKQ_NEVER) return -EINVAL;
-  if (header->give_up > WORKQ_DROP || header->reap_interval_ns < NS_PER_MS || o->no_metrics > 1) return -EINVAL;
-  if (header->reap_interval_ns > WORKQ_DURATION_MAX) header->reap_interval_ns = WORKQ_DURATION_MAX;
+  if (header->give_up > WORKQ_DROP || o->no_metrics > 1 || !interval_valid(header->reap_interval_ns)) return -EINVAL;
   rc = limiter_normalize(&header->limiter);
   if (rc < 0) return rc;
   struct geometry geometry;
@@ -265,7 +269,7 @@ static int check_header(const struct header *header, off_t file_size, char *reas
   if (header->total_size != geometry.total_size || (uint64_t)file_size != geometry.total_size) return -EUCLEAN;
   if (header->max_retries < 0 || header->max_crashes < WORKQ_NEVER || header->give_up > WORKQ_DROP) return -EUCLEAN;
   if (header->metrics > 1) return -EUCLEAN;
-  if (header->reap_interval_ns < NS_PER_MS || header->reap_interval_ns > WORKQ_DURATION_MAX) return -EUCLEAN;
+  if (!interval_valid(header->reap_interval_ns)) return -EUCLEAN;
   workq_limiter limiter = header->limiter;
   return limiter_normalize(&limiter) < 0 ? -EUCLEAN : 0;
 }

@@ -265,6 +265,9 @@ START_TEST(options_out_of_range_are_einval) {
       {.flags = WORKQ_RAW}, /* a raw handle can only be opened */
       {.reap_interval_ns = -1},
       {.reap_interval_ns = MS - 1},
+      {.reap_interval_ns = WORKQ_REAP_INTERVAL_MAX + 1},
+      {.reap_interval_ns = WORKQ_DURATION_MAX},
+      {.reap_interval_ns = INT64_MAX},
       {.lock_timeout_ns = -2},
   };
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {

@@ -258,6 +258,12 @@ static void reap_interval_is_negative(struct header *h) {
 static void reap_interval_is_endless(struct header *h) {
   h->reap_interval_ns = INT64_MAX;
 }
+static void reap_interval_is_a_little_too_long(struct header *h) {
+  h->reap_interval_ns = WORKQ_REAP_INTERVAL_MAX + 1;
+}
+static void limiter_has_what_is_reserved(struct header *h) {
+  h->limiter.reserved = 1;
+}
 static void limiter_is_unknown(struct header *h) {
   h->limiter.kinds = UINT32_MAX;
 }
@@ -301,6 +307,8 @@ static const struct {
                 SPOILER(reap_interval_is_0),
                 SPOILER(reap_interval_is_negative),
                 SPOILER(reap_interval_is_endless),
+                SPOILER(reap_interval_is_a_little_too_long),
+                SPOILER(limiter_has_what_is_reserved),
                 SPOILER(limiter_is_unknown),
                 SPOILER(limiter_is_no_number),
                 SPOILER(jitter_is_infinite)};

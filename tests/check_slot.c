@@ -24,11 +24,21 @@ static atomic_int *step;
 static workq *q;
 static char name[64];
 
+/* Nobody looks for the dead unless it is told to.  No queue may be made so: the handles are. */
+#define NEVER_NS WORKQ_DURATION_MAX
+
+static int attach(const char *to, const workq_options *options, workq **out) {
+  int rc = workq_open(to, options, out);
+  if (rc == 0) (*out)->header.reap_interval_ns = NEVER_NS;
+  return rc;
+}
+
 static void setup(void) {
   step = plain_share(sizeof *step);
   plain_own(name, sizeof name, "check_slot");
-  workq_options options = {.capacity = 100, .key_max = 64, .handles = HANDLES, .reap_interval_ns = 3600 * NS_PER_S};
+  workq_options options = {.capacity = 100, .key_max = 64, .handles = HANDLES};
   ck_assert_int_eq(workq_create(name, &options, &q), 0);
+  q->header.reap_interval_ns = NEVER_NS;
 }
 
 static void teardown(void) {
@@ -60,7 +70,7 @@ static pid_t fork_tenant(const char *key) {
   if (pid == 0) {
     workq *mine;
     workq_item item;
-    if (workq_open(name, NULL, &mine) != 0) _exit(1);
+    if (attach(name, NULL, &mine) != 0) _exit(1);
     if (workq_add(mine, key, strlen(key)) < 0 || workq_get(mine, &item, 0) != 0) _exit(2);
     atomic_fetch_add(step, 1);
     for (;;) pause();
@@ -71,11 +81,11 @@ static pid_t fork_tenant(const char *key) {
 
 START_TEST(a_slot_is_used_again_with_a_new_generation) {
   workq *other;
-  ck_assert_int_eq(workq_open(name, NULL, &other), 0);
+  ck_assert_int_eq(attach(name, NULL, &other), 0);
   uint32_t id = other->slot_id, generation = other->generation;
   ck_assert_int_eq(workq_close(other), 0);
   ck_assert_uint_eq(attached(), 1);
-  ck_assert_int_eq(workq_open(name, NULL, &other), 0);
+  ck_assert_int_eq(attach(name, NULL, &other), 0);
   ck_assert_uint_eq(other->slot_id, id);
   ck_assert_uint_ne(other->generation, generation);
   ck_assert_int_eq(workq_close(other), 0);
@@ -99,9 +109,9 @@ END_TEST
 
 START_TEST(all_taken_by_the_living_is_an_error) {
   workq *others[HANDLES];
-  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_open(name, NULL, &others[i]), 0);
+  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(attach(name, NULL, &others[i]), 0);
   workq *none = NULL;
-  ck_assert_int_eq(workq_open(name, NULL, &none), -EUSERS);
+  ck_assert_int_eq(attach(name, NULL, &none), -EUSERS);
   ck_assert_ptr_null(none);
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_close(others[i]), 0);
 }
@@ -113,7 +123,7 @@ START_TEST(a_dead_tenants_slot_is_taken_over_and_its_keys_go_back) {
   for (int i = 1; i < HANDLES; i++, key[0]++) pids[i] = fork_tenant(key);
   for (int i = 1; i < HANDLES; i++) plain_kill(pids[i]);
   workq *other;
-  ck_assert_int_eq(workq_open(name, NULL, &other), 0);
+  ck_assert_int_eq(attach(name, NULL, &other), 0);
   ck_assert_uint_eq(crashes(), 1);
   ck_assert_int_eq(workq_reap(q), HANDLES - 2);
   ck_assert_uint_eq(crashes(), HANDLES - 1);
@@ -133,7 +143,7 @@ START_TEST(who_died_while_attaching_leaves_a_free_slot) {
   plain_kill(pid);
   ck_assert_int_eq(workq_reap(q), 0);
   workq *others[HANDLES];
-  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_open(name, NULL, &others[i]), 0);
+  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(attach(name, NULL, &others[i]), 0);
   ck_assert_uint_eq(attached(), HANDLES);
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_close(others[i]), 0);
 }
@@ -143,7 +153,7 @@ static void *take_and_exec(void *arg) {
   workq *mine;
   workq_item item;
   (void)arg;
-  if (workq_open(name, NULL, &mine) != 0 || workq_add(mine, "a", 1) != 1 || workq_get(mine, &item, 0) != 0) _exit(1);
+  if (attach(name, NULL, &mine) != 0 || workq_add(mine, "a", 1) != 1 || workq_get(mine, &item, 0) != 0) _exit(1);
   atomic_store(step, 1);
   execl("/bin/sleep", "sleep", "1000", (char *)NULL);
   _exit(2);
@@ -172,7 +182,7 @@ START_TEST(a_tenant_whose_mutex_nobody_can_unlock_is_reaped_by_its_byte) {
   ck_assert_int_eq(workq_state(q, "a", 1, NULL), WORKQ_STATE_DELAYED);
   /* Its slot is good for another. */
   workq *others[HANDLES];
-  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_open(name, NULL, &others[i]), 0);
+  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(attach(name, NULL, &others[i]), 0);
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_close(others[i]), 0);
   plain_kill(pid);
 }
@@ -188,7 +198,7 @@ START_TEST(an_attach_finds_such_a_slot_by_itself) {
   await(1);
   await_byte(1);
   workq *others[HANDLES];
-  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_open(name, NULL, &others[i]), 0);
+  for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(attach(name, NULL, &others[i]), 0);
   ck_assert_uint_eq(crashes(), 1);
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_close(others[i]), 0);
   plain_kill(pid);
@@ -198,7 +208,7 @@ END_TEST
 START_TEST(a_reaped_tenant_that_lives_is_told) {
   workq *other;
   workq_item item;
-  ck_assert_int_eq(workq_open(name, NULL, &other), 0);
+  ck_assert_int_eq(attach(name, NULL, &other), 0);
   ck_assert_int_eq(workq_add(q, "a", 1), 1);
   ck_assert_int_eq(workq_get(other, &item, 0), 0);
   /* As if its descriptor had been closed behind its back, and its mutex had been lost: taken for dead. */
@@ -254,7 +264,7 @@ START_TEST(a_parents_death_shows_though_its_child_used_the_handle) {
   if (parent == 0) {
     workq *mine;
     workq_item item;
-    if (workq_open(name, NULL, &mine) != 0 || workq_add(mine, "a", 1) != 1 || workq_get(mine, &item, 0) != 0) _exit(1);
+    if (attach(name, NULL, &mine) != 0 || workq_add(mine, "a", 1) != 1 || workq_get(mine, &item, 0) != 0) _exit(1);
     if (fork() == 0) {
       if (workq_len(mine) < 0) _exit(1); /* attaches, and gives the parent's description back */
       atomic_store(step, 1);

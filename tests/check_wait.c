@@ -28,20 +28,32 @@ static struct shared *shared;
 static workq *q;
 static char name[64];
 
-static void setup_with(int64_t reap_interval_ns) {
+/* So rare a tick that a test which passes did not need one.  No queue may be made so: the handles are. */
+#define RARE_NS (3600 * NS_PER_S)
+
+static int64_t tick_ns;
+
+static int attach(const char *to, const workq_options *options, workq **out) {
+  int rc = workq_open(to, options, out);
+  if (rc == 0) (*out)->header.reap_interval_ns = tick_ns;
+  return rc;
+}
+
+static void setup_with(int64_t interval_ns) {
+  tick_ns = interval_ns;
   shared = plain_share(sizeof *shared);
   plain_own(name, sizeof name, "check_wait");
-  workq_options options = {.capacity = 4, .key_max = 64, .handles = 80, .reap_interval_ns = reap_interval_ns};
+  workq_options options = {.capacity = 4, .key_max = 64, .handles = 80};
   ck_assert_int_eq(workq_create(name, &options, &q), 0);
+  q->header.reap_interval_ns = tick_ns;
 }
 
 static void setup(void) {
   setup_with(20 * NS_PER_MS);
 }
 
-/* So rare a tick that a test which passes did not need one. */
 static void setup_without_tick(void) {
-  setup_with(60 * NS_PER_S);
+  setup_with(RARE_NS);
 }
 
 static void teardown(void) {
@@ -69,7 +81,7 @@ static pid_t fork_worker(int number) {
   workq *mine;
   workq_item item;
   workq_options options = {.flags = WORKQ_NO_SPIN};
-  if (workq_open(name, &options, &mine) != 0) _exit(1);
+  if (attach(name, &options, &mine) != 0) _exit(1);
   for (;;) {
     int rc = workq_get(mine, &item, WORKQ_FOREVER);
     if (rc == -ESHUTDOWN) break;
@@ -214,7 +226,7 @@ START_TEST(a_signal_handler_ends_the_wait_and_leaves_the_line) {
     workq *mine;
     workq_item item;
     sigaction(SIGUSR1, &action, NULL);
-    if (workq_open(name, NULL, &mine) != 0) _exit(1);
+    if (attach(name, NULL, &mine) != 0) _exit(1);
     int rc = workq_get(mine, &item, WORKQ_FOREVER);
     workq_close(mine);
     _exit(rc == -EINTR ? 0 : 2);
@@ -276,7 +288,7 @@ START_TEST(the_living_put_the_deads_keys_back_by_themselves) {
   if (dying == 0) {
     workq *mine;
     workq_item item;
-    if (workq_open(name, NULL, &mine) != 0) _exit(1);
+    if (attach(name, NULL, &mine) != 0) _exit(1);
     if (workq_add(mine, "a", 1) != 1 || workq_get(mine, &item, 0) != 0) _exit(2);
     atomic_store(&shared->step, 1);
     for (;;) pause();
@@ -297,7 +309,7 @@ START_TEST(who_gave_up_for_the_lock_is_passed_over) {
   if (hasty == 0) {
     workq *mine;
     workq_item item;
-    if (workq_open(name, NULL, &mine) != 0) _exit(1);
+    if (attach(name, NULL, &mine) != 0) _exit(1);
     if (workq_get(mine, &item, 100 * NS_PER_MS) != -ETIMEDOUT || workq_lock_owner(mine) != getppid()) _exit(2);
     atomic_store(step, 1);
     while (atomic_load(step) != 2) sched_yield();
@@ -334,7 +346,7 @@ static void stand_in_line(workq *hasty) {
 /* It may give up while another process is about to bring its waking forward: it must not be forgotten that it deserted. */
 START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
   workq *hasty;
-  ck_assert_int_eq(workq_open(name, NULL, &hasty), 0);
+  ck_assert_int_eq(attach(name, NULL, &hasty), 0);
   stand_in_line(hasty);
   ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
   journal_begin(q);
@@ -388,7 +400,7 @@ START_TEST(a_leader_that_was_not_told_is_roused) {
   pid_t dying = plain_fork();
   if (dying == 0) {
     workq *mine;
-    if (workq_open(name, NULL, &mine) != 0 || lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
+    if (attach(name, NULL, &mine) != 0 || lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
     journal_begin(mine);
     if (wait_lead(mine, clock_monotonic_ns()) != 0) _exit(2);
     journal_commit(mine);
@@ -416,7 +428,7 @@ START_TEST(room_is_given_to_who_waits_for_it) {
     if ((pids[i] = plain_fork()) > 0) continue;
     workq *mine;
     char own[2] = {(char)('x' + i), 0};
-    if (workq_open(name, NULL, &mine) != 0) _exit(1);
+    if (attach(name, NULL, &mine) != 0) _exit(1);
     if (workq_add_wait(mine, own, 1, WORKQ_FOREVER) != 1) _exit(2);
     workq_close(mine);
     _exit(0);
@@ -440,8 +452,8 @@ START_TEST(no_wake_up_is_lost_between_two) {
   workq *there;
   workq_item item;
   plain_own(other, sizeof other, "check_wait_b");
-  workq_options options = {.reap_interval_ns = 3600 * NS_PER_S};
-  ck_assert_int_eq(workq_create(other, &options, &there), 0);
+  ck_assert_int_eq(workq_create(other, NULL, &there), 0);
+  there->header.reap_interval_ns = RARE_NS;
   pid_t pid = plain_fork();
   if (pid == 0) {
     for (int i = 0; i < ROUNDS; i++) {

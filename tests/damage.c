@@ -127,7 +127,7 @@ static void set_up_queue(uint64_t seed, uint32_t capacity) {
   options.capacity = capacity;
   options.key_max = KEY_MAX;
   options.handles = DAMAGE_HANDLES;
-  options.reap_interval_ns = WORKQ_DURATION_MAX; /* no sleeper wakes by itself */
+  options.reap_interval_ns = WORKQ_REAP_INTERVAL_MAX; /* no sleeper wakes by itself */
   create();
   ok(workq_close(q));
   set_hash_seed(seed);

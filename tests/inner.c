@@ -85,6 +85,8 @@ void inner_open_raw(const workq_options *options, workq **handles, unsigned n, w
   char name[64];
   workq_options with_clock = *options, only_reading = {.flags = WORKQ_RAW};
   if (!with_clock.clock) with_clock.clock = read_clock;
+  bool never_look = with_clock.reap_interval_ns > WORKQ_REAP_INTERVAL_MAX;
+  if (never_look) with_clock.reap_interval_ns = WORKQ_REAP_INTERVAL_MAX;
   snprintf(name, sizeof name, "inner-%d-%u", (int)getpid(), number++);
   ck_assert_int_eq(workq_create(name, &with_clock, &handles[0]), 0);
   int rc = 0;
@@ -92,7 +94,10 @@ void inner_open_raw(const workq_options *options, workq **handles, unsigned n, w
   if (raw && rc == 0) rc = workq_open(name, &only_reading, raw);
   ck_assert_int_eq(workq_unlink(name), 0);
   ck_assert_int_eq(rc, 0);
-  for (unsigned i = 0; i < n; i++) remember(handles[i]);
+  for (unsigned i = 0; i < n; i++) {
+    if (never_look) handles[i]->header.reap_interval_ns = options->reap_interval_ns;
+    remember(handles[i]);
+  }
   if (raw) remember(*raw);
 }
 

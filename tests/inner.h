@@ -26,7 +26,9 @@ bool inner_chance(unsigned percent);
 uint32_t inner_wild(const workq *q);
 
 /*
- * n handles of this thread on one new segment that has no name any more.  clock is set if options leave it null.
+ * n handles of this thread on one new segment that has no name any more.  clock is set if options leave it null.  A
+ * reap_interval_ns that is longer than a queue may have is that of these handles alone: they never look for the dead by
+ * themselves, whatever the clock says.
  * What a test does not close itself, by inner_close(), is closed after it.
  */
 void inner_open(const workq_options *options, workq **handles, unsigned n);

@@ -32,7 +32,7 @@ static const struct subcommand commands[] = {
      "  --give-up WHAT    bury or drop a key that is given up (bury)\n"
      "  --max-crashes N   bury a key at this crash in a row; 0: no limit (5)\n"
      "  --reap-interval DUR\n"
-     "                    how often the living look for the dead (100ms)\n"
+     "                    how often the living look for the dead, 1ms to 1m (100ms)\n"
      "  --no-metrics      measure no times: a little faster, no latencies to be seen\n"
      "  --if-missing      no error if the queue exists; its own options stay\n" HELP_DURATION},
     {"add", cmd_add, "NAME [OPTION...] [KEY...]", "add keys; without a KEY from standard input, one a line",

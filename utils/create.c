@@ -80,8 +80,9 @@ static int read_give_up(workq_options *out) {
 }
 
 static int read_reap_interval(workq_options *out) {
-  if (!spec_duration(optarg, &out->reap_interval_ns) || out->reap_interval_ns < 1000000)
-    return usage_error("create", "--reap-interval takes a duration from 1ms on, such as 100ms, not '%s'", optarg);
+  if (!spec_duration(optarg, &out->reap_interval_ns) || out->reap_interval_ns < 1000000 ||
+      out->reap_interval_ns > WORKQ_REAP_INTERVAL_MAX)
+    return usage_error("create", "--reap-interval takes a duration from 1ms to 1m, such as 100ms, not '%s'", optarg);
   return STATUS_OK;
 }
 

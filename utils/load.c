@@ -122,7 +122,7 @@ static bool read_sizes(const json_t *object, workq_options *options) {
   return read_count(object, "capacity", WORKQ_CAPACITY_MAX, &options->capacity) &&
          read_count(object, "key_max", WORKQ_KEY_MAX, &options->key_max) &&
          read_count(object, "handles", WORKQ_HANDLES_MAX, &options->handles) &&
-         read_integer(object, "reap_interval_ns", 1000000, WORKQ_DURATION_MAX, &options->reap_interval_ns);
+         read_integer(object, "reap_interval_ns", 1000000, WORKQ_REAP_INTERVAL_MAX, &options->reap_interval_ns);
 }
 
 static int64_t elapsed_since(int64_t then_ns) {

@@ -100,7 +100,8 @@ for value in '' 5 s 5S 5s5s 1s1m '1 s' 5sx -5s +5s 1.5s 00x 5mss 922337203685477
   [ "$value" = forever ] || expect_error 2 "--wait takes a duration" workq add "$queue" --wait "$value" key
 done
 expect_error 2 "--timeout takes a duration" workq run "$queue" --timeout 0 -- true
-expect_error 2 "from 1ms on" workq create "$queue" --reap-interval 999us
+expect_error 2 "from 1ms to 1m" workq create "$queue" --reap-interval 999us
+expect_error 2 "from 1ms to 1m" workq create "$queue" --reap-interval 1m1ns
 ok "durations"
 
 bad_limiter() { expect_error 2 "$2" workq create "$queue" --limiter "$1"; }

@@ -380,7 +380,7 @@ static void set_up_once(void) {
   t.options = (workq_options){.capacity = CAPACITY,
                               .key_max = KEY_MAX,
                               .handles = POOL + 1,
-                              .reap_interval_ns = WORKQ_DURATION_MAX,
+                              .reap_interval_ns = WORKQ_REAP_INTERVAL_MAX,
                               .no_metrics = 1,
                               .clock = read_clock};
   handles_make(&t.options, POOL);

@@ -47,7 +47,7 @@ static const workq_options options = {.capacity = CAPACITY,
                                       .key_max = KEY_MAX,
                                       .handles = POOL + 1,
                                       .lock_timeout_ns = 1,
-                                      .reap_interval_ns = WORKQ_DURATION_MAX,
+                                      .reap_interval_ns = WORKQ_REAP_INTERVAL_MAX,
                                       .flags = WORKQ_NO_SPIN,
                                       .no_metrics = 1,
                                       .clock = read_clock};
