@@ -177,24 +177,27 @@ static bool read_keys(struct top *top) {
   return true;
 }
 
-/* Waits until there is something to do.  Returns whether the terminal is still there. */
+/* Waits until there is something to do.  Returns whether the terminal is still there: whichever of its two descriptors says
+   that it has gone, since they need not be the same terminal. */
 static bool wait_for_events(struct top *top, int64_t next_ns, const sigset_t *waiting) {
-  struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+  struct pollfd ends[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = STDOUT_FILENO}};
   int64_t left_ns = next_ns - top_now_ns();
   if (left_ns < 0) left_ns = 0;
   struct timespec timeout = {.tv_sec = left_ns / TOP_SECOND_NS, .tv_nsec = left_ns % TOP_SECOND_NS};
-  int ready = ppoll(&input, 1, &timeout, waiting);
+  int ready = ppoll(ends, sizeof ends / sizeof ends[0], &timeout, waiting);
   if (ready <= 0) return ready == 0 || errno == EINTR;
-  if ((input.revents & POLLIN) != 0) return read_keys(top);
+  if (ends[1].revents != 0) return false;
+  if ((ends[0].revents & POLLIN) != 0) return read_keys(top);
   return false;
 }
 
-static void loop(struct top *top, const sigset_t *waiting) {
+/* Returns whether the terminal is still there. */
+static bool loop(struct top *top, const sigset_t *waiting) {
   look(top);
   int64_t next_ns = top_now_ns() + (top->interval_ns < SECOND_LOOK_NS ? top->interval_ns : SECOND_LOOK_NS);
   while (!top->over && stopped == 0) {
     top_draw(top);
-    if (!wait_for_events(top, next_ns, waiting)) return;
+    if (!wait_for_events(top, next_ns, waiting)) return false;
     if (resized != 0) adapt_size();
     int64_t now_ns = top_now_ns();
     if (now_ns < next_ns && !top->look_now) continue;
@@ -202,6 +205,7 @@ static void loop(struct top *top, const sigset_t *waiting) {
     look(top);
     next_ns = now_ns + top->interval_ns;
   }
+  return stopped != SIGHUP;
 }
 
 int top_run(struct top *top) {
@@ -212,8 +216,14 @@ int top_run(struct top *top) {
   handle_signals(&waiting);
   int status = enter_screen(top);
   if (status == STATUS_OK) {
-    loop(top, &waiting);
+    bool terminal_is_there = loop(top, &waiting);
     leave_screen();
+    /*
+     * The end of a terminal is several signals: SIGHUP and SIGCONT, and both again when its shell ends.  What runs at exit()
+     * may not survive the later ones: the leak search of a sanitizer stops the process first, and where SIGCONT takes that
+     * back, it spins for ever.  There is nothing left that exit() would have to do.
+     */
+    if (!terminal_is_there) _exit(STATUS_OK);
     delscreen(screen);
   }
   top_forget_inside(top);

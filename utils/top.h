@@ -40,8 +40,7 @@ struct top_queue {
   int error;       /* of the last look: 0 or -errno; -ENOENT: there is none of this name */
   int64_t lost_ns; /* since when there is an error */
   bool known;      /* it has been seen, so that what is shown is its last state */
-  bool renewed;    /* it was made anew since renewed_ns */
-  int64_t renewed_ns;
+  bool renewed;    /* it was made anew since the last key of the keyboard */
   bool has_rates;
   struct top_look now;
   struct top_rates rates;
@@ -124,8 +123,7 @@ struct top {
   char filter_before[sizeof(((struct top_wish *)NULL)->filter)]; /* to go back to */
   char *chosen; /* the key that a question is about, and that stays selected; null for none */
   size_t chosen_len;
-  char message[512];
-  int64_t message_until_ns;
+  char message[512]; /* what the last key of the keyboard has done; empty for nothing to say */
 };
 
 /* Shows everything until it is to end.  Returns the exit status. */

@@ -110,9 +110,6 @@ int top_settle(struct top_place *place, int rows, int room) {
   return rows - place->first < room ? rows - place->first : room;
 }
 
-/* For how long it is said that a queue was made anew. */
-#define RENEWED_NS (30 * TOP_SECOND_NS)
-
 /* ---- The frame ----------------------------------------------------------------------------------------------- */
 
 static const char *const page_names[PAGE_COUNT] = {"queues", "queue", "workers", "items", "help"};
@@ -133,9 +130,9 @@ static void state_text(const struct top_queue *queue, char *text, size_t size) {
   else if (queue->error == -ENOENT)
     snprintf(text, size, "GONE for %s; waiting for it", top_time(time, now_ns - queue->lost_ns));
   else if (queue->error < 0) snprintf(text, size, "ERROR: %s", workq_strerror(queue->error));
-  else if (queue->renewed && now_ns - queue->renewed_ns < RENEWED_NS) snprintf(text, size, "made anew");
   else if (stats->shut_down != 0) snprintf(text, size, "SHUT DOWN");
-  else snprintf(text, size, "%s", stats->paused != 0 ? "PAUSED" : "open");
+  else if (stats->paused != 0) snprintf(text, size, "PAUSED");
+  else snprintf(text, size, "%s", queue->renewed ? "made anew" : "open");
 }
 
 static void draw_head(const struct top *top) {
@@ -164,7 +161,7 @@ static void draw_foot(const struct top *top) {
   if (top->question != ASK_NOTHING) {
     top_question_text(top, text, sizeof text);
     top_put(LINES - 2, 1, COLS - 1, LOOK_WARN, "%s", text);
-  } else if (top_now_ns() < top->message_until_ns) {
+  } else if (*top->message != '\0') {
     top_put(LINES - 2, 1, COLS - 1, LOOK_STRONG, "%s", top->message);
   }
   top_put(LINES - 1, 0, COLS, LOOK_HEAD, "%-*s", COLS, help_lines[top->page]);

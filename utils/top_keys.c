@@ -17,7 +17,6 @@
 #include "common.h"
 #include "top_format.h"
 
-#define MESSAGE_NS      (6 * TOP_SECOND_NS)
 #define CONTROL(letter) ((letter)&0x1f)
 #define ESCAPE          27
 
@@ -26,7 +25,6 @@ void top_tell(struct top *top, const char *format, ...) {
   va_start(arguments, format);
   vsnprintf(top->message, sizeof top->message, format, arguments);
   va_end(arguments);
-  top->message_until_ns = top_now_ns() + MESSAGE_NS;
 }
 
 /* Bytes as text with escapes, cut to some forty columns; size is that of out. */
@@ -377,7 +375,14 @@ static bool general_key(struct top *top, int key) {
   }
 }
 
+/* What was to be said stays until the next key: however long that takes, it cannot be missed. */
+static void forget_messages(struct top *top) {
+  top->message[0] = '\0';
+  for (int i = 0; i < top->queue_count; i++) top->queues[i]->renewed = false;
+}
+
 void top_key(struct top *top, int key) {
+  forget_messages(top);
   if (top->question == ASK_FILTER) edit_filter(top, key);
   else if (top->question != ASK_NOTHING) answer(top, key);
   else if (top->page == PAGE_HELP) top->page = top->page_before_help;

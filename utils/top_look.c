@@ -56,11 +56,8 @@ static void detach(struct top_queue *queue) {
 }
 
 /* Another segment has the name: what was subtracted from the old one's figures means nothing now. */
-static void start_anew(struct top_queue *queue, int64_t now_ns) {
-  if (queue->known) {
-    queue->renewed = true;
-    queue->renewed_ns = now_ns;
-  }
+static void start_anew(struct top_queue *queue) {
+  queue->renewed = queue->known;
   queue->has_rates = false;
   queue->rates = top_rates_between(NULL, &queue->now);
   queue->window.kept = 0;
@@ -69,7 +66,7 @@ static void start_anew(struct top_queue *queue, int64_t now_ns) {
 }
 
 /* Attaches to the segment of that name.  Returns 0 or -errno. */
-static int attach(const struct top *top, struct top_queue *queue, int64_t now_ns) {
+static int attach(const struct top *top, struct top_queue *queue) {
   struct stat before, after;
   if (!find_segment(queue->name, &before)) return -ENOENT;
   int result = top_open(top, queue->name, WORKQ_RAW, &queue->q);
@@ -82,7 +79,7 @@ static int attach(const struct top *top, struct top_queue *queue, int64_t now_ns
   queue->device = before.st_dev;
   queue->inode = before.st_ino;
   queue->size = before.st_size;
-  if (!same) start_anew(queue, now_ns);
+  if (!same) start_anew(queue);
   return 0;
 }
 
@@ -101,7 +98,7 @@ static void look_at(const struct top *top, struct top_queue *queue) {
   int64_t now_ns = top_now_ns();
   int before = queue->error;
   if (queue->q != NULL && !top_same_segment(queue)) detach(queue);
-  queue->error = queue->q != NULL ? 0 : attach(top, queue, now_ns);
+  queue->error = queue->q != NULL ? 0 : attach(top, queue);
   if (queue->error == -EAGAIN) queue->error = before;
   if (queue->q != NULL) take_look(queue, now_ns);
   if (queue->error < 0 && before == 0) queue->lost_ns = now_ns;

@@ -27,9 +27,10 @@ clean_up() {
   trap - EXIT
   for child in $children; do
     # Two signals, because `workq run` ends its workers' commands only at the second.
-    kill -CONT "$child" 2>/dev/null || :
     kill -TERM "$child" 2>/dev/null || :
     kill -INT "$child" 2>/dev/null || :
+    # SIGCONT for those only that are stopped: a sanitizer's leak search, which may be going on, does not survive it.
+    ! is_stopped "$child" || kill -CONT "$child" 2>/dev/null || :
     wait "$child" 2>/dev/null || :
   done
   rm -rf "/dev/shm/workq.$queue" "/dev/shm/workq.$queue"-* "$scratch"
@@ -94,15 +95,22 @@ expect_figure() {
   [ "$found" = "$2" ] || fail "$1 of queue ${3:-$queue} is $found, not $2"
 }
 
-# eventually COMMAND...: waits until it is true.  The limit only keeps a broken build from hanging.
-eventually() {
-  tries=0
+# A wait ends with what it waits for.  Only a hang takes that many looks: ten minutes on an idle machine, more on a busy one.
+looks_max=30000
+hang_limit=600
+
+# comes COMMAND...: waits until it is true; fails where that never comes.
+comes() {
+  looks=0
   until "$@" >/dev/null 2>&1; do
-    tries=$((tries + 1))
-    [ $tries -lt 3000 ] || fail "never came true: $*"
+    looks=$((looks + 1))
+    [ $looks -lt $looks_max ] || return 1
     sleep 0.02
   done
 }
+
+# eventually COMMAND...: waits until it is true.
+eventually() { comes "$@" || fail "never came true: $*"; }
 
 figure_is() { [ "$(figure "$1")" = "$2" ]; }
 
@@ -111,6 +119,8 @@ waits_for() { workq dump --json "$queue" | grep -q "\"waiting\":\"$1\""; }
 
 # is_gone PID: it has ended, whether or not anybody has waited for it.
 is_gone() { ! grep -qs '^State:[[:space:]]*[^ZX]' "/proc/$1/status"; }
+
+is_stopped() { grep -qs '^State:[[:space:]]*T' "/proc/$1/status"; }
 
 # has_lines FILE N
 has_lines() { [ "$(wc -l <"$1")" -ge "$2" ]; }
@@ -122,6 +132,21 @@ later() { children="$children $1"; }
 ended() {
   status=0
   wait "$1" || status=$?
+}
+
+# alive_pipe: makes $scratch/alive.  Processes that were started with it open for writing can be waited for with all_gone.
+alive_pipe() {
+  rm -f "$scratch/alive"
+  mkfifo "$scratch/alive"
+  timeout $hang_limit cat "$scratch/alive" &
+  alive_reader=$!
+  later $alive_reader
+}
+
+# all_gone: waits until the last process that has the pipe has ended; fails where that never comes.
+all_gone() {
+  ended $alive_reader
+  [ "$status" = 0 ]
 }
 
 # Takes all ready keys, one a line, in the order in which they come.

@@ -28,6 +28,7 @@ eventually tm display-message -p ready
 cat >"$scratch/session" <<'END'
 here=$1
 shift
+read -r go <"$here/start"
 # Ctrl-C is for the command.
 trap : INT
 echo before the start
@@ -39,14 +40,16 @@ echo after the end
 exec cat
 END
 
-# terminal ROWS COLUMNS COMMAND...: runs it in a new terminal.
+# terminal ROWS COLUMNS COMMAND...: runs it in a new terminal; $scratch/raw gets all that is written to it.
+mkfifo "$scratch/start"
 terminal() {
   rows=$1 columns=$2
   shift 2
-  rm -f "$scratch/status" "$scratch/before" "$scratch/after" "$scratch/said"
+  rm -f "$scratch/status" "$scratch/before" "$scratch/after" "$scratch/said" "$scratch/raw"
   tm kill-session -t t 2>/dev/null || :
   tm new-session -d -s t -x "$columns" -y "$rows" sh "$scratch/session" "$scratch" env LC_ALL=$utf8 "$@"
   tm pipe-pane -t t "cat >'$scratch/raw'"
+  echo go >"$scratch/start"
 }
 
 screen() { tm capture-pane -p -t t; }
@@ -60,25 +63,21 @@ top_pid() { pgrep -P "$(tm display-message -p -t t '#{pane_pid}')"; }
 # sees PATTERN...: sooner or later all of them are on the screen.
 sees() {
   for wanted in "$@"; do
-    tries=0
-    until shows "$wanted"; do
-      tries=$((tries + 1))
-      [ $tries -lt 1000 ] || {
-        screen
-        fail "the screen never showed: $wanted"
-      }
-      sleep 0.02
-    done
+    comes shows "$wanted" || {
+      screen
+      fail "the screen never showed: $wanted"
+    }
   done
 }
 
 # ends STATUS [vt100]: it has ended so, and the terminal is as it was.
 ends() {
-  eventually test -s "$scratch/after"
+  # The last that is written: then tmux has seen all that was written before.
+  sees 'after the end'
+  eventually grep -q 'after the end' "$scratch/raw"
   [ "$(cat "$scratch/status")" = "$1" ] || fail "status $(cat "$scratch/status"), not $1: $(cat "$scratch/said")"
   cmp -s "$scratch/before" "$scratch/after" || fail "stty: $(diff "$scratch/before" "$scratch/after")"
   on_alternate 0 || fail "the alternate screen is left on"
-  sees 'after the end'
   # A vt100 has one screen only, which shows the last page to the end.
   [ "${2-}" = vt100 ] || sees 'before the start'
 }
@@ -121,7 +120,7 @@ seq 1 30 | sed 's/^/some/' | workq add "$queue"
 command_name=$(cut -c 1-15 "/proc/$worker/comm")
 
 terminal 24 80 workq top "$queue" --interval 100ms
-sees "queue   $queue +open +every 100ms" '^ ready +42 ' '^ processing +1 ' '^ delayed +2 ' 'next due +1h59m' '^ buried +3 ' \
+sees "queue   $queue +open +every 100ms" '^ ready +42 ' '^ processing +1 ' '^ delayed +2 ' 'next due +1h[0-9]+m' '^ buried +3 ' \
   ' added +0 +48' ' done +0 +6' ' +-7 +12 ' ' +0 +30 ' 'held$' 'READY +last [0-9ms]+, most 42' '^ w workers .*q quit$'
 on_alternate 1 || fail "it does not use the alternate screen"
 [ "$(screen | wc -l)" -eq 24 ] || fail "not 24 rows"
@@ -135,7 +134,7 @@ sees ' PID +COMMAND +DOES'
 keys Tab
 sees '^ processing +100 .*held$' '^ ready +0 .*some1$' '48 shown'
 keys End
-sees '^ ready +-7 .*low12$' '^ delayed .* 1h59m .*later1$' '^ buried .* 1 +0 +bad1$'
+sees '^ ready +-7 .*low12$' '^ delayed .* 1h[0-9]+m .*later1$' '^ buried .* 1 +0 +bad1$'
 keys Escape
 sees '^ ready +42 '
 ok "pages"
@@ -251,7 +250,7 @@ kill -TERM $worker
 kill -INT $worker
 ended $worker
 workq rm "$queue"
-sees "$queue   GONE for [0-9.]+m?s; waiting for it" 'this is how it was last'
+sees "$queue   GONE for [0-9.a-z]+; waiting for it" 'this is how it was last'
 keys p y
 sees 'has gone, or is another one by now: nothing was done'
 workq create "$queue"
@@ -301,6 +300,8 @@ has_left() { [ -n "$(chosen)" ] && ! has_chosen "$1"; }
 sees 'workq top +[0-9]+ queues' '^ QUEUE +READY'
 eventually has_left ''
 until has_chosen "$queue-listb"; do
+  # Between two drawings there may be none.
+  eventually has_left ''
   at=$(chosen)
   keys Down
   eventually has_left "$at"
@@ -347,10 +348,9 @@ terminal 24 80 sh -im
 keys "workq top '$queue'" Enter
 sees '^ ready +0 '
 pid=$(pgrep -P "$(top_pid)")
-is_stopped() { grep -q '^State:[[:space:]]*T' "/proc/$pid/status"; }
 keys C-z
-eventually is_stopped
-on_alternate 0 || fail "it is stopped on the alternate screen"
+eventually is_stopped "$pid"
+eventually on_alternate 0
 keys fg Enter
 sees '^ ready +0 '
 on_alternate 1 || fail "it goes on without the alternate screen"
@@ -358,13 +358,34 @@ keys q
 eventually on_alternate 0
 keys exit Enter
 ends 0
-# The terminal itself goes.  A search for leaks stops the process, and would wait for ever where SIGCONT comes with SIGHUP.
-terminal 24 80 env ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" "$WORKQ" top "$queue"
-sees '^ ready +0 '
-pid=$(top_pid)
-tm kill-session -t t
-eventually is_gone "$pid"
 ok "signals"
+
+# ---- The terminal goes
+
+# As when its window is closed: SIGHUP and SIGCONT come, more than once.
+alive_pipe
+terminal 24 80 sh -c 'exec "$@" 7>"$0"' "$scratch/alive" "$WORKQ" top "$queue"
+sees '^ ready +0 '
+tm kill-session -t t
+all_gone || fail "it runs on without its terminal"
+# In a session of its own it gets no signal, and only sees that nothing comes any more.
+alive_pipe
+terminal 24 80 setsid sh -c '"$@" 7>"$0"; echo $? >"$0-status"' "$scratch/alive" "$WORKQ" top "$queue"
+sees '^ ready +0 '
+tm kill-session -t t
+all_gone || fail "it runs on at the end of its input"
+eventually test -s "$scratch/alive-status"
+[ "$(cat "$scratch/alive-status")" = 0 ] || fail "status $(cat "$scratch/alive-status") where the input has ended"
+# The screen goes, and the keyboard, which is another terminal's, stays.
+alive_pipe
+tm new-session -d -s keyboard sh -c 'tty >"$0-tty"; exec cat' "$scratch/alive"
+eventually test -s "$scratch/alive-tty"
+terminal 24 80 setsid sh -c 'exec "$@" 7>"$0" <"$(cat "$0-tty")"' "$scratch/alive" "$WORKQ" top "$queue"
+sees '^ ready +0 '
+tm kill-session -t t
+all_gone || fail "it runs on without its screen"
+tm kill-session -t keyboard
+ok "the terminal goes"
 
 # ---- Plain terminals
 
