@@ -375,7 +375,10 @@ int informer_run(struct informer *informer, int64_t resync_ns, int stop_fd) {
       if (resync_ns > 0 && __builtin_add_overflow(now_ns(), resync_ns, &due_ns)) due_ns = -1;
     }
     struct pollfd wait_for[2] = {{.fd = stop_fd, .events = POLLIN}, {.fd = informer->fd, .events = POLLIN}};
-    if (poll(wait_for, 2, poll_timeout(due_ns)) < 0) continue;
+    if (poll(wait_for, 2, poll_timeout(due_ns)) < 0) {
+      if (errno != EINTR) return -errno;
+      continue;
+    }
     if (wait_for[0].revents != 0) return 0;
     int result = wait_for[1].revents != 0 ? informer_dispatch(informer) : 0;
     if (result != 0) return result;

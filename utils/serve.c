@@ -60,7 +60,8 @@ static int loop(const struct serve *serve, struct http *http, int signals, int t
 
 /* ---- Starting ------------------------------------------------------------------------------------------------ */
 
-static int run_loop(struct serve *serve, int listener) {
+/* That it listens is said when all is ready: from then on a signal ends it well. */
+static int run_loop(struct serve *serve, int listener, const char *address) {
   int signals = open_signals(), timer = open_timer();
   struct http *http = signals >= 0 && timer >= 0 ? http_start(serve, listener) : NULL;
   serve->histories = histories_new();
@@ -68,6 +69,8 @@ static int run_loop(struct serve *serve, int listener) {
   if (http == NULL || serve->histories == NULL) {
     status = fail("cannot start the server: %s", strerror(errno));
   } else {
+    printf("listening on http://%s/\n", address);
+    fflush(stdout);
     histories_sample(serve->histories, serve->shared, 0);
     status = loop(serve, http, signals, timer);
   }
@@ -98,9 +101,7 @@ static int serve_queues(struct serve *serve) {
   if (!listen_is_loopback(&serve->address))
     say("serve: whoever can reach %s can read the queues' keys, and nothing is encrypted", address);
   look_prepare();
-  printf("listening on http://%s/\n", address);
-  fflush(stdout);
-  return run_loop(serve, listener);
+  return run_loop(serve, listener, address);
 }
 
 /* ---- Options ------------------------------------------------------------------------------------------------- */

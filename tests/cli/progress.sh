@@ -45,6 +45,20 @@ done
 workq resume "$queue"
 ok "no line where none was asked for"
 
+# The terminal goes: workers, their commands, and the process that draws the line go with it.
+alive_pipe
+workq add "$queue" 1
+script -qefc "stty cols 80; exec 7>'$scratch/alive'; workq run '$queue' --until-empty -- sleep 100000" "$scratch/terminal" \
+  </dev/null >"$scratch/null" &
+terminal=$!
+later $terminal
+eventually has_shown '/s'
+kill -KILL $terminal
+ended $terminal 2>"$scratch/null"
+all_gone || fail "something runs on without its terminal"
+[ "$(drain)" = 1 ] || fail "the key did not come back"
+ok "the terminal goes"
+
 # A pipe has no known total.
 workq rm "$queue"
 workq create "$queue"

@@ -26,19 +26,34 @@ start_watch() {
   later $watcher
 }
 
+# start_taking: a worker writes the keys that become ready to $scratch/taken, as they come.  (A queue to which keys are added
+# all the time need never be empty, so that it cannot be drained.)
+start_taking() {
+  : >"$scratch/taken"
+  seen=0
+  workq run "$queue" -q -- sh -c 'echo "$1" >>"$0"' "$scratch/taken" {} &
+  taker=$!
+  later $taker
+}
+
 # takes KEY...: just these become ready, perhaps one after the other.
 takes() {
   printf '%s\n' "$@" | sort >"$scratch/wanted"
-  : >"$scratch/taken"
   eventually all_taken
 }
 all_taken() {
-  drain >>"$scratch/taken"
-  sort -u "$scratch/taken" | cmp -s - "$scratch/wanted"
+  now=$(wc -l <"$scratch/taken")
+  sed -n "$((seen + 1)),${now}p" "$scratch/taken" | sort -u | cmp -s - "$scratch/wanted" || return 1
+  seen=$now
 }
-is_taken() {
-  drain >>"$scratch/taken"
-  grep -qx "$1" "$scratch/taken"
+is_taken() { grep -qx "$1" "$scratch/taken"; }
+
+# stop_taking: what has come meanwhile is forgotten.
+stop_taking() {
+  kill -TERM $taker
+  ended $taker
+  [ "$status" = 0 ] || fail "the worker: status $status"
+  drain >/dev/null
 }
 
 # end_watch SIGNAL
@@ -48,29 +63,36 @@ end_watch() {
   [ "$status" = 0 ] && [ ! -s "$scratch/said" ] || fail "watch: status $status, said: $(cat "$scratch/said")"
 }
 
+start_taking
 start_watch --resync 0
 takes top web/site
 echo 2 >"$tree/web/site"
 takes web/site
-mkdir "$tree/db"
-echo 1 >"$tree/db/main"
+# Moved here with its file, so that there is one event: of a file that is made in a directory just made there may be two.
+mkdir "$scratch/db"
+echo 1 >"$scratch/db/main"
+mv "$scratch/db" "$tree"
 takes db/main
 rm "$tree/web/site"
 takes web/site
 mv "$tree/db" "$tree/sql"
 takes db/main sql/main
 end_watch INT
+stop_taking
 ok "changes"
 
+start_taking
 start_watch --resync=50ms
 takes top sql/main
 takes top sql/main
 rm -r "$tree/sql"
 takes top sql/main
 end_watch TERM
+stop_taking
 ok "resync"
 
 long=a-name-of-more-than-thirty-two-bytes
+start_taking
 start_watch --resync 50ms
 takes top
 echo 1 >"$tree/$long"
@@ -83,9 +105,9 @@ ended $watcher
 [ "$(grep -c "^workq: file '$long' is left out: .* the 32 bytes " "$scratch/said")" = 1 ] ||
   fail "of the long name: $(cat "$scratch/said")"
 rm "$tree/$long"
+stop_taking
 ok "a name that is too long"
 
-drain >/dev/null # what the watcher has added again before it ended
 seq 1 64 | workq add "$queue"
 start_watch --resync 0
 eventually grep -q 'is full; waiting for room' "$scratch/said"
@@ -101,6 +123,7 @@ ended $watcher
 drain >/dev/null
 ok "a full queue"
 
+start_taking
 start_watch --resync 50ms
 takes top
 mv "$tree" "$tree.away"
@@ -111,14 +134,18 @@ eventually is_taken back
 kill -TERM $watcher
 ended $watcher
 [ "$status" = 0 ] || fail "watch: status $status"
+stop_taking
 ok "a directory that goes and comes back"
 
 workq shutdown "$queue"
 expect_error 1 'is shut down; open it again with: workq resume' workq watch "$queue" "$tree"
 workq resume "$queue"
+start_taking
 start_watch --resync 50ms
 takes back
 workq shutdown "$queue"
+ended $taker
+[ "$status" = 0 ] || fail "the worker: status $status after shutdown"
 ended $watcher
 [ "$status" = 1 ] && grep -q '^workq: .*is shut down' "$scratch/said" || fail "shutdown: $status $(cat "$scratch/said")"
 workq resume "$queue"
