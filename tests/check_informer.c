@@ -634,7 +634,7 @@ END_TEST
 
 static void add_case(Suite *suite, const char *name, const TTest *const *tests, size_t n) {
   TCase *tests_case = tcase_create(name);
-  tcase_set_timeout(tests_case, 120);
+  tcase_set_timeout(tests_case, 900);
   tcase_add_checked_fixture(tests_case, set_up, tear_down);
   for (size_t i = 0; i < n; i++) tcase_add_test(tests_case, tests[i]);
   suite_add_tcase(suite, tests_case);

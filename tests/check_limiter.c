@@ -379,7 +379,7 @@ int main(void) {
   suite_add_tcase(suite, rules);
 
   TCase *properties = tcase_create("properties");
-  tcase_set_timeout(properties, 120);
+  tcase_set_timeout(properties, 900);
   tcase_add_test(properties, random_limiters_stay_in_bounds);
   tcase_add_test(properties, random_exponentials_never_sink);
   tcase_add_test(properties, random_buckets_agree_with_counting_tokens);

@@ -671,7 +671,7 @@ END_TEST
 
 static TCase *add_case(Suite *suite, const char *title, const TTest *const *tests, size_t n) {
   TCase *tests_case = tcase_create(title);
-  tcase_set_timeout(tests_case, 60);
+  tcase_set_timeout(tests_case, 900);
   tcase_add_checked_fixture(tests_case, set_up, tear_down);
   for (size_t i = 0; i < n; i++) tcase_add_test(tests_case, tests[i]);
   suite_add_tcase(suite, tests_case);

@@ -449,7 +449,7 @@ END_TEST
 static void run_all_calls(void) {
   pid_t child = fork_child();
   if (child == 0) {
-    alarm(60);
+    alarm(300);
     options.lock_timeout_ns = 1;
     workq *handle;
     if (workq_open(name, &options, &handle) == 0) {

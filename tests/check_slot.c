@@ -287,7 +287,7 @@ int main(int argc, char **argv) {
   plain_begin(&argc, argv);
   Suite *suite = suite_create("slot");
   TCase *tests = tcase_create("slot");
-  tcase_set_timeout(tests, 60);
+  tcase_set_timeout(tests, 900);
   tcase_add_checked_fixture(tests, setup, teardown);
   tcase_add_test(tests, a_slot_is_used_again_with_a_new_generation);
   tcase_add_test(tests, the_living_are_not_reaped);

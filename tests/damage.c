@@ -22,7 +22,7 @@ enum {
   KEY_MAX = 40,
   SLEEPERS = 2,
   CALLS = 60,
-  HANG_SECONDS = 60
+  HANG_SECONDS = 300
 };
 
 struct damage_report *damage_report;

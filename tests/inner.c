@@ -15,7 +15,7 @@
 #include "queue.h"
 #include "table.h"
 
-#define TEST_SECONDS 240
+#define TEST_SECONDS 900
 #define OPENED_MAX   64
 
 static uint64_t seed, state;

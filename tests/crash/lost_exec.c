@@ -69,7 +69,7 @@ static int live_on(void) {
   pid_t parent = getppid();
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent || parent == 1) return PLAIN_FAIL;
-  alarm(120);
+  alarm(1800);
   stand_still(0);
   return PLAIN_FAIL;
 }
@@ -191,7 +191,7 @@ int main(int argc, char **argv) {
   seed = plain_begin(&argc, argv);
   bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
   q = stage_open("lost_exec", OTHERS, 20 * NS_PER_MS);
-  plain_watchdog(full ? 3600 : 300, stage->name);
+  plain_watchdog(full ? 3600 : 1800, stage->name);
   unsigned inside[OPERATIONS];
   for (size_t i = 0; i < OPERATIONS; i++) {
     inside[i] = victim_count(q, operations[i]);

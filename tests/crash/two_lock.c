@@ -17,7 +17,7 @@
 enum { FIRST, SECOND, OTHERS };
 
 #define SLICE_NS (50 * NS_PER_MS)
-#define EVENT_NS (20 * NS_PER_S)
+#define EVENT_NS (300 * NS_PER_S)
 /* For a wake-up to arrive, if there was one. */
 #define SOON_NS (3 * NS_PER_MS)
 
@@ -121,7 +121,7 @@ int main(int argc, char **argv) {
   uint64_t seed = plain_begin(&argc, argv);
   bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
   q = stage_open("two_lock", OTHERS, 20 * NS_PER_MS);
-  plain_watchdog(full ? 7200 : 300, stage->name);
+  plain_watchdog(full ? 7200 : 1800, stage->name);
   points_play(q, scenes, sizeof scenes / sizeof *scenes, bound, full, plain_scaled(SAMPLE), &seed);
   stage_close(q);
   return PLAIN_PASS;

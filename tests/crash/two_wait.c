@@ -19,7 +19,7 @@
 enum { OLDEST, NEWEST, OTHERS };
 
 #define INTERVAL_NS (100 * NS_PER_MS)
-#define EVENT_NS    (20 * NS_PER_S)
+#define EVENT_NS    (300 * NS_PER_S)
 /* Where something was for a sleeper for so long, it was not woken, but woke by itself. */
 #define WOKEN_NS (10 * NS_PER_MS)
 
@@ -178,7 +178,7 @@ int main(int argc, char **argv) {
   uint64_t seed = plain_begin(&argc, argv);
   bool full = argc > 1 && strcmp(argv[1], "--full") == 0;
   q = stage_open("two_wait", OTHERS, INTERVAL_NS);
-  plain_watchdog(full ? 7200 : 300, stage->name);
+  plain_watchdog(full ? 7200 : 1800, stage->name);
   points_play(q, scenes, sizeof scenes / sizeof *scenes, bound, full, plain_scaled(SAMPLE), &seed);
   stage_close(q);
   return PLAIN_PASS;

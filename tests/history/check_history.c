@@ -150,7 +150,7 @@ int main(int argc, char **argv) {
   }
   own_shm_alone();
   plain_own(name, sizeof name, "history");
-  plain_watchdog(600 + histories, name);
+  plain_watchdog(1800 + histories, name);
   shared = plain_share(sizeof *shared);
   try_queue(&random, histories, plan);
   for (enum mutant mutant = MUTANT_NONE + 1; mutant < MUTANTS && plan == 0; mutant++)

@@ -230,7 +230,7 @@ int main(int argc, char **argv) {
   parse(&s, argc, argv);
   char name[64];
   plain_own(name, sizeof name, "model");
-  plain_watchdog(plain_scaled(600) + 60, name);
+  plain_watchdog(plain_scaled(600) + 900, name);
   rare seen = {0};
   uint64_t done = 0;
   if (s.trial >= 0) {

@@ -24,7 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 40, SLEEPERS = 3, PATIENCE_MS = 20000, WEDGED_MS = 3000 };
+enum { ROUNDS = 40, SLEEPERS = 3, PATIENCE_MS = 300000, WEDGED_MS = 3000 };
 
 static char name[64];
 
@@ -279,7 +279,7 @@ static const char *wedge(bool broadcast) {
 int main(int argc, char **argv) {
   uint64_t random = plain_begin(&argc, argv);
   plain_own(name, sizeof name, "wedge");
-  plain_watchdog(plain_scaled(300) + 120, name);
+  plain_watchdog(plain_scaled(300) + 900, name);
   try_queue(random);
   bool reproduced = false;
   for (int broadcast = 0; broadcast <= 1; broadcast++) {

@@ -449,7 +449,7 @@ int main(int argc, char **argv) {
   uint64_t random = plain_begin(&argc, argv);
   plain_own(name, sizeof name, "death");
   plain_own(other_name, sizeof other_name, "death");
-  plain_watchdog(plain_scaled(240) + 60, name);
+  plain_watchdog(plain_scaled(240) + 900, name);
   shared = plain_share(sizeof *shared);
   workq_stats_data sum = {0};
   unsigned wanted = plain_scaled(KILLS);

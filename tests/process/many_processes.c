@@ -316,7 +316,7 @@ int main(int argc, char **argv) {
     unsigned producers, consumers;
   } sizes[] = {{1, 1}, {1, 4}, {4, 1}, {2, 2}, {3, 13}, {13, 3}, {8, 8}, {1, 15}, {15, 1}};
   plain_own(name, sizeof name, "many");
-  plain_watchdog(plain_scaled(300) + 60, name);
+  plain_watchdog(plain_scaled(300) + 900, name);
   shared = plain_share(sizeof *shared);
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     for (unsigned kind = 0; kind < 4; kind++) {
