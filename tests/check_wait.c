@@ -17,7 +17,7 @@
 #include "plain.h"
 
 /* Far longer than any tick of these queues, far shorter than the timeouts that a lost wake-up would run into. */
-#define SOON_NS (300 * NS_PER_S)
+#define SOON_NS (50 * NS_PER_S) /* below the longest tick that there is */
 
 struct shared {
   atomic_int got[16]; /* keys that child i has got */

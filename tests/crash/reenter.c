@@ -451,7 +451,7 @@ int main(int argc, char **argv) {
   shared = plain_share(sizeof *shared);
   plain_own(name, sizeof name, "reenter");
   plain_own(name_elsewhere, sizeof name_elsewhere, "reenter-elsewhere");
-  plain_watchdog(full ? 7200 : 300, name);
+  plain_watchdog(full ? 7200 : 1800, name);
   atexit(say_where);
   for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)
     if (wanted(&operations[i], argv + 1 + full)) play_operation(&operations[i], full ? 0 : plain_scaled(SAMPLE), &seed);

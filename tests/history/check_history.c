@@ -20,7 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { HISTORIES = 600, MUTANT_TRIES = 400, OVERLAPS_LEAST = 10, THIN_MOST = 100 };
+enum { HISTORIES = 600, MUTANT_TRIES = 400, OVERLAPS_LEAST = 10, THIN_MOST = 5000 };
 
 typedef struct totals {
   uint64_t histories;

@@ -30,7 +30,7 @@ enum {
   STOPS_PER_SECOND = 10,
   LOOKS_FOR_HOLDER = 3000,
   STRIKES = 20,
-  EXTENSION_SECONDS = 120
+  EXTENSION_SECONDS = 900
 };
 
 killer_report report;
@@ -157,7 +157,7 @@ static void freeze(void) {
 
 /* Nobody has anything in hand when everybody is dead. */
 static void check_survivor(unsigned queue) {
-  workq_options options = {.lock_timeout_ns = 10 * SECOND};
+  workq_options options = {.lock_timeout_ns = 300 * SECOND};
   workq_stats_data stats;
   workq *q;
   plain_ok(workq_open(queue_names[queue], &options, &q), "workq_open after all were killed");
