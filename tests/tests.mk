@@ -3,11 +3,12 @@
 # Programs that use Check go into check_programs and link $(check_ldadd); programs without it, which musl builds, too, go into
 # plain_programs and link $(plain_ldadd); scripts go into test_scripts, those that need the command into command_scripts.
 
-# Marks the start of a run, so that leftovers.sh does not blame it for what is older.
+# Marks the start of a run, so that leftovers.sh does not blame it for what is older; its text is the name of the run, which all
+# processes of the tests have in their environment.
 check_DATA += tests/started
 CLEANFILES += tests/started
 tests/started: start-of-run
-	$(AM_V_GEN)$(MKDIR_P) tests && date > $@
+	$(AM_V_GEN)$(MKDIR_P) tests && echo "$$(uname -n)-$$$$-$$(date +%s)" > $@
 start-of-run:
 .PHONY: start-of-run
 
@@ -335,7 +336,8 @@ AM_TESTS_ENVIRONMENT = \
 	WORKQ_BUILDDIR='$(abs_top_builddir)'; \
 	WORKQ_CC='$(CC)'; \
 	WORKQ_CXX='$(CXX)'; \
-	export WORKQ WORKQ_SRCDIR WORKQ_BUILDDIR WORKQ_CC WORKQ_CXX;
+	WORKQ_TEST_RUN="`cat '$(abs_top_builddir)/tests/started' 2>/dev/null`"; \
+	export WORKQ WORKQ_SRCDIR WORKQ_BUILDDIR WORKQ_CC WORKQ_CXX WORKQ_TEST_RUN;
 
 # `make installcheck`: what `make install` put in place can be used.
 EXTRA_DIST += tests/install.sh

@@ -143,7 +143,8 @@ static void work_off(void) {
 static void end_workers(void) {
   int64_t until_ns = plain_now_ns() + END_SECONDS * SECOND;
   atomic_store(&shared->stage, STAGE_END);
-  for (unsigned i = 0; i < QUEUES; i++) plain_ok(workq_shutdown_drain(mine[i], END_SECONDS * SECOND), "workq_shutdown_drain");
+  for (unsigned i = 0; i < QUEUES; i++)
+    plain_ok(workq_shutdown_drain(mine[i], END_SECONDS * SECOND), "workq_shutdown_drain");
   while (stage_collect(false)) {
     nap(MILLISECOND);
     not_after(until_ns, "workers end");
