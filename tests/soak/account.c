@@ -20,21 +20,44 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 /* Of "flags" in /proc/PID/stat: the process is exiting, and runs no instruction of its own any more. */
 #define PF_EXITING 4ul
 
-const char *const role_names[ALL_ROLES] = {"worker", "producer", "operator",  "attacher", "founder",
-                                           "parent", "pool",     "bystander", "child",    "pool worker"};
+const char *const role_names[ALL_ROLES] = {
+    "worker", "full worker", "crowd",     "producer", "waiter", "feeder", "operator",    "attacher",   "founder",
+    "parent", "pool",        "bystander", "reader",   "ender",  "child",  "pool worker", "idle child", "thread"};
 const char *const call_names[CALLS] = {"no call", "add",   "add_wait", "add_batch", "get",   "finish", "key",
                                        "queue",   "drain", "look",     "open",      "close", "pool"};
 
-account *shared;
-uint32_t my_life;
+const queue_kind queue_kinds[QUEUES] = {[WIDE] = {.keys = WIDE_KEYS,
+                                                  .capacity = 4096, /* a leak of records must show as growth */
+                                                  .max_crashes = WORKQ_NEVER,
+                                                  .reap_interval_ns = 5 * MILLISECOND},
+                                        [NARROW] = {.keys = NARROW_KEYS,
+                                                    .first = WIDE_KEYS,
+                                                    .capacity = 64,
+                                                    .max_crashes = 3,
+                                                    .max_retries = 4,
+                                                    .reap_interval_ns = 5 * MILLISECOND},
+                                        [FULL] = {.keys = FULL_KEYS,
+                                                  .first = WIDE_KEYS + NARROW_KEYS,
+                                                  .capacity = 4,
+                                                  .max_crashes = WORKQ_NEVER,
+                                                  .reap_interval_ns = 5 * MILLISECOND},
+                                        [CROWDED] = {.keys = CROWDED_KEYS,
+                                                     .first = WIDE_KEYS + NARROW_KEYS + FULL_KEYS,
+                                                     .capacity = 256,
+                                                     .max_crashes = WORKQ_NEVER,
+                                                     .reap_interval_ns = 50 * MILLISECOND}};
 
-static life_record *me;
+account *shared;
+_Thread_local uint32_t my_life;
+
+static _Thread_local life_record *me;
 
 /* ---- Keys ---- */
 
@@ -46,11 +69,11 @@ size_t key_write(key_bytes *bytes, uint32_t number) {
 }
 
 unsigned keys_of(unsigned queue) {
-  return queue == WIDE ? WIDE_KEYS : NARROW_KEYS;
+  return queue_kinds[queue].keys;
 }
 
 static unsigned account_of(unsigned queue, uint32_t number) {
-  return queue == WIDE ? number : WIDE_KEYS + number;
+  return queue_kinds[queue].first + number;
 }
 
 key_account *key_of(unsigned queue, uint32_t number) {
@@ -81,29 +104,35 @@ uint32_t life_find(pid_t pid) {
   return 0;
 }
 
-/* What /proc/PID/stat says: flags, and when the process started.  Returns false where there is no such process.  The
-   numbers are those behind the last parenthesis: the name before it may hold anything. */
-static bool read_stat(pid_t pid, unsigned long *flags, unsigned long long *started) {
+typedef struct thread_stat {
+  char state;
+  unsigned long flags;
+  unsigned long long started;
+} thread_stat;
+
+/* What /proc says of a thread.  Returns false where there is no such thread.  The numbers are those behind the last
+   parenthesis: the name before it may hold anything. */
+static bool read_stat(pid_t pid, pid_t tid, thread_stat *stat) {
   char path[64], text[1024];
-  snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+  snprintf(path, sizeof path, "/proc/%d/task/%d/stat", (int)pid, (int)tid);
   FILE *file = fopen(path, "re");
   if (file == NULL) return false;
   size_t n = fread(text, 1, sizeof text - 1, file);
   fclose(file);
   text[n] = '\0';
   const char *end = strrchr(text, ')');
-  return end != NULL &&
-         sscanf(end, ") %*c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu", flags,
-                started) == 2;
+  return end != NULL && sscanf(end, ") %c %*d %*d %*d %*d %*d %lu %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d %*d %llu",
+                               &stat->state, &stat->flags, &stat->started) == 3;
 }
 
 void life_begin(uint32_t life) {
   my_life = life;
   me = life_of(life);
-  unsigned long flags;
-  unsigned long long started = 0;
-  if (!read_stat(getpid(), &flags, &started)) plain_fail("/proc/%d/stat cannot be read", (int)getpid());
-  atomic_store(&me->started, started);
+  thread_stat stat;
+  pid_t tid = (pid_t)syscall(SYS_gettid);
+  if (!read_stat(getpid(), tid, &stat)) plain_fail("/proc/%d/task/%d/stat cannot be read", (int)getpid(), (int)tid);
+  atomic_store(&me->started, stat.started);
+  atomic_store(&me->tid, tid);
   atomic_store(&me->pid, getpid());
 }
 
@@ -111,13 +140,19 @@ void life_begin(uint32_t life) {
    another's by now. */
 static bool life_is_gone(uint32_t life) {
   const life_record *record = life_of(life);
-  unsigned long flags;
-  unsigned long long started;
-  if (atomic_load(&record->dead) || !read_stat(record->pid, &flags, &started)) return true;
-  return (flags & PF_EXITING) != 0 || started != atomic_load(&record->started) || atomic_load(&record->dead);
+  thread_stat stat;
+  if (atomic_load(&record->dead) || !read_stat(record->pid, record->tid, &stat)) return true;
+  return (stat.flags & PF_EXITING) != 0 || stat.started != atomic_load(&record->started) || atomic_load(&record->dead);
+}
+
+char life_state(uint32_t life) {
+  const life_record *record = life_of(life);
+  thread_stat stat;
+  return read_stat(record->pid, record->tid, &stat) ? stat.state : 0;
 }
 
 static void count_kill(const life_record *record, unsigned in_hand) {
+  if (record->role == IDLE_CHILD) return;
   if (atomic_load(&record->calls) == 0) {
     atomic_fetch_add(&shared->kills_early, 1);
     return;
@@ -147,10 +182,18 @@ unsigned life_bury(uint32_t life, int status) {
   return in_hand;
 }
 
+void life_bury_threads(uint32_t life) {
+  const pid_t pid = life_of(life)->pid;
+  const role r = life_of(life)->role;
+  if (r != CROWD && r != ENDER) return;
+  for (uint32_t last = atomic_load(&shared->last_life); last > life; last--)
+    if (life_of(last)->role == THREAD && life_of(last)->pid == pid && !life_of(last)->dead) life_bury(last, 0);
+}
+
 void life_bury_unseen(void) {
   uint32_t last = atomic_load(&shared->last_life);
   for (uint32_t life = last; life > 0 && last - life < LIVES; life--)
-    if (atomic_load(&life_of(life)->pid) != 0 && !atomic_load(&life_of(life)->dead)) life_bury(life, 0);
+    if (life_of(life)->pid != 0 && !life_of(life)->dead && life_of(life)->role != IDLE_CHILD) life_bury(life, 0);
 }
 
 uint32_t life_new(role r) {

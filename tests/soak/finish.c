@@ -10,20 +10,26 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
-enum { END_SECONDS = 300 };
+enum { END_SECONDS = 60 };
 
 /* ---- The warm-up ---- */
 
+static unsigned handles_of(unsigned queue) {
+  return queue == CROWDED ? soak.crowd + CROWD_SPARE : HANDLES;
+}
+
 static workq *create_queue(unsigned queue) {
-  workq_options options = {.capacity = queue == WIDE ? WIDE_CAPACITY : NARROW_CAPACITY,
+  const queue_kind *kind = &queue_kinds[queue];
+  workq_options options = {.capacity = kind->capacity,
                            .key_max = KEY_MAX,
-                           .handles = HANDLES,
-                           .max_crashes = queue == WIDE ? WORKQ_NEVER : 3,
-                           .max_retries = queue == WIDE ? 0 : 4,
+                           .handles = handles_of(queue),
+                           .max_crashes = kind->max_crashes,
+                           .max_retries = kind->max_retries,
                            .give_up = WORKQ_BURY,
-                           .reap_interval_ns = 5 * MILLISECOND,
+                           .reap_interval_ns = kind->reap_interval_ns,
                            .lock_timeout_ns = 10 * SECOND,
                            .limiter = {.kinds = WORKQ_LIMIT_EXPONENTIAL,
                                        .exp_initial_ns = 10 * MICROSECOND,
@@ -36,9 +42,12 @@ static workq *create_queue(unsigned queue) {
 
 /* Every slot gets memory when it is first used. */
 static void use_all_slots(unsigned queue) {
-  workq *others[HANDLES - 1];
-  for (unsigned i = 0; i < HANDLES - 1; i++) plain_ok(workq_open(queue_names[queue], NULL, &others[i]), "workq_open");
-  for (unsigned i = 0; i < HANDLES - 1; i++) plain_ok(workq_close(others[i]), "workq_close");
+  unsigned n = handles_of(queue) - 1;
+  workq **others = calloc(n, sizeof(workq *));
+  if (others == NULL) plain_fail("no memory for %u handles", n);
+  for (unsigned i = 0; i < n; i++) plain_ok(workq_open(queue_names[queue], NULL, &others[i]), "workq_open");
+  for (unsigned i = 0; i < n; i++) plain_ok(workq_close(others[i]), "workq_close");
+  free(others);
 }
 
 /* Every key at a time, all of them delayed; and where there is no room for all, one that pushes an idle one out. */
@@ -50,7 +59,7 @@ static void use_all_records(workq *q, unsigned queue) {
   plain_ok(workq_done(q, &item), "workq_done");
   for (uint32_t i = 1; i < keys_of(queue); i++) {
     int result = workq_add_after(q, &bytes, key_write(&bytes, i), 3600 * SECOND);
-    if (queue == NARROW && result == -ENOSPC) break;
+    if (queue_kinds[queue].keys > queue_kinds[queue].capacity && result == -ENOSPC) break;
     plain_ok(result, "workq_add_after");
   }
   for (uint32_t i = 0; i < keys_of(queue); i++) workq_remove(q, &bytes, key_write(&bytes, i));
@@ -88,7 +97,7 @@ void print_memory(unsigned queue) {
 static workq *mine[QUEUES];
 
 static void open_mine(void) {
-  workq_options options = {.lock_timeout_ns = END_SECONDS * SECOND};
+  workq_options options = {.lock_timeout_ns = 10 * SECOND};
   for (unsigned i = 0; i < QUEUES; i++) plain_ok(workq_open(queue_names[i], &options, &mine[i]), "workq_open");
 }
 
@@ -104,10 +113,24 @@ static bool somebody_plays(role first) {
   return false;
 }
 
-/* All but the workers end.  The operator may have left the queues shut down or paused, so that others wait. */
+/* Each producer that waits for room, and is not disturbed, gets some. */
+static void serve_waiters(void) {
+  int64_t until_ns = plain_now_ns() + END_SECONDS * SECOND;
+  if (soak.without[WITH_WAITERS]) return;
+  while (!waiters_all_served()) {
+    stage_collect(true);
+    watch_waiters(plain_now_ns());
+    nap(MILLISECOND);
+    not_after(until_ns, "producers that wait get room");
+  }
+}
+
+/* All but the workers end.  The operator may have left the queues shut down or paused, so that others wait; and the last
+   deaths, and the choice of those who live, may have left a queue without a worker. */
 static void end_play(void) {
   int64_t until_ns = plain_now_ns() + END_SECONDS * SECOND;
   atomic_store(&shared->stage, STAGE_WORK_OFF);
+  stage_add_worker();
   for (unsigned i = 0; i < parts_count; i++)
     if (parts[i].role == POOL && parts[i].pid != 0) kill(parts[i].pid, SIGTERM);
   while (somebody_plays(PRODUCER)) {
@@ -129,23 +152,27 @@ static bool is_worked_off(unsigned queue) {
   return stats.ready + stats.processing + stats.delayed + stats.buried == 0;
 }
 
-/* The last deaths, and the choice of those who live, may have left a queue without a worker. */
+static bool all_worked_off(void) {
+  bool all = true;
+  for (unsigned i = 0; i < QUEUES; i++) all = is_worked_off(i) && all;
+  return all;
+}
+
 static void work_off(void) {
   int64_t until_ns = plain_now_ns() + END_SECONDS * SECOND;
-  stage_add_worker();
-  while (!is_worked_off(WIDE) || !is_worked_off(NARROW)) {
+  while (!all_worked_off()) {
     stage_collect(false);
     nap(MILLISECOND);
     not_after(until_ns, "the rest is done");
   }
 }
 
+/* Idle children live on, until it is seen that nothing is left. */
 static void end_workers(void) {
   int64_t until_ns = plain_now_ns() + END_SECONDS * SECOND;
   atomic_store(&shared->stage, STAGE_END);
-  for (unsigned i = 0; i < QUEUES; i++)
-    plain_ok(workq_shutdown_drain(mine[i], END_SECONDS * SECOND), "workq_shutdown_drain");
-  while (stage_collect(false)) {
+  for (unsigned i = 0; i < QUEUES; i++) plain_ok(workq_shutdown_drain(mine[i], 10 * SECOND), "workq_shutdown_drain");
+  while (stage_collect(false) && !stage_only_idle()) {
     nap(MILLISECOND);
     not_after(until_ns, "workers end");
   }
@@ -161,10 +188,10 @@ static void forget_all(unsigned queue) {
 }
 
 /* A key that was handed out is finished, or its worker has crashed; keys that a close gave back count as neither, and
-   only NARROW has those. */
+   only NARROW and FULL have those. */
 static void verify_sums(unsigned queue, const workq_stats_data *s) {
   uint64_t ended = s->dones + s->crashes;
-  if (queue == WIDE ? s->gets != ended : s->gets < ended)
+  if (queue == WIDE || queue == CROWDED ? s->gets != ended : s->gets < ended)
     plain_fail("%s: %llu keys handed out, %llu finished, %llu crashed", s->name, (unsigned long long)s->gets,
                (unsigned long long)s->dones, (unsigned long long)s->crashes);
   if (shared->runs[queue] > s->gets)
@@ -201,6 +228,7 @@ static void misbehave(void) {
 
 void finish(workq_stats_data sum[QUEUES]) {
   open_mine();
+  serve_waiters();
   end_play();
   work_off();
   end_workers();
@@ -211,4 +239,5 @@ void finish(workq_stats_data sum[QUEUES]) {
     verify_queue(i, &sum[i]);
     plain_ok(workq_close(mine[i]), "workq_close");
   }
+  stage_clear(true);
 }

@@ -4,8 +4,6 @@
  * players are stopped for a while, now and then all of them; and now and then all are killed, and others start on what
  * is left.
  *
- * It watches, too: a queue in which no key runs for too long, or a call that does not return, ends the soak.
- *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -28,15 +26,16 @@ enum {
   CALLS_BEFORE_DEATH = 3,
   FUSE_PATIENCE_MS = 250,
   STOPS_PER_SECOND = 10,
-  LOOKS_FOR_HOLDER = 3000,
-  STRIKES = 20,
-  EXTENSION_SECONDS = 900
+  LEADERS_PER_SECOND = 4,
+  LOOKS_FOR_HOLDER = 1000,
+  STRIKES = 40,
+  EXTENSION_SECONDS = 120
 };
 
 killer_report report;
 
 /* What comes next, and when. */
-static struct { int64_t kill_ns, strike_ns, stop_ns, freeze_ns, blackout_ns, weather_ns; } next;
+static struct { int64_t kill_ns, strike_ns, stop_ns, leader_ns, idle_ns, freeze_ns, blackout_ns, weather_ns; } next;
 
 /* To see from outside who holds the locks. */
 static workq *raw[QUEUES];
@@ -49,12 +48,38 @@ static int64_t random_ns(int64_t below_ns) {
 
 /* ---- Killing ---- */
 
+/* As the OOM killer does it: the memory goes first, and with it the list by which the kernel finds what mutexes the
+   dead held. */
+static bool kill_and_reap_memory(unsigned i) {
+  int fd = (int)syscall(SYS_pidfd_open, parts[i].pid, 0);
+  stage_kill(i);
+  bool reaped = fd >= 0 && syscall(SYS_process_mrelease, fd, 0) == 0;
+  if (reaped) report.reaped_memory++;
+  if (fd >= 0) close(fd);
+  return reaped;
+}
+
+/* In percent.  To bring a hundred threads into their places, or as many to their ends, takes longer than most lives. */
+static unsigned chance_to_die(role r) {
+  switch (r) {
+  case BYSTANDER:
+  case ENDER:
+    return 5;
+  case CROWD:
+    return 1;
+  case WAITER:
+    return 30;
+  default:
+    return 100;
+  }
+}
+
 static void kill_one(int64_t now_ns) {
   unsigned i = (unsigned)plain_below(&dice, parts_count);
   part *p = &parts[i];
   if (p->dying || p->fuse_until_ns != 0 || p->pid == 0) return;
   if (life_of(p->life)->calls < CALLS_BEFORE_DEATH) return;
-  if (p->role == BYSTANDER && !plain_chance(&dice, 5)) return;
+  if (!plain_chance(&dice, chance_to_die(p->role))) return;
   next.kill_ns += random_ns(2 * SECOND / soak.kills_per_second);
   if (p->role != POOL && plain_chance(&dice, 75)) {
     p->fuse_until_ns = now_ns + FUSE_PATIENCE_MS * MILLISECOND;
@@ -62,7 +87,11 @@ static void kill_one(int64_t now_ns) {
     return;
   }
   report.direct++;
-  stage_kill(i);
+  if (idle_child_of(p->life) && plain_chance(&dice, 50)) {
+    kill_and_reap_memory(i);
+  } else {
+    stage_kill(i);
+  }
 }
 
 /* A player that sleeps does not see that it was given a fuse. */
@@ -81,48 +110,53 @@ static void kill_some(int64_t now_ns) {
   for (unsigned tries = 0; tries < parts_count && next.kill_ns <= now_ns; tries++) kill_one(now_ns);
 }
 
-/* As the OOM killer does it: the memory goes first, and with it the list by which the kernel finds what mutexes the
-   dead held. */
-static void kill_and_reap_memory(unsigned i) {
-  int fd = (int)syscall(SYS_pidfd_open, parts[i].pid, 0);
-  stage_kill(i);
-  if (fd >= 0 && syscall(SYS_process_mrelease, fd, 0) == 0) report.reaped_memory++;
-  if (fd >= 0) close(fd);
+static bool holds_a_lock(pid_t pid) {
+  for (unsigned i = 0; i < QUEUES; i++)
+    if (workq_lock_owner(raw[i]) == pid) return true;
+  return false;
 }
 
-/* Kills that player if it is stopped with the lock in its hands. */
-static bool strike(unsigned i, unsigned queue) {
+/* Kills that player if it is stopped with a lock in its hands. */
+static bool strike(unsigned i) {
   part *p = &parts[i];
-  if (p->dying || p->stopped_until_ns != 0) return false;
+  if (p->pid == 0 || p->dying || p->stopped_until_ns != 0) return false;
   kill(p->pid, SIGSTOP);
   nap(MILLISECOND / 10);
-  if (workq_lock_owner(raw[queue]) != p->pid) {
+  if (!holds_a_lock(p->pid)) {
     kill(p->pid, SIGCONT);
     return false;
   }
   report.direct++;
   report.holders++;
   if (plain_chance(&dice, 75)) {
-    kill_and_reap_memory(i);
+    bool idle = idle_child_of(p->life);
+    if (kill_and_reap_memory(i) && idle) report.idle_reaped++;
   } else {
     stage_kill(i);
   }
   return true;
 }
 
-/* By chance alone a holder's memory would nearly never go first. */
+/* Those who hold a lock at a moment, and then whoever: where the processors are busy with others a holder is seldom
+   seen, but one that is stopped somewhere may be one. */
+static unsigned choose_victim(unsigned strikes) {
+  pid_t pid = 0;
+  for (unsigned look = 0; look < LOOKS_FOR_HOLDER && strikes < STRIKES / 2; look++) {
+    if ((pid = workq_lock_owner(raw[look % QUEUES])) == 0) continue;
+    for (unsigned i = 0; i < parts_count; i++)
+      if (parts[i].pid == pid) return i;
+  }
+  return (unsigned)plain_below(&dice, parts_count);
+}
+
+/* By chance alone a holder's memory would nearly never go first.  Those with an idle child are tried more often. */
 static void strike_holder(int64_t now_ns) {
   if (next.strike_ns > now_ns) return;
   next.strike_ns = now_ns + random_ns(SECOND);
-  unsigned queue = (unsigned)plain_below(&dice, QUEUES);
-  unsigned strikes = 0;
-  for (unsigned look = 0; look < LOOKS_FOR_HOLDER && strikes < STRIKES; look++) {
-    pid_t pid = workq_lock_owner(raw[queue]);
-    for (unsigned i = 0; pid != 0 && i < parts_count; i++) {
-      if (parts[i].pid != pid) continue;
-      if (strike(i, queue)) return;
-      strikes++;
-    }
+  for (unsigned strikes = 0; strikes < STRIKES; strikes++) {
+    unsigned i = choose_victim(strikes);
+    if (!idle_child_of(parts[i].life) && plain_chance(&dice, 50)) continue;
+    if (strike(i)) return;
   }
 }
 
@@ -130,7 +164,11 @@ static void strike_holder(int64_t now_ns) {
 
 static void stop_some(int64_t now_ns) {
   for (unsigned i = 0; i < parts_count; i++)
-    if (parts[i].stopped_until_ns != 0 && parts[i].stopped_until_ns <= now_ns) stage_continue(i);
+    if (parts[i].stopped_until_ns != 0 && leader_is_free(&parts[i], now_ns)) stage_continue(i);
+  if (next.leader_ns <= now_ns && !soak.without[WITH_LEADERS]) {
+    next.leader_ns = now_ns + random_ns(2 * SECOND / LEADERS_PER_SECOND);
+    stop_leader(now_ns, raw, &dice);
+  }
   if (next.stop_ns > now_ns) return;
   next.stop_ns = now_ns + random_ns(2 * SECOND / STOPS_PER_SECOND);
   part *p = &parts[plain_below(&dice, parts_count)];
@@ -157,7 +195,7 @@ static void freeze(void) {
 
 /* Nobody has anything in hand when everybody is dead. */
 static void check_survivor(unsigned queue) {
-  workq_options options = {.lock_timeout_ns = 300 * SECOND};
+  workq_options options = {.lock_timeout_ns = 10 * SECOND};
   workq_stats_data stats;
   workq *q;
   plain_ok(workq_open(queue_names[queue], &options, &q), "workq_open after all were killed");
@@ -170,9 +208,12 @@ static void check_survivor(unsigned queue) {
   plain_ok(workq_close(q), "workq_close");
 }
 
-/* Half of the time the first to come are those who play. */
+/* Half of the time the first to come are those who play; and half of the time idle children live on. */
 static void blackout(void) {
-  stage_clear();
+  bool idle_too = plain_chance(&dice, 50);
+  stage_clear(idle_too);
+  if (!idle_too && !stage_is_empty()) report.idle_spared++;
+  crowd_forget_due();
   if (plain_chance(&dice, 50))
     for (unsigned i = 0; i < QUEUES; i++) check_survivor(i);
   for (unsigned i = 0; i < parts_count; i++) stage_start(i);
@@ -189,66 +230,13 @@ static void disturb_all(int64_t now_ns) {
     next.freeze_ns = now_ns + random_ns(often_ns < 8 * SECOND ? often_ns : 8 * SECOND);
     freeze();
   }
+  if (next.idle_ns <= now_ns) {
+    next.idle_ns = now_ns + random_ns(200 * MILLISECOND);
+    idle_end(&dice, false);
+  }
   if (next.weather_ns <= now_ns) {
     next.weather_ns = now_ns + random_ns(2 * SECOND);
     atomic_store(&shared->calm, !atomic_load(&shared->calm));
-  }
-}
-
-/* ---- Watching ---- */
-
-void dump_queues(void) {
-  workq_options options = {.flags = WORKQ_RAW};
-  for (unsigned i = 0; i < QUEUES; i++) {
-    workq *q;
-    if (workq_open(queue_names[i], &options, &q) < 0) continue;
-    fprintf(stderr, "---- %s, its lock held by %d\n", queue_names[i], workq_lock_owner(q));
-    workq_dump(q, stderr);
-    workq_close(q);
-  }
-}
-
-static bool must_return(uint32_t inside) {
-  return inside != CALL_NONE && inside != CALL_GET && inside != CALL_ADD_WAIT && inside != CALL_DRAIN;
-}
-
-static void watch_players(int64_t now_ns) {
-  for (unsigned i = 0; i < parts_count; i++) {
-    part *p = &parts[i];
-    const life_record *record = life_of(p->life);
-    uint32_t calls = record->calls;
-    if (calls != p->calls || p->stopped_until_ns != 0 || !must_return(record->inside)) {
-      p->calls = calls;
-      p->calls_ns = now_ns;
-    } else if (now_ns - p->calls_ns > soak.stall_ns) {
-      dump_queues();
-      plain_fail("%s %d has been in '%s' for %lld s", role_names[p->role], (int)p->pid, call_names[record->inside],
-                 (long long)(soak.stall_ns / SECOND));
-    }
-  }
-}
-
-/* Producers never end, so there is always work; nobody stops all of it for more than a moment.  A time in which this
-   process did not run either says nothing of the queue. */
-static void watch_queues(int64_t now_ns) {
-  static uint64_t runs[QUEUES];
-  static int64_t moved_ns[QUEUES];
-  static int64_t last_ns;
-  int64_t absent_ns = last_ns != 0 && now_ns - last_ns > SECOND / 2 ? now_ns - last_ns : 0;
-  last_ns = now_ns;
-  for (unsigned i = 0; i < QUEUES; i++) {
-    uint64_t now = atomic_load(&shared->runs[i]);
-    if (moved_ns[i] == 0) moved_ns[i] = now_ns;
-    moved_ns[i] += absent_ns;
-    int64_t pause_ns = now_ns - moved_ns[i];
-    if (pause_ns > report.longest_ns[i]) report.longest_ns[i] = pause_ns;
-    if (now != runs[i]) {
-      runs[i] = now;
-      moved_ns[i] = now_ns;
-    } else if (pause_ns > soak.stall_ns) {
-      dump_queues();
-      plain_fail("no key of %s has run for %lld s", queue_names[i], (long long)(pause_ns / SECOND));
-    }
   }
 }
 
@@ -278,12 +266,27 @@ static bool await_event(void) {
   return signal < 0 || signal == SIGCHLD;
 }
 
-/* A soak in which nobody died at a bad moment proves nothing: a short one goes on until somebody has. */
+/* A soak in which nobody died at a bad moment proves nothing: a short one goes on until all of this has been seen.
+   Returns what has not, null for nothing. */
+static const char *missing(void) {
+  if (!atomic_load(&shared->died_in_lock[WIDE]) && !atomic_load(&shared->died_in_lock[NARROW]))
+    return "a death inside the lock";
+  if (!atomic_load(&shared->died_holding[WIDE]) || !atomic_load(&shared->died_holding[NARROW]))
+    return "a death with keys in hand";
+  if (!soak.without[WITH_WAITERS] && shared->most_waiting < 2) return "two producers that wait for room";
+  if (!soak.without[WITH_READERS] && shared->reads == 0) return "a read without the lock";
+  if (!soak.without[WITH_LEADERS] && report.leaders == 0) return "a stopped leader";
+  if (!soak.without[WITH_IDLE] && report.idle_left == 0) return "a death that left an idle child";
+  if (!soak.without[WITH_ENDERS] && shared->thread_keys == 0) return "a thread that ended with keys in hand";
+  if (!soak.without[WITH_CROWD] && shared->most_attached < soak.crowd) return "the whole crowd at one time";
+  return NULL;
+}
+
 static bool is_over(int64_t now_ns, int64_t end_ns) {
   if (now_ns < end_ns) return false;
-  if (now_ns > end_ns + EXTENSION_SECONDS * SECOND) plain_fail("nobody died inside the lock, or with keys in hand");
-  bool in_lock = atomic_load(&shared->died_in_lock[WIDE]) || atomic_load(&shared->died_in_lock[NARROW]);
-  return in_lock && atomic_load(&shared->died_holding[WIDE]) && atomic_load(&shared->died_holding[NARROW]);
+  const char *what = missing();
+  if (what != NULL && now_ns > end_ns + EXTENSION_SECONDS * SECOND) plain_fail("not seen: %s", what);
+  return what == NULL;
 }
 
 static void look_from_outside(void) {
@@ -297,7 +300,7 @@ bool killer_run(uint64_t random) {
   bool wanted = true;
   dice = random;
   look_from_outside();
-  next.kill_ns = next.strike_ns = next.stop_ns = next.weather_ns = now_ns;
+  next.kill_ns = next.strike_ns = next.stop_ns = next.leader_ns = next.idle_ns = next.weather_ns = now_ns;
   next.freeze_ns = now_ns + soak.duration_ns / 8;
   next.blackout_ns = now_ns + soak.duration_ns / 4;
   while (wanted && !is_over(now_ns = plain_now_ns(), end_ns)) {
@@ -306,8 +309,7 @@ bool killer_run(uint64_t random) {
     strike_holder(now_ns);
     stop_some(now_ns);
     disturb_all(now_ns);
-    watch_queues(now_ns);
-    watch_players(now_ns);
+    watch(now_ns);
     wanted = await_event();
   }
   for (unsigned i = 0; i < parts_count; i++) stage_continue(i);

@@ -20,16 +20,41 @@ static int64_t random_timeout(uint64_t *random) {
   return choice == 1 ? WORKQ_FOREVER : (int64_t)plain_below(random, 2000000);
 }
 
+/* Works off what is left, wherever it is. */
+static void late_worker(player *p) {
+  for (unsigned i = 0; i < QUEUES; i++) p->q[i] = open_queue(i);
+  for (unsigned i = 0; goes_on(p, STAGE_WORK_OFF); i++)
+    work_once(p, i % QUEUES, (int64_t)plain_below(&p->random, 300000));
+  for (unsigned i = 0; i < QUEUES; i++) close_queue(p->q[i]);
+}
+
 /* Some keep to one queue, so that they sleep there; they could not sleep for ever in both. */
 static void worker(player *p) {
-  bool both = plain_chance(&p->random, 30) || atomic_load(&shared->stage) != STAGE_PLAY;
-  unsigned queue = (unsigned)plain_below(&p->random, QUEUES);
+  bool both = plain_chance(&p->random, 30);
+  unsigned queue = (unsigned)plain_below(&p->random, COMMON_QUEUES);
+  if (atomic_load(&shared->stage) != STAGE_PLAY) {
+    late_worker(p);
+    return;
+  }
   open_both(p);
   while (goes_on(p, STAGE_WORK_OFF)) {
     if (both) queue = !queue;
     work_once(p, queue, both ? (int64_t)plain_below(&p->random, 300000) : random_timeout(&p->random));
+    idle_fork(p);
   }
   close_both(p);
+}
+
+/* Its forked children share two handles with it, as those of a worker do. */
+static void full_worker(player *p) {
+  p->q[WIDE] = open_queue(WIDE);
+  p->q[FULL] = open_queue(FULL);
+  while (goes_on(p, STAGE_WORK_OFF)) {
+    work_once(p, FULL, random_timeout(&p->random));
+    idle_fork(p);
+  }
+  close_queue(p->q[FULL]);
+  close_queue(p->q[WIDE]);
 }
 
 static void producer(player *p) {
@@ -72,16 +97,25 @@ static void operate(workq *q, uint64_t *random) {
   }
 }
 
+/* Whoever waits for room is sent away by a shutdown, so that is seldom in FULL, and never while it is seen whether all
+   get some. */
+static unsigned choose_queue(uint64_t *random) {
+  bool full = queue_is_used(FULL) && plain_chance(random, 10) && !atomic_load(&shared->fair);
+  return full ? FULL : (unsigned)plain_below(random, COMMON_QUEUES);
+}
+
 /* Its predecessor may have been killed before it opened the queues again. */
 static void operator(player *p) {
   open_both(p);
-  for (unsigned i = 0; i < QUEUES; i++) open_for_business(p->q[i]);
+  p->q[FULL] = open_queue(FULL);
+  for (unsigned i = 0; i <= FULL; i++) open_for_business(p->q[i]);
   while (goes_on(p, STAGE_PLAY)) {
-    workq *q = p->q[plain_below(&p->random, QUEUES)];
+    workq *q = p->q[choose_queue(&p->random)];
     operate(q, &p->random);
     open_for_business(q);
     nap((int64_t)plain_below(&p->random, 20000000));
   }
+  close_queue(p->q[FULL]);
   close_both(p);
 }
 
@@ -127,7 +161,7 @@ static void child(player *p, uint32_t life) {
   life_begin(life);
   p->random ^= life;
   for (unsigned i = (unsigned)plain_below(&p->random, 200); i > 0 && goes_on(p, STAGE_PLAY); i--) {
-    unsigned queue = (unsigned)plain_below(&p->random, QUEUES);
+    unsigned queue = (unsigned)plain_below(&p->random, COMMON_QUEUES);
     if (plain_chance(&p->random, 50)) {
       produce_once(p, queue);
     } else {
@@ -234,6 +268,22 @@ static void expect_growth(const workq_stats_data *old, const workq_stats_data *n
                  (unsigned long long)after[i]);
 }
 
+static int count_waiting(void *arg, const workq_worker *worker) {
+  *(uint32_t *)arg += worker->waiting == 2;
+  return 0;
+}
+
+static void raise_to(_Atomic uint32_t *most, uint32_t now) {
+  if (now > atomic_load(most)) atomic_store(most, now);
+}
+
+static void count_crowds(player *p, const workq_stats_data now[QUEUES]) {
+  uint32_t waiting = 0;
+  expect(CALL(CALL_LOOK, workq_iterate_workers(p->q[FULL], count_waiting, &waiting)), "workq_iterate_workers", 0, 0);
+  raise_to(&shared->most_waiting, waiting);
+  raise_to(&shared->most_attached, now[CROWDED].attached);
+}
+
 static void bystand(player *p, workq_stats_data last[QUEUES]) {
   for (unsigned i = 0; i < QUEUES; i++) {
     workq_stats_data now;
@@ -251,12 +301,13 @@ static void bystand(player *p, workq_stats_data last[QUEUES]) {
     atomic_store(&shared->died_holding[i], now.crashes > 0);
     last[i] = now;
   }
+  count_crowds(p, last);
   atomic_fetch_add(&shared->looks, 1);
 }
 
 static void bystander(player *p) {
-  workq_stats_data last[QUEUES] = {0};
-  open_both(p);
+  static workq_stats_data last[QUEUES];
+  for (unsigned i = 0; i < QUEUES; i++) p->q[i] = open_queue(i);
   while (goes_on(p, STAGE_PLAY)) {
     int64_t now_ns = plain_now_ns();
     if (now_ns >= atomic_load(&shared->next_look_ns)) {
@@ -265,17 +316,29 @@ static void bystander(player *p) {
     }
     nap(10 * MILLISECOND);
   }
-  close_both(p);
+  for (unsigned i = 0; i < QUEUES; i++) close_queue(p->q[i]);
 }
 
 /* ---- All ---- */
 
 void play(role r, uint64_t random) {
-  static void (*const roles[ROLES])(player *) = {worker, producer, operator, attacher, founder,
-                                                 parent, pool,     bystander};
+  static void (*const roles[ROLES])(player *) = {[WORKER] = worker,
+                                                 [FULL_WORKER] = full_worker,
+                                                 [CROWD] = crowd,
+                                                 [PRODUCER] = producer,
+                                                 [WAITER] = waiter,
+                                                 [FEEDER] = feeder,
+                                                 [OPERATOR] = operator,
+                                                 [ATTACHER] = attacher,
+                                                 [FOUNDER] = founder,
+                                                 [PARENT] = parent,
+                                                 [POOL] = pool,
+                                                 [BYSTANDER] = bystander,
+                                                 [READER] = reader,
+                                                 [ENDER] = ender};
   static player p;
   /* Attaching and creating is all system calls: they must leave time to those who use the lock. */
-  if ((r == ATTACHER || r == FOUNDER) && nice(5) == -1) plain_fail("nice");
+  if ((r == ATTACHER || r == FOUNDER || r == ENDER) && nice(5) == -1) plain_fail("nice");
   p.random = random;
   roles[r](&p);
   _exit(PLAIN_PASS);

@@ -1,10 +1,10 @@
 /*
- * The soak: producers, workers, an operator, a pool, forked children and others play with two queues while a killer
+ * The soak: producers, workers, an operator, a pool, forked children and others play with four queues while a killer
  * kills, stops and freezes them, all of them now and then; an accountant outside the queues proves that every key ran
  * after its last add, that none was in two hands at a time, that nothing is left, and that the segments have not grown.
  *
- *   soak [--minutes N | --seconds N] [--seed N] [--kills-per-second N] [--workers N] [--producers N]
- *        [--stall-seconds N]
+ *   soak [--minutes N | --seconds N] [--seed N] [--kills-per-second N] [--workers N] [--producers N] [--crowd N]
+ *        [--stall-seconds N] [--without waiters | readers | leaders | idle | enders | crowd]...
  *
  * Without a time it takes 10 s x WORKQ_TEST_SCALE %.  --mutant NAME makes it misbehave, see mutants.sh.
  *
@@ -23,12 +23,15 @@
 
 enum { DEFAULT_MS = 10000 };
 
-soak_options soak = {.kills_per_second = 250, .workers = 5, .producers = 3, .stall_ns = 120 * SECOND};
+soak_options soak = {
+    .kills_per_second = 250, .workers = 5, .producers = 3, .crowd = CROWD_HANDLES, .stall_ns = 10 * SECOND};
 char queue_names[QUEUES][64];
 char founders_name[64];
 
-const char *const mutant_names[MUTANTS] = {"none", "lose-dirty", "lose-on-reap", "two-hands",
-                                           "leak", "litter",     "squatter",     "stuck"};
+const char *const mutant_names[MUTANTS] = {"none",        "lose-dirty", "lose-on-reap", "two-hands",   "leak",
+                                           "litter",      "squatter",   "stuck",        "lose-waited", "starve",
+                                           "wild-reader", "linger",     "restless"};
+const char *const feature_names[FEATURES] = {"waiters", "readers", "leaders", "idle", "enders", "crowd"};
 
 static pid_t main_pid;
 static bool finished;
@@ -50,6 +53,12 @@ static mutant mutant_of(const char *name) {
   plain_fail("no such mutant: %s", name);
 }
 
+static feature feature_of(const char *name) {
+  for (unsigned i = 0; i < FEATURES; i++)
+    if (strcmp(feature_names[i], name) == 0) return (feature)i;
+  plain_fail("nothing that can be left out: %s", name);
+}
+
 static void take_option(const char *name, const char *value) {
   if (strcmp(name, "--minutes") == 0) {
     soak.duration_ns = number_of(value, 100000) * 60 * SECOND;
@@ -61,6 +70,10 @@ static void take_option(const char *name, const char *value) {
     soak.workers = number_of(value, PLAYERS_MAX);
   } else if (strcmp(name, "--producers") == 0) {
     soak.producers = number_of(value, PLAYERS_MAX);
+  } else if (strcmp(name, "--crowd") == 0) {
+    soak.crowd = number_of(value, WORKQ_HANDLES_MAX - CROWD_SPARE);
+  } else if (strcmp(name, "--without") == 0) {
+    soak.without[feature_of(value)] = true;
   } else if (strcmp(name, "--stall-seconds") == 0) {
     soak.stall_ns = number_of(value, 1000) * SECOND;
   } else if (strcmp(name, "--mutant") == 0) {
@@ -76,6 +89,8 @@ static void take_options(int argc, char **argv) {
     if (i + 1 == argc) plain_fail("no value for %s", argv[i]);
     take_option(argv[i], argv[i + 1]);
   }
+  soak.crowd = soak.without[WITH_CROWD] ? 0 : crowd_possible(soak.crowd);
+  if (soak.crowd == 0) soak.without[WITH_CROWD] = true;
 }
 
 /* ---- How it went ---- */
@@ -102,29 +117,72 @@ static void print_deaths(void) {
       (unsigned long long)percent(inside, shared->kills),
       (unsigned long long)percent(shared->kills_holding, shared->kills), (unsigned long long)shared->kills_early,
       (unsigned long long)report.direct, (unsigned long long)report.holders, (unsigned long long)report.reaped_memory);
+  printf(
+      "%llu idle children were ended, %llu blackouts were outlived by some; %llu of the leaders that were stopped saw "
+      "a delayed key of the crowd go to others; %llu waits for room ended without it\n",
+      (unsigned long long)report.idle_ended, (unsigned long long)report.idle_spared, (unsigned long long)report.led_on,
+      (unsigned long long)shared->given_up);
+}
+
+static uint64_t all_of(const workq_stats_data s[QUEUES], size_t field) {
+  uint64_t sum = 0;
+  for (unsigned i = 0; i < QUEUES; i++) {
+    uint64_t number;
+    memcpy(&number, (const char *)&s[i] + field, sizeof number);
+    sum += number;
+  }
+  return sum;
+}
+
+static void print_number(uint64_t number, const char *what) {
+  printf(" %llu %s,", (unsigned long long)number, what);
+}
+
+static void print_sums(const workq_stats_data s[QUEUES]) {
+  uint64_t runs = 0;
+  for (unsigned i = 0; i < QUEUES; i++) runs += shared->runs[i];
+  print_number(all_of(s, offsetof(workq_stats_data, recoveries)), "recoveries");
+  print_number(all_of(s, offsetof(workq_stats_data, reaped)), "reaped");
+  print_number(all_of(s, offsetof(workq_stats_data, crashes)), "crashes");
+  print_number(all_of(s, offsetof(workq_stats_data, lock_losses)), "lock losses");
+  print_number(all_of(s, offsetof(workq_stats_data, adds)), "adds");
+  print_number(all_of(s, offsetof(workq_stats_data, coalesced)), "coalesced");
+  print_number(all_of(s, offsetof(workq_stats_data, gets)), "gets");
+  print_number(runs, "runs");
+  print_number(all_of(s, offsetof(workq_stats_data, retries)), "retries");
+  print_number(s[NARROW].crash_buried + s[NARROW].gave_up, "buried");
+  print_number(all_of(s, offsetof(workq_stats_data, evictions)), "evictions");
+}
+
+/* What may be left out. */
+static void print_features(void) {
+  uint64_t least = 0, most = 0;
+  waiters_shares(&least, &most);
+  printf(" %llu adds that waited for room (%llu to %llu a producer, %u waiting at most),",
+         (unsigned long long)shared->waited, (unsigned long long)least, (unsigned long long)most, shared->most_waiting);
+  print_number(shared->reads, "reads without the lock");
+  printf(" %llu leaders stopped (latest delayed key %lld ms),", (unsigned long long)report.leaders,
+         (long long)(shared->latest_ns / MILLISECOND));
+  printf(" %llu deaths with an idle child (%llu of them in the lock, memory first),",
+         (unsigned long long)report.idle_left, (unsigned long long)report.idle_reaped);
+  printf(" %llu threads ended (%llu keys in hand),", (unsigned long long)shared->thread_ends,
+         (unsigned long long)shared->thread_keys);
+  printf(" %u handles at one time,", shared->most_attached);
 }
 
 static void print_line(const workq_stats_data s[QUEUES], int64_t took_ns) {
   int64_t longest_ns = report.longest_ns[report.longest_ns[NARROW] > report.longest_ns[WIDE] ? NARROW : WIDE];
-  printf(
-      "soak: %.1f min, %llu kills, %llu stops, %llu freezes, %llu blackouts, %llu recoveries, %llu reaped, %llu "
-      "crashes,"
-      " %llu lock losses, %llu adds, %llu coalesced, %llu gets, %llu runs, %llu retries, %llu buried, %llu evictions,"
-      " %llu drains, %llu audits, %llu checks, longest pause %lld ms, nothing lost\n",
-      (double)took_ns / (double)(60 * SECOND), (unsigned long long)shared->kills, (unsigned long long)report.stops,
-      (unsigned long long)report.freezes, (unsigned long long)report.blackouts,
-      (unsigned long long)(s[WIDE].recoveries + s[NARROW].recoveries),
-      (unsigned long long)(s[WIDE].reaped + s[NARROW].reaped),
-      (unsigned long long)(s[WIDE].crashes + s[NARROW].crashes),
-      (unsigned long long)(s[WIDE].lock_losses + s[NARROW].lock_losses),
-      (unsigned long long)(s[WIDE].adds + s[NARROW].adds),
-      (unsigned long long)(s[WIDE].coalesced + s[NARROW].coalesced),
-      (unsigned long long)(s[WIDE].gets + s[NARROW].gets),
-      (unsigned long long)(shared->runs[WIDE] + shared->runs[NARROW]),
-      (unsigned long long)(s[WIDE].retries + s[NARROW].retries),
-      (unsigned long long)(s[NARROW].crash_buried + s[NARROW].gave_up), (unsigned long long)s[NARROW].evictions,
-      (unsigned long long)shared->drains, (unsigned long long)shared->audits, (unsigned long long)shared->looks,
-      (long long)(longest_ns / MILLISECOND));
+  printf("soak: %.1f min,", (double)took_ns / (double)(60 * SECOND));
+  print_number(shared->kills, "kills");
+  print_number(report.stops, "stops");
+  print_number(report.freezes, "freezes");
+  print_number(report.blackouts, "blackouts");
+  print_sums(s);
+  print_number(shared->drains, "drains");
+  print_number(shared->audits, "audits");
+  print_number(shared->looks, "checks");
+  print_features();
+  printf(" longest pause %lld ms, nothing lost\n", (long long)(longest_ns / MILLISECOND));
 }
 
 /* ---- The whole ---- */
@@ -150,6 +208,8 @@ static void block_signals(void) {
 static void name_queues(void) {
   plain_own(queue_names[WIDE], sizeof queue_names[WIDE], "soakwide");
   plain_own(queue_names[NARROW], sizeof queue_names[NARROW], "soaknarrow");
+  plain_own(queue_names[FULL], sizeof queue_names[FULL], "soakfull");
+  plain_own(queue_names[CROWDED], sizeof queue_names[CROWDED], "soakcrowded");
   plain_own(founders_name, sizeof founders_name, "soakfounder");
 }
 

@@ -3,12 +3,18 @@
 plain_programs += tests/soak/soak
 tests_soak_soak_SOURCES = \
 	tests/soak/account.c \
+	tests/soak/crowd.c \
 	tests/soak/finish.c \
+	tests/soak/idle.c \
 	tests/soak/killer.c \
+	tests/soak/leaders.c \
 	tests/soak/players.c \
+	tests/soak/readers.c \
 	tests/soak/soak.c \
 	tests/soak/soak.h \
 	tests/soak/stage.c \
+	tests/soak/waiters.c \
+	tests/soak/watch.c \
 	tests/soak/work.c
 tests_soak_soak_LDADD = $(plain_ldadd)
 test_scripts += tests/soak/mutants.sh

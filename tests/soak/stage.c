@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CLEAR_SECONDS = 300, ORPHANS_MAX = 4096 };
+enum { CLEAR_SECONDS = 30, ORPHANS_MAX = 16384 };
 
 part parts[PLAYERS_MAX];
 unsigned parts_count;
@@ -39,7 +39,8 @@ void stage_start(unsigned i) {
   uint64_t seed = plain_random(&seeds);
   pid_t pid = plain_fork();
   if (pid == 0) become(p->role, life, seed);
-  *p = (part){.role = p->role, .pid = pid, .life = life, .calls_ns = plain_now_ns()};
+  uint64_t waited = p->waited + (p->life != 0 ? atomic_load(&life_of(p->life)->waited) : 0);
+  *p = (part){.role = p->role, .pid = pid, .life = life, .calls_ns = watch_now_ns(), .waited = waited};
   atomic_store(&life_of(life)->pid, pid);
 }
 
@@ -55,12 +56,33 @@ void stage_add_worker(void) {
   stage_start(parts_count - 1);
 }
 
+static unsigned count_of(role r) {
+  switch (r) {
+  case WORKER:
+    return soak.workers;
+  case PRODUCER:
+    return soak.producers;
+  case FULL_WORKER:
+    return soak.without[WITH_WAITERS] ? 0 : 2;
+  case WAITER:
+    return soak.without[WITH_WAITERS] ? 0 : 5;
+  case CROWD:
+    return soak.without[WITH_CROWD] ? 0 : CROWD_PROCESSES;
+  case FEEDER:
+    return !soak.without[WITH_CROWD];
+  case READER:
+    return soak.without[WITH_READERS] ? 0 : 2;
+  case ENDER:
+    return !soak.without[WITH_ENDERS];
+  default:
+    return 1;
+  }
+}
+
 void stage_fill(uint64_t random) {
   seeds = random;
   prctl(PR_SET_CHILD_SUBREAPER, 1);
-  cast(WORKER, soak.workers);
-  cast(PRODUCER, soak.producers);
-  for (role r = OPERATOR; r < ROLES; r++) cast(r, 1);
+  for (role r = 0; r < ROLES; r++) cast(r, count_of(r));
   for (unsigned i = 0; i < parts_count; i++) stage_start(i);
 }
 
@@ -102,7 +124,10 @@ static void bury(const siginfo_t *info, bool restart) {
   if (life != 0) {
     judge(info, life_of(life)->role);
     if (soak.mutant == LOSE_ON_REAP) lose_keys_of(life);
+    life_bury_threads(life);
     life_bury(life, info->si_code == CLD_EXITED ? 0 : info->si_status);
+    idle_buried(life);
+    if (info->si_code != CLD_EXITED && idle_child_of(life)) report.idle_left++;
   }
   plain_wait(info->si_pid);
   if (p == NULL) return;
@@ -119,6 +144,16 @@ bool stage_collect(bool restart) {
   }
 }
 
+bool stage_only_idle(void) {
+  siginfo_t info;
+  return waitid(P_PGID, (id_t)getpgrp(), &info, WEXITED | WNOHANG | WNOWAIT) != 0;
+}
+
+bool stage_is_empty(void) {
+  siginfo_t info;
+  return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0;
+}
+
 void stage_kill(unsigned i) {
   if (parts[i].pid != 0) kill(parts[i].pid, SIGKILL);
   parts[i].dying = true;
@@ -127,6 +162,7 @@ void stage_kill(unsigned i) {
 void stage_continue(unsigned i) {
   if (parts[i].pid != 0) kill(parts[i].pid, SIGCONT);
   parts[i].stopped_until_ns = 0;
+  parts[i].leads = false;
 }
 
 /* A pid is safe to kill if it is a child's of this process: it is not used again before it is waited for. */
@@ -135,16 +171,17 @@ static void kill_orphans(void) {
   for (uint32_t life = last; life > 0 && last - life < ORPHANS_MAX; life--) {
     const life_record *record = life_of(life);
     siginfo_t info;
-    if (record->pid == 0 || record->dead) continue;
+    if (record->pid == 0 || record->dead || record->role == IDLE_CHILD || record->role == THREAD) continue;
     if (waitid(P_PID, (id_t)record->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0) kill(record->pid, SIGKILL);
   }
 }
 
-void stage_clear(void) {
+void stage_clear(bool idle_too) {
   int64_t until_ns = plain_now_ns() + CLEAR_SECONDS * SECOND;
   for (unsigned i = 0; i < parts_count; i++) stage_kill(i);
-  while (stage_collect(false)) {
+  while (stage_collect(false) && (idle_too || !stage_only_idle())) {
     kill_orphans();
+    if (idle_too) idle_end(NULL, true);
     nap(MILLISECOND / 5);
     if (plain_now_ns() > until_ns) plain_fail("a process does not die within %d s", (int)CLEAR_SECONDS);
   }
@@ -154,6 +191,7 @@ void stage_abandon(void) {
   for (unsigned i = 0; i < parts_count; i++) stage_kill(i);
   for (pid_t pid = 0; pid >= 0; pid = waitpid(-1, NULL, WNOHANG)) {
     kill_orphans();
+    idle_end(NULL, true);
     if (pid == 0) nap(MILLISECOND / 5);
   }
 }

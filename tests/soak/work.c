@@ -25,7 +25,7 @@ void nap(int64_t ns) {
   nanosleep(&(struct timespec){.tv_sec = ns / SECOND, .tv_nsec = (long)(ns % SECOND)}, NULL);
 }
 
-static bool in_a_hurry;
+static _Thread_local bool in_a_hurry;
 
 /* The kernel kills the process at a moment that has nothing to do with what it is doing then, and mostly while it runs.
    A forked child does not inherit the timer. */
@@ -51,6 +51,10 @@ bool goes_on(player *p, uint32_t last_stage) {
   return stage <= last_stage;
 }
 
+bool queue_is_used(unsigned queue) {
+  return !(queue == FULL && soak.without[WITH_WAITERS]) && !(queue == CROWDED && soak.without[WITH_CROWD]);
+}
+
 workq *open_queue(unsigned queue) {
   workq *q;
   expect(CALL(CALL_OPEN, workq_open(queue_names[queue], NULL, &q)), "workq_open", 0, 0);
@@ -62,11 +66,11 @@ void close_queue(workq *q) {
 }
 
 void open_both(player *p) {
-  for (unsigned i = 0; i < QUEUES; i++) p->q[i] = open_queue(i);
+  for (unsigned i = 0; i < COMMON_QUEUES; i++) p->q[i] = open_queue(i);
 }
 
 void close_both(player *p) {
-  for (unsigned i = 0; i < QUEUES; i++) close_queue(p->q[i]);
+  for (unsigned i = 0; i < COMMON_QUEUES; i++) close_queue(p->q[i]);
 }
 
 /* ---- Producing ---- */
@@ -79,14 +83,14 @@ static int64_t random_delay(uint64_t *random) {
   return plain_chance(random, 30) ? (int64_t)plain_below(random, 2000000) : 0;
 }
 
-static workq_add_options random_options(uint64_t *random) {
+workq_add_options random_options(uint64_t *random) {
   return (workq_add_options){
       .priority = random_priority(random), .rate_limited = plain_chance(random, 10), .after_ns = random_delay(random)};
 }
 
-/* WIDE has room for every key there is. */
+/* WIDE and CROWDED have room for every key there is. */
 static int full_of(unsigned queue) {
-  return queue == NARROW ? -ENOSPC : 0;
+  return queue == NARROW || queue == FULL ? -ENOSPC : 0;
 }
 
 static int add_waiting(player *p, unsigned queue, const key_bytes *bytes, size_t len) {
@@ -313,13 +317,17 @@ static void hold_in_two_hands(player *p, run *r) {
 /* Returns how many keys were taken. */
 static int take(player *p, unsigned queue, workq_item *items, int64_t timeout_ns) {
   workq *q = p->q[queue];
+  life_record *me = life_of(my_life);
   int got;
+  atomic_store_explicit(&me->get_from, queue, memory_order_relaxed);
+  atomic_store_explicit(&me->get_ns, plain_now_ns(), memory_order_relaxed);
   if (plain_chance(&p->random, 40)) {
     got = CALL(CALL_GET, workq_get_batch(q, items, 1 + plain_below(&p->random, HANDS), timeout_ns));
   } else {
     got = CALL(CALL_GET, workq_get(q, &items[0], timeout_ns));
     if (got == 0) got = 1;
   }
+  atomic_store_explicit(&me->get_ns, 0, memory_order_relaxed);
   expect(got, "workq_get", -ESHUTDOWN, timeout_ns == WORKQ_FOREVER ? 0 : -ETIMEDOUT);
   if (got == -ESHUTDOWN) nap(MILLISECOND / 5);
   return got < 0 ? 0 : got;
@@ -330,11 +338,13 @@ void work_once(player *p, unsigned queue, int64_t timeout_ns) {
   run runs[HANDS];
   int n = take(p, queue, items, timeout_ns);
   for (int i = 0; i < n; i++) account_run(&runs[i], queue, &items[i]);
+  for (int i = 0; i < n && queue == CROWDED; i++) crowd_came(runs[i].number);
   if (n == 0) return;
   if (soak.mutant == TWO_HANDS && n == 1 && plain_chance(&p->random, 1)) {
     hold_in_two_hands(p, &runs[0]);
     return;
   }
-  if (!in_a_hurry) hold(p, &runs[0]);
+  /* Nothing is added to CROWDED but by its feeder: an add would let delayed keys come, whoever leads. */
+  if (!in_a_hurry && queue != CROWDED) hold(p, &runs[0]);
   finish_many(p, runs, n);
 }

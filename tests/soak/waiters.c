@@ -1,0 +1,131 @@
+/*
+ * Producers that wait for room in a queue that has room for few keys.  What they were promised is in the accounts, as
+ * for every add; besides, no one of them may wait while the others get in again and again.
+ *
+ * That is counted in adds, not in time: a producer that sleeps in one call, whenever it is looked at, while a thousand
+ * adds of others have waited and returned, was passed over.  One that was woken and has no processor yet does not
+ * sleep, and one that was stopped does not either.
+ *
+ * Copyright 2026 The workq authors
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "soak.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+enum { MANY_ADDS = 1000, LOOK_MS = 10 };
+
+/* ---- The role ---- */
+
+/* Waits as if for room, but takes part in nothing. */
+static void starve(life_record *me) {
+  atomic_store(&me->for_ever, true);
+  call_begin(CALL_ADD_WAIT);
+  for (;;) nap(SECOND);
+}
+
+static int add(player *p, const key_bytes *bytes, size_t len, bool for_ever) {
+  workq *q = p->q[FULL];
+  int64_t wait_ns = for_ever ? WORKQ_FOREVER : 1 + (int64_t)plain_below(&p->random, 20000000);
+  if (plain_chance(&p->random, 50)) return CALL(CALL_ADD_WAIT, workq_add_wait(q, bytes, len, wait_ns));
+  workq_add_options options = random_options(&p->random);
+  options.wait_ns = wait_ns;
+  return CALL(CALL_ADD_WAIT, workq_add_opts(q, bytes, len, &options));
+}
+
+static void add_waiting_for_room(player *p) {
+  life_record *me = life_of(my_life);
+  uint32_t number = (uint32_t)plain_below(&p->random, FULL_KEYS);
+  bool for_ever = atomic_load(&shared->fair) || plain_chance(&p->random, 50);
+  key_bytes bytes;
+  size_t len = key_write(&bytes, number);
+  account_audit(p->q[FULL], FULL, number);
+  uint32_t version = account_add(FULL, number);
+  atomic_store(&me->for_ever, for_ever);
+  int result = expect(add(p, &bytes, len, for_ever), "an add that waits", -ESHUTDOWN, for_ever ? 0 : -ETIMEDOUT);
+  atomic_store(&me->for_ever, false);
+  if (result == -ESHUTDOWN) nap(MILLISECOND / 5);
+  if (result < 0) {
+    atomic_fetch_add(&shared->given_up, 1);
+    return;
+  }
+  account_added(FULL, number, version);
+  atomic_fetch_add(&me->waited, 1);
+  atomic_fetch_add(&shared->waited, 1);
+  if (soak.mutant == LOSE_WAITED) workq_remove(p->q[FULL], &bytes, len);
+}
+
+void waiter(player *p) {
+  p->q[FULL] = open_queue(FULL);
+  while (goes_on(p, STAGE_PLAY)) {
+    if (soak.mutant == STARVE && plain_chance(&p->random, 1)) starve(life_of(my_life));
+    add_waiting_for_room(p);
+  }
+  close_queue(p->q[FULL]);
+}
+
+/* ---- Whether each gets something ---- */
+
+/* It was seen asleep, as it is now, in the call in which it was seen last. */
+static bool still_waits(const part *p) {
+  const life_record *record = life_of(p->life);
+  if (p->pid == 0 || p->dying || p->stopped_until_ns != 0 || !atomic_load(&record->for_ever)) return false;
+  return atomic_load(&record->calls) == p->waited_calls && life_state(p->life) == 'S';
+}
+
+void watch_waiters(int64_t now_ns) {
+  static int64_t next_ns;
+  if (now_ns < next_ns) return;
+  next_ns = now_ns + LOOK_MS * MILLISECOND;
+  for (unsigned i = 0; i < parts_count; i++) {
+    part *p = &parts[i];
+    uint64_t all = atomic_load(&shared->waited);
+    if (p->role != WAITER) continue;
+    if (!still_waits(p)) {
+      p->waited_all = all;
+      p->waited_calls = atomic_load(&life_of(p->life)->calls);
+    } else if (all - p->waited_all > MANY_ADDS) {
+      dump_queues();
+      plain_fail("waiter %d has waited for room in %s while others got some %llu times", (int)p->pid, queue_names[FULL],
+                 (unsigned long long)(all - p->waited_all));
+    }
+  }
+}
+
+bool waiters_all_served(void) {
+  static uint64_t from;
+  static struct {
+    uint32_t life;
+    uint64_t waited;
+  } seen[PLAYERS_MAX];
+  bool all = true;
+  if (!atomic_load(&shared->fair)) {
+    from = atomic_load(&shared->waited);
+    atomic_store(&shared->fair, true);
+  }
+  for (unsigned i = 0; i < parts_count; i++) {
+    const part *p = &parts[i];
+    uint64_t waited = atomic_load(&life_of(p->life)->waited);
+    if (p->role != WAITER) continue;
+    if (seen[i].life != p->life) {
+      seen[i].life = p->life;
+      seen[i].waited = waited;
+    }
+    if (waited == seen[i].waited) all = false;
+  }
+  return all && atomic_load(&shared->waited) - from >= MANY_ADDS;
+}
+
+bool waiters_shares(uint64_t *least, uint64_t *most) {
+  bool found = false;
+  for (unsigned i = 0; i < parts_count; i++) {
+    const part *p = &parts[i];
+    if (p->role != WAITER) continue;
+    uint64_t waited = p->waited + atomic_load(&life_of(p->life)->waited);
+    *least = !found || waited < *least ? waited : *least;
+    *most = !found || waited > *most ? waited : *most;
+    found = true;
+  }
+  return found;
+}
