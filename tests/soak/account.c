@@ -33,26 +33,27 @@ const char *const role_names[ALL_ROLES] = {
 const char *const call_names[CALLS] = {"no call", "add",   "add_wait", "add_batch", "get",   "finish", "key",
                                        "queue",   "drain", "look",     "open",      "close", "pool"};
 
-const queue_kind queue_kinds[QUEUES] = {[WIDE] = {.keys = WIDE_KEYS,
-                                                  .capacity = 4096, /* a leak of records must show as growth */
-                                                  .max_crashes = WORKQ_NEVER,
-                                                  .reap_interval_ns = 5 * MILLISECOND},
-                                        [NARROW] = {.keys = NARROW_KEYS,
-                                                    .first = WIDE_KEYS,
-                                                    .capacity = 64,
-                                                    .max_crashes = 3,
-                                                    .max_retries = 4,
-                                                    .reap_interval_ns = 5 * MILLISECOND},
-                                        [FULL] = {.keys = FULL_KEYS,
-                                                  .first = WIDE_KEYS + NARROW_KEYS,
-                                                  .capacity = 4,
-                                                  .max_crashes = WORKQ_NEVER,
-                                                  .reap_interval_ns = 5 * MILLISECOND},
-                                        [CROWDED] = {.keys = CROWDED_KEYS,
-                                                     .first = WIDE_KEYS + NARROW_KEYS + FULL_KEYS,
-                                                     .capacity = 256,
-                                                     .max_crashes = WORKQ_NEVER,
-                                                     .reap_interval_ns = 50 * MILLISECOND}};
+const queue_kind queue_kinds[QUEUES] = {
+    [WIDE] = {.keys = WIDE_KEYS,
+              .capacity = 4096, /* a leak of records must show as growth */
+              .max_crashes = WORKQ_NEVER,
+              .reap_interval_ns = 5 * MILLISECOND},
+    [NARROW] = {.keys = NARROW_KEYS,
+                .first = WIDE_KEYS,
+                .capacity = 64,
+                .max_crashes = 3,
+                .max_retries = 4,
+                .reap_interval_ns = 5 * MILLISECOND},
+    [FULL] = {.keys = FULL_KEYS,
+              .first = WIDE_KEYS + NARROW_KEYS,
+              .capacity = 2,
+              .max_crashes = WORKQ_NEVER,
+              .reap_interval_ns = 100 * MILLISECOND /* nobody gets in because of a tick */},
+    [CROWDED] = {.keys = CROWDED_KEYS,
+                 .first = WIDE_KEYS + NARROW_KEYS + FULL_KEYS,
+                 .capacity = 256,
+                 .max_crashes = WORKQ_NEVER,
+                 .reap_interval_ns = 50 * MILLISECOND}};
 
 account *shared;
 _Thread_local uint32_t my_life;

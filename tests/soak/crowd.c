@@ -186,26 +186,31 @@ static void close_for(workq *q) {
   }
 }
 
+static void let_one_end(player *p, ending *e) {
+  pthread_t thread;
+  e->queue = (unsigned)plain_below(&p->random, queue_is_used(FULL) ? FULL + 1 : FULL);
+  e->keys = (unsigned)plain_below(&p->random, HANDS);
+  int error = thread_start(&thread, attach_and_end, e);
+  if (error != 0) plain_fail("pthread_create: %s", strerror(error));
+  if (soak.mutant != LINGER) {
+    pthread_join(thread, NULL);
+    life_bury(e->life, 0);
+  }
+  atomic_fetch_add(&shared->thread_ends, 1);
+  atomic_fetch_add(&shared->thread_keys, e->in_hand);
+  call_end(0);
+}
+
 /* Some handles are closed by the process, later; the others stay as they are until it ends.  A close gives keys back in
    another way than a death; in the sum of WIDE that would show. */
 void ender(player *p) {
-  for (unsigned left = 0; left < LEFT_OPEN_MAX && goes_on(p, STAGE_PLAY);) {
-    ending e = {.queue = (unsigned)plain_below(&p->random, queue_is_used(FULL) ? FULL + 1 : FULL),
-                .keys = (unsigned)plain_below(&p->random, HANDS)};
-    pthread_t thread;
-    int error = thread_start(&thread, attach_and_end, &e);
-    if (error != 0) plain_fail("pthread_create: %s", strerror(error));
-    if (soak.mutant != LINGER) {
-      pthread_join(thread, NULL);
-      life_bury(e.life, 0);
-    }
-    atomic_fetch_add(&shared->thread_ends, 1);
-    atomic_fetch_add(&shared->thread_keys, e.in_hand);
-    call_end(0);
+  static ending endings[2 * LEFT_OPEN_MAX];
+  unsigned left = 0;
+  for (unsigned i = 0; left < LEFT_OPEN_MAX && i < 2 * LEFT_OPEN_MAX && goes_on(p, STAGE_PLAY); i++) {
+    let_one_end(p, &endings[i]);
     nap((int64_t)plain_below(&p->random, 2000000));
-    if (soak.mutant == LINGER) continue;
-    if (e.queue != WIDE && plain_chance(&p->random, 50)) {
-      close_for(e.q);
+    if (soak.mutant != LINGER && endings[i].queue != WIDE && plain_chance(&p->random, 50)) {
+      close_for(endings[i].q);
     } else {
       left++;
     }

@@ -185,6 +185,7 @@ typedef struct account {
   _Atomic uint64_t waited;        /* adds of all WAITERs that have returned well */
   _Atomic uint64_t given_up;      /* and those that have not */
   _Atomic bool fair;              /* waits for room have no limit, and nobody disturbs FULL */
+  _Atomic uint32_t starved;       /* the life that the mutant keeps waiting */
   _Atomic uint32_t most_waiting;  /* producers that waited for room at one time */
   _Atomic uint32_t most_attached; /* handles of CROWDED at one time */
   _Atomic uint64_t reads;         /* calls of the readers */

@@ -2,9 +2,9 @@
  * Producers that wait for room in a queue that has room for few keys.  What they were promised is in the accounts, as
  * for every add; besides, no one of them may wait while the others get in again and again.
  *
- * That is counted in adds, not in time: a producer that sleeps in one call, whenever it is looked at, while a thousand
- * adds of others have waited and returned, was passed over.  One that was woken and has no processor yet does not
- * sleep, and one that was stopped does not either.
+ * That is counted in adds, not in time: a producer that sleeps in one call and stands in line, whenever it is looked at,
+ * while hundreds of adds of others have returned, was passed over.  One that was woken and has no processor yet does not
+ * sleep, one that waits for the lock does not stand in line, and one that was stopped is not counted.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -14,12 +14,14 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { MANY_ADDS = 1000, LOOK_MS = 10 };
+enum { MANY_ADDS = 300, SERVED_ADDS = 3000, LOOK_MS = 10 };
 
 /* ---- The role ---- */
 
-/* Waits as if for room, but takes part in nothing. */
+/* One of them waits as if for room, but takes part in nothing. */
 static void starve(life_record *me) {
+  uint32_t nobody = 0;
+  if (!atomic_load(&shared->fair) || !atomic_compare_exchange_strong(&shared->starved, &nobody, my_life)) return;
   atomic_store(&me->for_ever, true);
   call_begin(CALL_ADD_WAIT);
   for (;;) nap(SECOND);
@@ -59,7 +61,7 @@ static void add_waiting_for_room(player *p) {
 void waiter(player *p) {
   p->q[FULL] = open_queue(FULL);
   while (goes_on(p, STAGE_PLAY)) {
-    if (soak.mutant == STARVE && plain_chance(&p->random, 1)) starve(life_of(my_life));
+    if (soak.mutant == STARVE) starve(life_of(my_life));
     add_waiting_for_room(p);
   }
   close_queue(p->q[FULL]);
@@ -67,11 +69,33 @@ void waiter(player *p) {
 
 /* ---- Whether each gets something ---- */
 
+typedef struct search {
+  pid_t tid;
+  bool waits;
+} search;
+
+static int find_waiting(void *arg, const workq_worker *worker) {
+  search *s = arg;
+  if (worker->tid != s->tid) return 0;
+  s->waits = worker->waiting == 2;
+  return 1;
+}
+
+static bool stands_in_line(pid_t tid) {
+  static workq *raw;
+  workq_options options = {.flags = WORKQ_RAW};
+  search s = {.tid = tid};
+  if (raw == NULL) plain_ok(workq_open(queue_names[FULL], &options, &raw), "workq_open");
+  workq_iterate_workers(raw, find_waiting, &s);
+  return s.waits;
+}
+
 /* It was seen asleep, as it is now, in the call in which it was seen last. */
 static bool still_waits(const part *p) {
   const life_record *record = life_of(p->life);
   if (p->pid == 0 || p->dying || p->stopped_until_ns != 0 || !atomic_load(&record->for_ever)) return false;
-  return atomic_load(&record->calls) == p->waited_calls && life_state(p->life) == 'S';
+  if (atomic_load(&record->calls) != p->waited_calls || life_state(p->life) != 'S') return false;
+  return stands_in_line(record->tid) || atomic_load(&shared->starved) == p->life;
 }
 
 void watch_waiters(int64_t now_ns) {
@@ -114,7 +138,7 @@ bool waiters_all_served(void) {
     }
     if (waited == seen[i].waited) all = false;
   }
-  return all && atomic_load(&shared->waited) - from >= MANY_ADDS;
+  return all && atomic_load(&shared->waited) - from >= SERVED_ADDS;
 }
 
 bool waiters_shares(uint64_t *least, uint64_t *most) {
