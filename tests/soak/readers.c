@@ -14,7 +14,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WAYS_TO_READ = 12, READS_OF_A_HANDLE = 50 };
+enum { WAYS_TO_READ = 12, READS_OF_A_HANDLE = 100 };
 
 typedef struct sight {
   uint64_t *random;
@@ -105,12 +105,17 @@ static void read_queue(player *p, sight *s, const char *name) {
   close_queue(q);
 }
 
+/* Mostly one in which much happens; QUEUES stands for the founder's. */
+static unsigned choose_queue(uint64_t *random) {
+  return (unsigned)plain_below(random, plain_chance(random, 60) ? COMMON_QUEUES : QUEUES + 1);
+}
+
 /* A short pause: they are not to take all of a small machine's time. */
 void reader(player *p) {
   sight s = {.random = &p->random, .nowhere = fopen("/dev/null", "we")};
   if (s.nowhere == NULL) plain_fail("/dev/null: %s", strerror(errno));
   while (goes_on(p, STAGE_PLAY)) {
-    unsigned queue = (unsigned)plain_below(&p->random, QUEUES + 1);
+    unsigned queue = choose_queue(&p->random);
     if (soak.mutant == WILD_READER && plain_chance(&p->random, 5)) raise(SIGILL);
     if (queue < QUEUES && !queue_is_used(queue)) continue;
     read_queue(p, &s, queue < QUEUES ? queue_names[queue] : founders_name);
