@@ -107,7 +107,7 @@ static void read_queue(player *p, sight *s, const char *name) {
 
 /* Mostly one in which much happens; QUEUES stands for the founder's. */
 static unsigned choose_queue(uint64_t *random) {
-  return (unsigned)plain_below(random, plain_chance(random, 60) ? COMMON_QUEUES : QUEUES + 1);
+  return (unsigned)plain_below(random, plain_chance(random, 75) ? FULL + 1 : QUEUES + 1);
 }
 
 /* A short pause: they are not to take all of a small machine's time. */
