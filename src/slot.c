@@ -1,8 +1,9 @@
 /*
  * slot.c: a handle's place in the segment.
  *
- * A slot's owner locks a byte of the file, which belongs to one generation of the slot, and holds the life mutex.  The byte
- * is locked first, then the queue lock is taken, under which the mutex is locked and the slot is entered as attached.  At the
+ * A slot's owner locks a byte of the file, which belongs to one generation of the slot, and holds the life mutex.  A newcomer
+ * claims the slot by another byte until it is the owner: so it is alone when it notes itself as that.  Its byte is locked
+ * first, then the queue lock is taken, under which the mutex is locked and the slot is entered as attached.  At the
  * end the mutex is unlocked under the same hold of the queue lock in which the slot is entered as free; the byte follows.  So,
  * under the queue lock:
  *
@@ -254,11 +255,11 @@ static uint32_t load32(const uint32_t *place) {
   return __atomic_load_n(place, __ATOMIC_RELAXED);
 }
 
-/*
- * Locks the byte for the next owner of a slot that is entered as that: free, or a dead owner's.  Newcomers to the same slot
- * compete for the same byte.  Returns 0, and the handle has the slot's number and generation; -EBUSY or another -errno.
- */
-static int claim(workq *q, uint32_t i, uint32_t state) {
+/* The byte that a newcomer locks until it is the owner: one newcomer at a time looks at a slot and notes itself there. */
+#define CLAIM 0u
+
+/* With the slot claimed: locks the byte for its next owner, if it is in that state, free or a dead owner's. */
+static int lock_next(workq *q, uint32_t i, uint32_t state) {
   const struct slot *slot = &q->slots[i];
   uint32_t generation = owner_next_generation(load32(&slot->who.generation));
   if (load32(&slot->who.state) != state || (state == SLOT_ATTACHED && !owner_is_dead(q, i))) return -EBUSY;
@@ -267,6 +268,17 @@ static int claim(workq *q, uint32_t i, uint32_t state) {
   q->slot_id = i;
   q->generation = generation;
   return 0;
+}
+
+/* Claims a slot.  Returns 0, and the handle has its number and the next owner's generation; -EBUSY or another -errno. */
+static int claim(workq *q, uint32_t i, uint32_t state) {
+  if (load32(&q->slots[i].who.state) != state) return -EBUSY;
+  if (state == SLOT_ATTACHED && !owner_is_dead(q, i)) return -EBUSY;
+  int rc = owner_byte_lock(q, i, CLAIM);
+  if (rc < 0) return rc;
+  rc = lock_next(q, i, state);
+  if (rc < 0) owner_byte_unlock(q, i, CLAIM);
+  return rc;
 }
 
 /*
@@ -382,6 +394,7 @@ int slot_attach(workq *q) {
     if ((rc = claim_any(q)) < 0) return rc;
     rc = take_slot(q);
     if (rc < 0) disown_slot(q);
+    owner_byte_unlock(q, q->slot_id, CLAIM);
   }
   if (rc < 0) return rc == -EAGAIN ? -EUSERS : rc;
   q->fork_page->pid = getpid();
