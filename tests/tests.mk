@@ -20,7 +20,9 @@ tests_libplain_la_SOURCES = \
 	tests/plain.c \
 	tests/plain.h \
 	tests/release.c \
-	tests/release.h
+	tests/release.h \
+	tests/waiting.c \
+	tests/waiting.h
 tests_libplain_la_LIBADD = libworkq_core.la
 
 # Programs link the core statically, so that they can reach what the library hides.

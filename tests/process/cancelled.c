@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "plain.h"
+#include "waiting.h"
 
 #include "workq.h"
 
@@ -22,15 +23,12 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A bound for what must come, and no test of how long that takes; and an interval that never passes here. */
-#define EVENT_NS INT64_C(20000000000)
+/* An interval that never passes here. */
 #define NEVER_NS INT64_C(60000000000)
 #define SOON_NS  1000000
 #define LATE_NS  INT64_C(1000000000)
 #define HOUR_NS  INT64_C(3600000000000)
 #define LOCK_NS  100000000
-
-enum { GETTING = 1, ADDING = 2 }; /* as workq_worker.waiting has it */
 
 static struct {
   _Atomic pid_t holder; /* once it has the lock */
@@ -39,17 +37,14 @@ static struct {
 } * shared;
 
 static char name[64];
-static workq *q;
+static workq *q, *probe;
 static workq *look; /* takes no lock, and so moves nothing */
-
-static void moment(void) {
-  nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-}
 
 static void open_queue(uint32_t capacity) {
   workq_options options = {.capacity = capacity, .key_max = 16, .handles = 8, .reap_interval_ns = NEVER_NS};
   workq_options raw = {.flags = WORKQ_RAW};
   plain_ok(workq_create(name, &options, &q), "workq_create");
+  probe = waiting_open(name);
   plain_ok(workq_open(name, &raw, &look), "workq_open of a raw handle");
   atomic_store(&shared->holder, 0);
   atomic_store(&shared->gave_up, false);
@@ -59,44 +54,10 @@ static void open_queue(uint32_t capacity) {
 static void close_queue(void) {
   plain_ok(workq_reap(q), "workq_reap");
   plain_check(q, "at the end");
+  plain_ok(workq_close(probe), "workq_close");
   plain_ok(workq_close(q), "workq_close");
   plain_ok(workq_close(look), "workq_close");
   plain_ok(workq_unlink(name), "workq_unlink");
-}
-
-/* ---- Who waits ------------------------------------------------------------------------------------------------- */
-
-typedef struct search {
-  pid_t pid;
-  uint32_t waiting;
-} search;
-
-static int find_worker(void *arg, const workq_worker *worker) {
-  search *s = arg;
-  if (worker->pid == s->pid) s->waiting = worker->waiting;
-  return 0;
-}
-
-static void await_wait(pid_t pid, uint32_t what) {
-  int64_t end_ns = plain_now_ns() + EVENT_NS;
-  search s = {.pid = pid};
-  for (;;) {
-    plain_ok(workq_iterate_workers(look, find_worker, &s), "workq_iterate_workers");
-    if (s.waiting == what) return;
-    if (waitpid(pid, NULL, WNOHANG) == pid || plain_now_ns() > end_ns)
-      plain_fail("process %d does not come to wait", (int)pid);
-    moment();
-  }
-}
-
-static void await_end(pid_t pid, const char *what) {
-  int64_t end_ns = plain_now_ns() + EVENT_NS;
-  int status;
-  while (waitpid(pid, &status, WNOHANG) == 0) {
-    if (plain_now_ns() > end_ns) plain_fail("%s", what);
-    moment();
-  }
-  if (status != 0) plain_fail("process %d ended with status 0x%x", (int)pid, (unsigned)status);
 }
 
 /* ---- A call that ends because the lock is not to be had ----------------------------------------------------------- */
@@ -126,7 +87,7 @@ static pid_t start_holder(void) {
     plain_ok(workq_add_after(mine, "held", 4, HOUR_NS), "workq_add_after");
     plain_fail("the holder did not stop in the lock");
   }
-  while (!atomic_load(&shared->holder)) moment();
+  while (!atomic_load(&shared->holder)) waiting_moment();
   return pid;
 }
 
@@ -144,11 +105,11 @@ static pid_t start_cancelled(void (*then)(workq *mine)) {
     if (rc != -ETIMEDOUT) plain_fail("workq_get, its lock being held: %d, not -ETIMEDOUT", rc);
     if (workq_lock_owner(mine) != atomic_load(&shared->holder)) plain_fail("not the holder was in the way");
     atomic_store(&shared->gave_up, true);
-    while (!atomic_load(&shared->go)) moment();
+    while (!atomic_load(&shared->go)) waiting_moment();
     then(mine);
     for (;;) pause();
   }
-  await_wait(pid, GETTING);
+  waiting_await(look, pid, WAITING_GET);
   return pid;
 }
 
@@ -166,7 +127,7 @@ static pid_t start_getter(const char *text) {
     plain_ok(workq_close(mine), "workq_close");
     _exit(PLAIN_PASS);
   }
-  await_wait(pid, GETTING);
+  waiting_await(look, pid, WAITING_GET);
   return pid;
 }
 
@@ -177,11 +138,11 @@ static void give_up_and(void (*then)(workq *mine), const char *text) {
   pid_t holder = start_holder();
   while (!atomic_load(&shared->gave_up)) {
     kill(first, SIGUSR1); /* again, since the handler may run just before the sleep */
-    moment();
+    waiting_moment();
   }
   plain_kill(holder);
   atomic_store(&shared->go, true);
-  await_end(second, "nobody is woken for the delayed key: the one that led the line has given up");
+  waiting_await_end(second, "nobody is woken for the delayed key: the one that led the line has given up");
   plain_kill(first);
 }
 
@@ -246,7 +207,7 @@ static pid_t start_adder(int number, const char *text) {
     atomic_store(&shared->results[number], rc);
     _exit(PLAIN_PASS); /* without a call of the library, which would tell others */
   }
-  await_wait(pid, ADDING);
+  waiting_await(look, pid, WAITING_ROOM);
   return pid;
 }
 
@@ -262,8 +223,8 @@ static void two_add_one_key(void) {
   plain_ok(workq_add(q, "a", 1) + workq_add(q, "b", 1), "workq_add");
   pid_t first = start_adder(0, "same"), second = start_adder(1, "same");
   make_room();
-  await_end(first, "the first of two who wait with one key sleeps on");
-  await_end(second, "the second of two who wait with one key sleeps on");
+  waiting_await_end(first, "the first of two who wait with one key sleeps on");
+  waiting_await_end(second, "the second of two who wait with one key sleeps on");
   if (atomic_load(&shared->results[0]) + atomic_load(&shared->results[1]) != 1)
     plain_fail("of two adds of one key not exactly one was the first");
   close_queue();
@@ -271,19 +232,16 @@ static void two_add_one_key(void) {
 
 /* The room is another's, who is stopped; the key comes by a plain add, which leaves no room. */
 static void key_comes_by_another(void) {
-  int status;
   open_queue(2);
   plain_ok(workq_add(q, "a", 1) + workq_add(q, "b", 1), "workq_add");
   pid_t first = start_adder(0, "other"), second = start_adder(1, "same");
-  /* It sleeps, and nothing wakes it before it is stopped. */
-  kill(first, SIGSTOP);
-  if (waitpid(first, &status, WUNTRACED) != first || !WIFSTOPPED(status)) plain_fail("the first does not stop");
+  waiting_stop(probe, first);
   make_room();
   plain_ok(workq_add(q, "same", 4), "workq_add");
-  await_end(second, "who waits for room for a key that is there sleeps on");
+  waiting_await_end(second, "who waits for room for a key that is there sleeps on");
   kill(first, SIGCONT);
   make_room();
-  await_end(first, "the first in line sleeps on");
+  waiting_await_end(first, "the first in line sleeps on");
   close_queue();
 }
 

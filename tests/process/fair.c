@@ -2,7 +2,7 @@
  * Who waits longest goes first: producers that wait for room in a full queue, whoever waits for a drain; and of the workers that
  * wait for keys, where the newest goes first on purpose, the oldest does not wait for ever.
  *
- * Nobody wakes by itself here, since the reap interval is as long as may be; apart from two tests of what becomes of room that
+ * Nobody wakes by itself here, since the reap interval is as long as may be; apart from the tests of what becomes of room that
  * was kept for somebody who does not come.
  *
  * fair [TEST]...
@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "plain.h"
+#include "waiting.h"
 
 #include "workq.h"
 
@@ -23,13 +24,9 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A bound for what must come, and no test of how long that takes; and an interval that never passes here. */
-#define EVENT_NS INT64_C(50000000000)
+/* An interval that never passes here. */
 #define NEVER_NS INT64_C(60000000000)
 #define SOON_NS  10000000
-#define LOCK_NS  200000000
-
-enum { GETTING = 1, ADDING = 2, DRAINING = 3 }; /* as workq_worker.waiting has it; others may be added */
 
 enum {
   PRODUCERS = 4,
@@ -46,72 +43,21 @@ static struct {
 } * shared;
 
 static char name[64];
-static workq *q;
+static workq *q, *probe;
 
 /* ---- Helpers ------------------------------------------------------------------------------------------------- */
 
 static void open_queue(uint32_t capacity, int64_t interval_ns) {
   workq_options options = {.capacity = capacity, .key_max = 16, .handles = 16, .reap_interval_ns = interval_ns};
   plain_ok(workq_create(name, &options, &q), "workq_create");
+  probe = waiting_open(name);
 }
 
 static void close_queue(void) {
   plain_check(q, "at the end");
+  plain_ok(workq_close(probe), "workq_close");
   plain_ok(workq_close(q), "workq_close");
   plain_ok(workq_unlink(name), "workq_unlink");
-}
-
-static void moment(void) {
-  nanosleep(&(struct timespec){.tv_nsec = 200000}, NULL);
-}
-
-typedef struct search {
-  pid_t pid;
-  uint32_t waiting;
-} search;
-
-static int find_worker(void *arg, const workq_worker *worker) {
-  search *s = arg;
-  if (worker->pid == s->pid) s->waiting = worker->waiting;
-  return 0;
-}
-
-/* What that process waits for, 0 for nothing. */
-static uint32_t waits_for(pid_t pid) {
-  search s = {.pid = pid};
-  plain_ok(workq_iterate_workers(q, find_worker, &s), "workq_iterate_workers");
-  return s.waiting;
-}
-
-static void await_wait(pid_t pid, uint32_t what) {
-  int64_t end_ns = plain_now_ns() + EVENT_NS;
-  while (waits_for(pid) != what) {
-    if (plain_now_ns() > end_ns) plain_fail("process %d does not come to wait", (int)pid);
-    moment();
-  }
-}
-
-/* Can the lock be had? */
-static bool lock_is_free(void) {
-  workq_options options = {.lock_timeout_ns = LOCK_NS};
-  workq *other;
-  int rc = workq_open(name, &options, &other);
-  if (rc == -ETIMEDOUT) return false;
-  plain_ok(rc, "workq_open");
-  plain_ok(workq_close(other), "workq_close");
-  return true;
-}
-
-/* Stops a process that waits, and not in the lock, which it takes whenever it wakes. */
-static void stop(pid_t pid) {
-  for (;;) {
-    int status;
-    kill(pid, SIGSTOP);
-    if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status)) plain_fail("process %d is gone", (int)pid);
-    if (lock_is_free()) return;
-    kill(pid, SIGCONT);
-    moment();
-  }
 }
 
 /* A child that adds one key, its number, waiting for room; it stands in line when this returns. */
@@ -122,7 +68,7 @@ static pid_t add_in_line(uint32_t key) {
     plain_ok(workq_close(q), "workq_close");
     _exit(PLAIN_PASS);
   }
-  await_wait(pid, ADDING);
+  waiting_await(q, pid, WAITING_ROOM);
   return pid;
 }
 
@@ -134,7 +80,7 @@ static void add(uint32_t key) {
 static uint32_t take(const char *what) {
   workq_item item;
   uint32_t key;
-  int rc = workq_get(q, &item, EVENT_NS);
+  int rc = workq_get(q, &item, WAITING_EVENT_NS);
   if (rc < 0) plain_fail("%s: nobody took the room: %s", what, workq_strerror(rc));
   memcpy(&key, item.key, sizeof key);
   plain_ok(workq_complete(q, &item), "workq_complete");
@@ -165,7 +111,7 @@ static void producers_have_equal_shares(void) {
   unsigned runs = plain_scaled(RUNS);
   uint64_t keys[PRODUCERS] = {0}, least = UINT64_MAX, most = 0;
   pid_t pids[PRODUCERS];
-  open_queue(1, SOON_NS);
+  open_queue(1, NEVER_NS);
   atomic_store(&shared->stop, false);
   for (uint32_t i = 0; i < PRODUCERS; i++)
     if ((pids[i] = plain_fork()) == 0) produce(i);
@@ -174,7 +120,7 @@ static void producers_have_equal_shares(void) {
     workq_stats_data stats;
     keys[take("producers") % PRODUCERS]++;
     plain_ok(workq_stats(q, &stats), "workq_stats");
-    if (n > 0 || stats.attached == PRODUCERS + 1) n++;
+    if (n > 0 || stats.attached == PRODUCERS + 2) n++;
     else memset(keys, 0, sizeof keys);
   }
   atomic_store(&shared->stop, true);
@@ -220,7 +166,7 @@ static void newcomer_does_not_overtake(void) {
   open_queue(1, NEVER_NS);
   add(100);
   pid_t first = add_in_line(1);
-  stop(first);
+  waiting_stop(probe, first);
   expect_next("a full queue", 100);
   pid_t second = plain_fork();
   if (second == 0) {
@@ -232,8 +178,8 @@ static void newcomer_does_not_overtake(void) {
   for (;;) { /* it stands in line, or has overtaken */
     int len = plain_ok(workq_len(q), "workq_len");
     if (len > 0) plain_fail("a newcomer has taken the room of one who has waited before it");
-    if (waits_for(second) == ADDING) break;
-    moment();
+    if (waiting_for(q, second) == WAITING_ROOM) break;
+    waiting_moment();
   }
   kill(first, SIGCONT);
   expect_next("the first in line goes on", 1);
@@ -251,7 +197,7 @@ static void room_is_not_kept_from_the_living(bool killed) {
     add(100);
     for (uint32_t i = 0; i < LINE; i++) pids[i] = add_in_line(i);
     for (uint32_t i = 0; i < LINE; i++)
-      if (i != lives) stop(pids[i]);
+      if (i != lives) waiting_stop(probe, pids[i]);
     expect_next("a full queue", 100);
     for (uint32_t i = 0; i < LINE && killed; i++)
       if (i != lives) plain_kill(pids[i]);
@@ -280,12 +226,12 @@ static void plain_add_leaves_the_line_as_it_is(void) {
   pid_t pids[2];
   open_queue(1, NEVER_NS);
   add(100);
-  for (uint32_t i = 0; i < 2; i++) stop(pids[i] = add_in_line(i));
+  for (uint32_t i = 0; i < 2; i++) waiting_stop(probe, pids[i] = add_in_line(i));
   expect_next("a full queue", 100);
   add(101);
   for (uint32_t i = 0; i < 2; i++) kill(pids[i], SIGCONT);
-  await_wait(pids[0], ADDING);
-  await_wait(pids[1], ADDING);
+  waiting_await(q, pids[0], WAITING_ROOM);
+  waiting_await(q, pids[1], WAITING_ROOM);
   expect_next("a plain add", 101);
   for (uint32_t i = 0; i < 2; i++) expect_next("room after a plain add", i);
   for (uint32_t i = 0; i < 2; i++) plain_wait_pass(pids[i], "producer");
@@ -301,18 +247,8 @@ static pid_t drain_in_line(void) {
     plain_ok(workq_close(q), "workq_close");
     _exit(PLAIN_PASS);
   }
-  await_wait(pid, DRAINING);
+  waiting_await(q, pid, WAITING_DRAIN);
   return pid;
-}
-
-static void await_end(pid_t pid, const char *what) {
-  int64_t end_ns = plain_now_ns() + EVENT_NS;
-  int status;
-  while (waitpid(pid, &status, WNOHANG) == 0) {
-    if (plain_now_ns() > end_ns) plain_fail("%s", what);
-    moment();
-  }
-  if (status != 0) plain_fail("process %d ended with status 0x%x", (int)pid, (unsigned)status);
 }
 
 /* The one who has waited for longest learns of it, whatever those do who came later. */
@@ -321,11 +257,11 @@ static void drain_ends_for_the_oldest(void) {
   open_queue(4, NEVER_NS);
   add(1);
   for (int i = 0; i < 3; i++) pids[i] = drain_in_line();
-  for (int i = 1; i < 3; i++) stop(pids[i]);
+  for (int i = 1; i < 3; i++) waiting_stop(probe, pids[i]);
   expect_next("the last key", 1);
-  await_end(pids[0], "the oldest is not told that the queue is drained");
+  waiting_await_end(pids[0], "the oldest is not told that the queue is drained");
   for (int i = 1; i < 3; i++) kill(pids[i], SIGCONT);
-  for (int i = 1; i < 3; i++) await_end(pids[i], "not all are told that the queue is drained");
+  for (int i = 1; i < 3; i++) waiting_await_end(pids[i], "not all are told that the queue is drained");
   close_queue();
 }
 
@@ -360,16 +296,16 @@ static void trickle(unsigned getters) {
   for (unsigned i = 0; i < getters; i++) {
     atomic_store(&shared->got[i], 0);
     if ((pids[i] = plain_fork()) == 0) work(i);
-    await_wait(pids[i], GETTING);
+    waiting_await(q, pids[i], WAITING_GET);
   }
   for (uint32_t n = 0; n < getters * KEYS_A_GETTER; n++) {
-    int64_t end_ns = plain_now_ns() + EVENT_NS;
+    int64_t end_ns = plain_now_ns() + WAITING_EVENT_NS;
     add(n);
     while (all_got(getters) != n + 1) {
       if (plain_now_ns() > end_ns) plain_fail("nobody gets key %u although %u wait", n, getters);
-      moment();
+      waiting_moment();
     }
-    for (unsigned i = 0; i < getters; i++) await_wait(pids[i], GETTING);
+    for (unsigned i = 0; i < getters; i++) waiting_await(q, pids[i], WAITING_GET);
   }
   for (unsigned i = 0; i < getters; i++)
     if (atomic_load(&shared->got[i]) == 0)
@@ -411,7 +347,7 @@ int main(int argc, char **argv) {
   plain_begin(&argc, argv);
   shared = plain_share(sizeof *shared);
   plain_own(name, sizeof name, "fair");
-  plain_watchdog(1800, name);
+  plain_watchdog(300, name);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     if (!wanted(tests[i].name, argv + 1)) continue;
     printf("%s\n", tests[i].name);
