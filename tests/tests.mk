@@ -260,6 +260,10 @@ plain_programs += tests/process/thread_end
 tests_process_thread_end_SOURCES = tests/process/thread_end.c
 tests_process_thread_end_LDADD = $(plain_ldadd)
 
+plain_programs += tests/process/stopped
+tests_process_stopped_SOURCES = tests/process/stopped.c
+tests_process_stopped_LDADD = $(plain_ldadd)
+
 # --- scripts
 test_scripts += tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
