@@ -31,6 +31,9 @@
  *  - Options are structures whose all-zero value is the default; a null pointer stands for such a structure.  What is
  *    "reserved" in them must be 0, and what is 0 or 1 nothing else: -EINVAL.
  *  - A null pointer is -EINVAL where a function does not say what it stands for; q must be a handle, though.
+ *  - A batch (workq_add_batch, workq_get_batch, workq_done_batch) begins with the first and goes on until one is refused or
+ *    no more can be done now.  A result that is short, fewer than n, only says that it ended early; what was not
+ *    done is as it was.  The call for the rest gives the reason, or does the rest.
  *  - Keys are 1 ... key_max arbitrary bytes; NUL and newline are bytes like others.
  *  - The library starts no threads, prints nothing, never exits and installs no signal handlers (workq_run, which is
  *    a supervisor, says there what it does).
@@ -39,6 +42,8 @@
  *
  *  -ESTALE     the handle's slot is no longer its own: the call came from another thread, or the slot was given up
  *              because its thread was taken for dead.  Close the handle and open another.
+ *              A function that takes an item gives it for the item, too.  workq_len(), which takes none, tells
+ *              which: what it gives is the handle's.  (A handle whose slot was given up has nothing in hand any more.)
  *  -EUCLEAN    the segment is damaged; nothing was changed.
  *  -ETIMEDOUT  the queue's lock could not be had within lock_timeout_ns (by default it is waited for without limit),
  *              or within the call's own timeout; workq_lock_owner() then names the process that holds it.
@@ -321,9 +326,12 @@ typedef struct workq_key {
 /*
  * Adds n keys in order, as by workq_add_opts(options) without waiting for room.  The lock is taken once for many keys.
  *
- * Returns how many of the keys, from the first, were taken (n: all); where it is fewer, the call for the rest gives
- * the reason.  If marked is not null, *marked is how many of them were newly marked.  Errors as for workq_add_opts() if the
- * first key is refused; -EINVAL if n is 0 or more than INT_MAX.
+ * Returns how many of the keys, from the first, were taken (n: all); where it is fewer, the next one was not, and the call for
+ * the rest gives the reason.  If marked is not null, *marked is how many of them were newly marked.
+ *  -EINVAL     the first key is refused: it is null or empty.  Or options or n (0, or more than INT_MAX) is out of its range
+ *  -EMSGSIZE   the first key is refused: it is too long
+ *  -ENOSPC     no more can be added now.  (A key that is in the queue already needs no room: it could be.)
+ *  -ESHUTDOWN, -ETIMEDOUT, and what else every call may give: no more can be added now
  * If the caller dies inside, some of the keys, from the first, are added.
  */
 WORKQ_API int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
@@ -365,7 +373,9 @@ WORKQ_API int workq_get(workq *q, workq_item *item, int64_t timeout_ns);
 
 /*
  * Takes up to n keys: waits as workq_get() for the first, and does not wait for more.
- * Returns how many items were filled, 1 ... n.  Errors as for workq_get(); -EINVAL if n is 0 or more than INT_MAX.
+ * Returns how many items were filled, 1 ... n: these are the caller's.  Fewer than n: there were no more at that moment, or no
+ * more could be taken; the next call gives the reason.  No key is ever refused.
+ * Errors as for workq_get(), and then none was taken; -EINVAL if n is 0 or more than INT_MAX.
  * If the caller dies inside, the keys taken go back as its others do.
  */
 WORKQ_API int workq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns);
@@ -393,8 +403,15 @@ WORKQ_API int workq_done_key(workq *q, const void *key, size_t len);
 
 /*
  * workq_done() for n items, in order, under one lock for many.
- * Returns how many, from the first, are done; where it is fewer than n, items[result] is stale: skip it and go on.  -ESTALE
- * if the first one is; -EINVAL if n is 0 or more than INT_MAX.
+ *
+ * Returns how many, from the first, are done (n: all).  Where it is fewer, the others are as they were: items[result] is
+ * stale, or it is in hand and could not be done now.  The call for the rest gives the reason, or does it:
+ *  -ESTALE  the first item is refused, it is not (or no longer) this handle's: skip it and go on with the next
+ *  -EINVAL  n is 0 or more than INT_MAX
+ *  -ETIMEDOUT, and what else every call may give: no more can be done now, and the items that were in hand still are
+ * So whoever wants to finish all that can be finished goes on from items + result, skips one item at -ESTALE, and ends at any
+ * other error.
+ * If the caller dies inside, some of the items, from the first, are done; the others go back as after a death in workq_get().
  */
 WORKQ_API int workq_done_batch(workq *q, const workq_item *items, size_t n);
 

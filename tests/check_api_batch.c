@@ -7,6 +7,7 @@
 #include "check_api.h"
 
 #include <limits.h>
+#include <pthread.h>
 
 enum { MANY = 1000 }; /* more than are taken under one hold of the lock */
 
@@ -177,6 +178,147 @@ START_TEST(done_batch_makes_dirty_keys_ready) {
 }
 END_TEST
 
+/* ---- What a short result says ---- */
+
+/* A clock that is read once in each hold of the lock, just before.  At its second reading somebody takes the lock and is
+ * stopped. */
+static int readings = 2;
+static pid_t holder;
+
+static int64_t clock_that_stops_a_holder(void *arg) {
+  if (++readings == 2) holder = fork_stopped_inside();
+  return fixture_clock(arg);
+}
+
+/* Opens the handle that gives up soon where the lock is not to be had, and whose clock that is. */
+static workq *open_impatient(void) {
+  const workq_options before = options;
+  options.clock = clock_that_stops_a_holder;
+  options.lock_timeout_ns = 1;
+  workq *handle = open_again();
+  options = before;
+  return handle;
+}
+
+static void let_go(void) {
+  resume_child(holder);
+  join_child(holder);
+}
+
+enum { CHUNK = 64, SOME = 100 }; /* keys under one hold of the lock; of a batch that needs two */
+
+START_TEST(add_batch_that_times_out_has_refused_no_key) {
+  create();
+  make_keys();
+  workq *own = open_impatient();
+  size_t marked = 0;
+  readings = 0;
+  ck_assert_int_eq(workq_add_batch(own, keys, SOME, NULL, &marked), CHUNK);
+  ck_assert_uint_eq(marked, CHUNK);
+  ck_assert_int_eq(workq_add_batch(own, keys + CHUNK, SOME - CHUNK, NULL, &marked), -ETIMEDOUT);
+  ck_assert_int_eq(workq_lock_owner(own), holder);
+  let_go();
+  ck_assert_int_eq(workq_add_batch(own, keys + CHUNK, SOME - CHUNK, NULL, &marked), SOME - CHUNK);
+  ck_assert_uint_eq(marked, SOME - CHUNK);
+  ck_assert_uint_eq(stats().ready, SOME);
+  ok(workq_close(own));
+}
+END_TEST
+
+START_TEST(get_batch_that_times_out_leaves_the_other_keys_ready) {
+  create();
+  make_keys();
+  ok(workq_add_batch(q, keys, SOME, NULL, NULL));
+  workq *own = open_impatient();
+  readings = 0;
+  ck_assert_int_eq(workq_get_batch(own, items, SOME, WORKQ_FOREVER), CHUNK);
+  ck_assert_int_eq(workq_get_batch(own, items + CHUNK, SOME - CHUNK, WORKQ_FOREVER), -ETIMEDOUT);
+  ck_assert_int_eq(workq_lock_owner(own), holder);
+  let_go();
+  ck_assert_int_eq(workq_get_batch(own, items + CHUNK, SOME - CHUNK, WORKQ_FOREVER), SOME - CHUNK);
+  ck_assert_int_eq(workq_done_batch(own, items, SOME), SOME);
+  ok(workq_close(own));
+}
+END_TEST
+
+START_TEST(done_batch_that_times_out_leaves_the_other_items_in_hand) {
+  create();
+  make_keys();
+  ok(workq_add_batch(q, keys, SOME, NULL, NULL));
+  workq *own = open_impatient();
+  ck_assert_int_eq(workq_get_batch(own, items, CHUNK, 0), CHUNK);
+  readings = 2;
+  ck_assert_int_eq(workq_get_batch(own, items + CHUNK, SOME - CHUNK, 0), SOME - CHUNK);
+  readings = 0;
+  ck_assert_int_eq(workq_done_batch(own, items, SOME), CHUNK);
+  ck_assert_int_eq(workq_done_batch(own, items + CHUNK, SOME - CHUNK), -ETIMEDOUT);
+  ck_assert_int_eq(workq_lock_owner(own), holder);
+  let_go();
+  ck_assert_uint_eq(stats().processing, SOME - CHUNK);
+  ck_assert_int_eq(workq_done(own, &items[CHUNK]), 0); /* it was not stale */
+  ck_assert_int_eq(workq_done_batch(own, items + CHUNK, SOME - CHUNK), -ESTALE);
+  ck_assert_int_eq(workq_done_batch(own, items + CHUNK + 1, SOME - CHUNK - 1), SOME - CHUNK - 1);
+  ck_assert_uint_eq(stats().processing, 0);
+  ok(workq_close(own));
+}
+END_TEST
+
+/* As the header says. */
+static int finish_all(workq *handle, const workq_item *from, size_t n, size_t *skipped) {
+  for (size_t done = 0; done < n;) {
+    int rc = workq_done_batch(handle, from + done, n - done);
+    if (rc == -ESTALE) {
+      (*skipped)++;
+      rc = 1;
+    }
+    if (rc < 0) return rc;
+    done += (size_t)rc;
+  }
+  return 0;
+}
+
+START_TEST(items_that_are_stale_are_skipped_and_no_other) {
+  create();
+  make_keys();
+  ok(workq_add_batch(q, keys, MANY, NULL, NULL));
+  ck_assert_int_eq(workq_get_batch(q, items, MANY, 0), MANY);
+  uint64_t random = fixture_seed();
+  size_t stale = 0, skipped = 0;
+  for (int i = 0; i < MANY; i++) {
+    if (fixture_below(&random, 10)) continue;
+    ok(workq_done(q, &items[i]));
+    stale++;
+  }
+  ck_assert_int_eq(finish_all(q, items, MANY, &skipped), 0);
+  ck_assert_uint_eq(skipped, stale);
+  ck_assert_uint_eq(stats().keys, 0);
+  ck_assert_uint_eq(stats().dones, MANY);
+}
+END_TEST
+
+static void *use_from_another_thread(void *item) {
+  ck_assert_int_eq(workq_done_batch(q, item, 1), -ESTALE);
+  ck_assert_int_eq(workq_len(q), -ESTALE); /* the handle's */
+  return NULL;
+}
+
+/* -ESTALE of an item and of the handle: a call that takes no item tells which. */
+START_TEST(a_stale_item_and_a_stale_handle_are_told_apart) {
+  create();
+  add("a");
+  workq_item item = take("a");
+  ok(workq_done(q, &item));
+  ck_assert_int_eq(workq_done_batch(q, &item, 1), -ESTALE);
+  ck_assert_int_eq(workq_len(q), 0); /* the item's */
+  add("b");
+  item = take("b");
+  pthread_t thread;
+  ck_assert_int_eq(pthread_create(&thread, NULL, use_from_another_thread, &item), 0);
+  ck_assert_int_eq(pthread_join(thread, NULL), 0);
+  ck_assert_int_eq(workq_done_batch(q, &item, 1), 1);
+}
+END_TEST
+
 Suite *batch_suite(void) {
   Suite *suite = suite_create("batches");
   TCase *tcase = fixture_case(suite, "batches");
@@ -192,5 +334,12 @@ Suite *batch_suite(void) {
   tcase_add_test(tcase, get_batch_refuses_no_places_and_too_many);
   tcase_add_test(tcase, done_batch_stops_at_a_stale_item);
   tcase_add_test(tcase, done_batch_makes_dirty_keys_ready);
+
+  tcase = fixture_case(suite, "what a short result says");
+  tcase_add_test(tcase, add_batch_that_times_out_has_refused_no_key);
+  tcase_add_test(tcase, get_batch_that_times_out_leaves_the_other_keys_ready);
+  tcase_add_test(tcase, done_batch_that_times_out_leaves_the_other_items_in_hand);
+  tcase_add_test(tcase, items_that_are_stale_are_skipped_and_no_other);
+  tcase_add_test(tcase, a_stale_item_and_a_stale_handle_are_told_apart);
   return suite;
 }
