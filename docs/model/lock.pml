@@ -12,7 +12,11 @@
  * With -DLIVE, with weak fairness: nobody tries for ever without anybody getting in.  (It implies TIMED.)
  *
  * A process can be preempted, or stopped and continued, between any two steps: that is what interleaving means.  With STOPS it can
- * also be stopped for good between 1 and 2, when it has the mutex and nobody can know.
+ * also be stopped for good: between 1 and 2, when it has the mutex and nobody can know; and while it attaches.
+ *
+ * Whether the owner of a slot is alive is told by the identity that it notes there (src/owner.c), and only with -DUNREADABLE by the
+ * lock on its byte of the file.  For the byte may stay locked after a death, by a forked child (CHILDREN), and may be lost by
+ * a living owner, by a stray close (STRAYS).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -26,13 +30,19 @@
 #define ROUNDS 1 /* times that a process takes the lock */
 #endif
 #ifndef KILLS
-#define KILLS 0 /* deaths; a new tenant takes the slot */
+#define KILLS 0 /* deaths; a new owner takes the slot, or none */
 #endif
 #ifndef REAPED
 #define REAPED 0 /* how many of them may leave their mutexes held by nobody */
 #endif
 #ifndef STOPS
 #define STOPS 0
+#endif
+#ifndef CHILDREN
+#define CHILDREN 0 /* how many of the dead leave a child that keeps their byte locked for ever */
+#endif
+#ifndef STRAYS
+#define STRAYS 0 /* living owners who lose their byte, because their program closes a descriptor that is not its own */
 #endif
 #ifndef LOSSES
 #define LOSSES 2 /* epochs; a bound of the search */
@@ -43,6 +53,12 @@
 #if defined(LIVE) && !defined(TIMED)
 #define TIMED
 #endif
+/* The bytes matter only to who looks at them. */
+#if CHILDREN || STRAYS || defined(UNREADABLE)
+#define BYTES 1
+#else
+#define BYTES 0
+#endif
 
 /* So many that none is made anew that was in use in this run; the first epoch is such that spares are made anew from the first
  * repair on. */
@@ -51,13 +67,25 @@
 #endif
 #define FIRST   MUTEXES
 #define NOBODY  PROCS
-#define CORPSE  (PROCS + 1) /* a thread that is no more, and could not say so */
+#define CORPSE  (PROCS + 1) /* a thread that has ended, and whose mutexes the kernel could not find */
+#define LEAVING (PROCS + 2) /* a thread that is ending: the kernel will find its mutexes */
 #define mutex_of(epoch) ((epoch) % MUTEXES)
 
 /* ---- The segment ---- */
 
 byte epoch = FIRST, settled = FIRST;
 byte holder[MUTEXES]; /* slot + 1 */
+
+/*
+ * What a slot notes of its owner.  A dead one's note stays until the next owner writes over it, which takes several stores: what is
+ * half written may look like the one or the other.
+ */
+#define OF_THE_DEAD 0
+#define MIXED_ALIVE 1
+#define MIXED_DEAD  2
+#define OF_OWNER    3
+
+byte note[PROCS];
 
 /* A mutex's word: who has it, whether somebody sleeps on it, whether its owner died. */
 byte owner[MUTEXES] = NOBODY;
@@ -76,11 +104,16 @@ byte buffer_of[PROCS]; /* the mutex */
 /* ---- The kernel ---- */
 
 byte sleeps_on[PROCS] = MUTEXES; /* futex */
-bool byte_held[PROCS];           /* the lock on the slot's byte of the file */
+bool wake_pending[MUTEXES];      /* a thread died inside its unlock, before the wake-up */
+
+/* The locks on the file's bytes: each belongs to one generation of a slot. */
+bool own_byte[PROCS]; /* the owner's is locked */
+bool old_byte[PROCS]; /* that of the owner before is still locked: */
+bool closing[PROCS];  /* until the kernel closes the dead one's files; else for ever, by a child */
 
 /* ---- The world, for the checks ---- */
 
-byte kills = KILLS, reaped = REAPED, stops = STOPS, give_ups = GIVE_UPS;
+byte kills = KILLS, reaped = REAPED, stops = STOPS, give_ups = GIVE_UPS, children = CHILDREN, strays = STRAYS;
 bool halted[PROCS];
 bool in[PROCS]; /* who is inside, */
 byte inside;    /* and how many */
@@ -150,38 +183,80 @@ inline take(me, mutex) {
   slept = false
 }
 
-/* The walk over a dead thread's list.  pending: it died inside an unlock, before the wake-up. */
-inline exit_walk(me, pending) {
+/* A thread ends: its mutexes will be found, or not.  Another thread of the same slot may come before that. */
+inline leave_mutexes(me, how) {
   i = 0;
   do
-  :: i < MUTEXES && owner[i] == me ->
-     owner[i] = NOBODY;
-     died[i] = true;
-     if
-     :: waiters[i] -> futex_wake(i)
-     :: else
-     fi;
-     i++
-  :: i < MUTEXES && owner[i] != me ->
-     if
-     :: pending && i == m && can_be_had(i) && !died[i] && !waiters[i] -> futex_wake(i)
-     :: else
-     fi;
-     i++
-  :: i >= MUTEXES -> break
-  od;
-  i = 0
-}
-
-inline no_walk(me) {
-  i = 0;
-  do
-  :: i < MUTEXES && owner[i] == me -> owner[i] = CORPSE; i++
+  :: i < MUTEXES && owner[i] == me -> owner[i] = how; i++
   :: i < MUTEXES && owner[i] != me -> i++
   :: i >= MUTEXES -> break
   od;
   i = 0
 }
+
+/* ---- The kernel, after a thread's end ---- */
+
+/* Its walk over the thread's list comes to this mutex. */
+inline walk(mutex) {
+  owner[mutex] = NOBODY;
+  died[mutex] = true;
+  if
+  :: waiters[mutex] -> futex_wake(mutex)
+  :: else
+  fi
+}
+
+/* And to the one that it was about to unlock, or had unlocked just now. */
+inline wake_for_unlock(mutex) {
+  wake_pending[mutex] = false;
+  if
+  :: can_be_had(mutex) && !died[mutex] && !waiters[mutex] -> futex_wake(mutex)
+  :: else
+  fi
+}
+
+#if KILLS
+#define KERNEL_AT(n) \
+  :: d_step { n < MUTEXES && owner[n % MUTEXES] == LEAVING -> walk(n % MUTEXES) } \
+  :: d_step { n < MUTEXES && wake_pending[n % MUTEXES] -> wake_for_unlock(n % MUTEXES) }
+#define FILES_OF(p) :: d_step { closing[p] -> closing[p] = false; old_byte[p] = false }
+
+active proctype Kernel() {
+end:
+  do
+  KERNEL_AT(0)
+  KERNEL_AT(1)
+  KERNEL_AT(2)
+  KERNEL_AT(3)
+  KERNEL_AT(4)
+  KERNEL_AT(5)
+  KERNEL_AT(6)
+  KERNEL_AT(7)
+#if BYTES
+  FILES_OF(0)
+  FILES_OF(1)
+#if PROCS > 2
+  FILES_OF(2)
+#endif
+#endif
+  od
+}
+#endif
+
+#if STRAYS
+#define STRAY_CLOSE(p) :: d_step { strays > 0 && own_byte[p] -> strays--; own_byte[p] = false }
+
+active proctype Strays() {
+end:
+  do
+  STRAY_CLOSE(0)
+  STRAY_CLOSE(1)
+#if PROCS > 2
+  STRAY_CLOSE(2)
+#endif
+  od
+}
+#endif
 
 /* ---- A process ---- */
 
@@ -197,32 +272,66 @@ inline no_walk(me) {
 #define OR_DIE
 #endif
 
+#if STOPS
+#define MAY_STOP \
+  if \
+  :: true \
+  :: stops > 0 -> stops--; halted[me] = true; goto end_stopped \
+  fi
+#else
+#define MAY_STOP skip
+#endif
+
+/* owner_is_dead(), or rather its opposite. */
+#define says_identity(p) (note[p] == OF_OWNER || note[p] == MIXED_ALIVE)
+#define says_byte(p)     (note[p] == OF_OWNER -> own_byte[p] : old_byte[p])
+#if defined(UNREADABLE) || defined(BYTE_ONLY)
+#define owner_is_alive(p) says_byte(p)
+#elif defined(BYTE_DECIDES)
+#define owner_is_alive(p) (says_identity(p) && says_byte(p))
+#else
+#define owner_is_alive(p) says_identity(p)
+#endif
+
 /* holder_is_alive() */
 #ifdef ABANDON_LIVING
 #define is_alive_at_a(h) false
 #else
 #define is_alive_at_a(h) is_alive(h)
 #endif
-#define is_alive(h) ((h) != 0 && (h) != me + 1 && byte_held[(h) - 1])
+#define is_alive(h) ((h) != 0 && (h) != me + 1 && owner_is_alive((h) - 1))
 
 /* Has the owner been silent for a hundred looks?  A running one has not. */
 #if defined(TIMED) && defined(NO_TRYLOCK)
 #define silent(mutex) can_be_had(mutex)
 #elif defined(TIMED)
-#define silent(mutex) (owner[mutex] == CORPSE || (owner[mutex] < PROCS && halted[owner[mutex]]))
+#define silent(mutex) (owner[mutex] >= CORPSE || (owner[mutex] < PROCS && halted[owner[mutex]]))
 #else
 #define silent(mutex) true
 #endif
+
+/* owner_describe(): several stores.  The generation, which says whose byte counts, is the last. */
+inline describe(me) {
+  atomic { MAY_DIE; MAY_STOP; note[me] = MIXED_ALIVE };
+  atomic { MAY_DIE; MAY_STOP; note[me] = MIXED_DEAD };
+  atomic { MAY_DIE; MAY_STOP; note[me] = OF_OWNER }
+}
 
 proctype Process(byte me) {
   byte e, m, h, j, rounds = ROUNDS;
   bool owner_died, slept, lost, unlocking, wake;
 
 attach:
-  /* slot_attach(): the byte, then lock_forget_predecessor() */
-  byte_held[me] = true;
+  /* slot_attach(): the byte, then lock_forget_predecessor(), then owner_describe() */
+#if BYTES
+  own_byte[me] = true;
+#endif
+#ifdef DESCRIBE_FIRST
+  describe(me);
+#endif
   atomic {
     MAY_DIE;
+    MAY_STOP;
 #ifndef NO_FORGET
     d_step {
       i = 0;
@@ -235,6 +344,9 @@ attach:
     }
 #endif
   };
+#if !defined(DESCRIBE_FIRST) && !defined(DESCRIBE_LATE)
+  describe(me);
+#endif
 
 step_1:
   atomic {
@@ -314,6 +426,15 @@ step_2:
 #endif
     OR_DIE
     fi;
+#ifdef DESCRIBE_LATE
+    /* With its number at the mutex in mind, not before it has the lock. */
+    buffer[me] = OWN;
+    buffer_of[me] = m
+  };
+  describe(me);
+  atomic {
+    MAY_DIE;
+#endif
 #ifndef NO_NOTE
     buffer[me] = OWN;
     buffer_of[me] = m
@@ -455,29 +576,41 @@ end_stopped:
 
 #if KILLS
 dying:
-  /* What it has stored will be seen; the kernel walks its list, or cannot; */
+  /*
+   * The thread runs no more, which its identity tells at once; what it has stored will be seen.  The kernel walks its list and closes
+   * its files when it comes to that, or never.
+   */
   atomic {
     if
     :: d_step {
-         drain(me);
-         out_is_seen(me);
-         sleeps_on[me] = MUTEXES;
-         exit_walk(me, unlocking)
+         leave_mutexes(me, LEAVING);
+         if
+         :: unlocking -> wake_pending[m] = true
+         :: else
+         fi
        }
-    :: d_step {
-         reaped > 0 -> reaped--;
-         drain(me);
-         out_is_seen(me);
-         sleeps_on[me] = MUTEXES;
-         no_walk(me)
-       }
+    :: d_step { reaped > 0 -> reaped--; leave_mutexes(me, CORPSE) }
     fi;
-    e = 0; m = 0; h = 0; j = 0;
-    owner_died = false; slept = false; lost = false; unlocking = false; wake = false
+#if BYTES
+    if
+    :: d_step { closing[me] = own_byte[me]; old_byte[me] = own_byte[me] }
+    :: d_step { children > 0 && own_byte[me] -> children--; closing[me] = false; old_byte[me] = true }
+    fi;
+    own_byte[me] = false;
+#endif
+    d_step {
+      note[me] = OF_THE_DEAD;
+      drain(me);
+      out_is_seen(me);
+      sleeps_on[me] = MUTEXES;
+      e = 0; m = 0; h = 0; j = 0;
+      owner_died = false; slept = false; lost = false; unlocking = false; wake = false
+    }
   };
-  /* it closes its files; and somebody else takes the slot. */
-  byte_held[me] = false;
-  goto attach;
+  if
+  :: goto attach
+  :: goto out
+  fi;
 #endif
 
 out:

@@ -163,6 +163,9 @@ sound lock PROCS=3 LOSSES=2
 sound lock PROCS=3 LOSSES=0 KILLS=1
 sound lock TIMED STOPS=1 KILLS=1 REAPED=1
 sound lock LIVE STOPS=1 KILLS=1 REAPED=1
+sound lock TIMED CHILDREN=1 STRAYS=1 KILLS=1 REAPED=1
+sound lock LIVE CHILDREN=1 KILLS=1 REAPED=1
+sound lock UNREADABLE KILLS=1 REAPED=1
 
 mutant 'inside==1' lock NO_NOTE
 mutant 'inside==1' lock NO_REREAD
@@ -176,6 +179,12 @@ mutant 'non-progress cycle' lock LIVE KILLS=1 REAPED=1 NO_FORGET
 mutant 'non-progress cycle' lock LIVE KILLS=1 REAPED=1 NO_ABANDON
 mutant 'losses<=' lock TIMED ABANDON_LIVING
 mutant 'losses<=' lock TIMED NO_TRYLOCK
+mutant 'non-progress cycle' lock LIVE CHILDREN=1 KILLS=1 REAPED=1 BYTE_ONLY
+mutant 'inside==1' lock STRAYS=1 BYTE_ONLY
+mutant 'inside==1' lock STRAYS=1 BYTE_DECIDES
+mutant 'losses<=' lock TIMED STRAYS=1 BYTE_DECIDES
+mutant 'losses<=' lock TIMED DESCRIBE_LATE
+mutant 'non-progress cycle' lock LIVE STOPS=1 KILLS=1 REAPED=1 DESCRIBE_FIRST
 
 # ---- Larger ----
 
@@ -194,6 +203,10 @@ if [ "$size" = full ]; then
   sound lock PROCS=3 LOSSES=3
   sound lock PROCS=3 STOPS=1 KILLS=1 REAPED=1 LOSSES=1 TIMED
   sound lock PROCS=3 LOSSES=1 KILLS=1 LIVE
+  sound lock CHILDREN=1 STRAYS=1 KILLS=1 REAPED=1
+  sound lock LIVE CHILDREN=1 STRAYS=1 STOPS=1 KILLS=1 REAPED=1
+  sound lock UNREADABLE KILLS=2 REAPED=1
+  sound lock UNREADABLE LIVE KILLS=1 REAPED=1
 fi
 
 [ "$failed" -eq 0 ] || exit 1
