@@ -194,7 +194,8 @@ static int try_add_waiting(workq *q, const struct request *r) {
  * key: each waiter that leaves signals the next. */
 static int stop_adding(workq *q, const struct request *r, int result) {
   journal_begin(q);
-  int rc = result >= 0 ? wait_signal_key(q, r->hash) : 0;
+  int rc = queue_leave_line(q);
+  if (rc >= 0 && result >= 0 && wait_anyone(q, WAIT_ROOM)) rc = wait_signal_key(q, r->hash);
   if (journal_end(q, rc < 0 ? rc : 0) < 0) result = rc;
   return queue_stop_waiting(q, WAIT_ROOM, result);
 }

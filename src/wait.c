@@ -170,9 +170,8 @@ int wait_signal_key(workq *q, uint32_t hash) {
     struct slot *slot = slot_at(q, number);
     if (!slot || slot->wait.kind != WAIT_ROOM) return -EUCLEAN;
     if (slot->wait.hash == hash && !is_cancelled(slot)) {
-      int rc = wait_leave(q, slot);
-      if (rc == 0) remember_wake(q, slot);
-      return rc < 0 ? rc : 1;
+      remember_wake(q, slot);
+      return 1;
     }
     number = slot->wait.prev;
   }

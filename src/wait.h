@@ -38,7 +38,8 @@ int wait_leave(workq *q, struct slot *slot);
  * found, which are out then. */
 int wait_signal(workq *q, uint32_t kind);
 
-/* The same for one that waits for space for a key of that hash: another has added the key. */
+/* Wakes one that waits for space for a key of that hash, since another has added the key.  It keeps its place, for the key may
+ * be gone again before it comes.  Returns 1, 0 if there is none, or -EUCLEAN. */
 int wait_signal_key(workq *q, uint32_t hash);
 
 /* How many waiters have been granted space and have not come. */
