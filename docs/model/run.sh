@@ -134,10 +134,16 @@ sound wait OPS=3 PAUSES=1 SIGNALS=1
 sound wait OPS=2 DELAYS=1 SIGNALS=1
 sound wait OPS=2 DELAYS=1 TIMEOUTS=1
 sound wait OPS=2 DELAYS=1 KILLS=1
+sound wait OPS=2 DELAYS=1 STOPS=1
+sound wait OPS=2 DELAYS=1 ELDERS=1
+sound wait OPS=2 PAUSES=1 STOPS=1 ELDERS=1
 sound wait OPS=2 PAUSES=1 KILLS=2
+sound wait OPS=2 EVICTED=1
 sound wait OPS=2 KILLS=1 LIVE
+sound wait OPS=1 DELAYS=1 STOPS=1 LIVE
 
 mutant '!(stuck)' wait OPS=2 KILLS=1 NO_TICK
+mutant '!(stuck)' wait OPS=2 STOPS=1 NO_TICK
 mutant '!(late)' wait OPS=2 SIGNALS=1 NO_PASS_ON
 mutant '!(late)' wait OPS=2 KILLS=1 NO_LINE_REPAIR
 mutant '!(lost)' wait OPS=2 KILLS=1 NO_UNDO
@@ -145,11 +151,20 @@ mutant '!(late)' wait OPS=2 SLEEP_UNCHECKED
 mutant '!(late)' wait OPS=2 ARM_LATE
 mutant '!(late)' wait OPS=3 PAUSES=1 NO_UNPAUSE_SIGNAL
 mutant '!(late)' wait OPS=2 DELAYS=1 NO_LEAD
-mutant '!(is_unled)' wait OPS=2 DELAYS=1 NO_LEAD_ON
+mutant '!(late)' wait OPS=2 DELAYS=1 NO_LEAD_ON
+mutant '!(late)' wait OPS=2 DELAYS=1 SERVES_ANYWAY
+mutant '!(late)' wait OPS=2 DELAYS=1 ELDERS=1 NO_REPLACE_LEADER
 mutant '!(late)' wait OPS=2 DELAYS=1 KILLS=1 NO_ROUSE
-mutant '!(late)' wait OPS=2 DELAYS=1 KILLS=1 TOLD_IS_AWAKE
-mutant '!(has_ghost)' wait OPS=2 TIMEOUTS=1 NO_DESERT
-mutant '!(has_ghost)' wait OPS=2 DELAYS=1 TIMEOUTS=1 PUBLISH_OVER_DESERTED
+mutant '!(late)' wait OPS=2 DELAYS=1 KILLS=1 SIGNALLED_IS_AWAKE
+mutant '!(has_ghost)' wait OPS=2 TIMEOUTS=1 NO_CANCEL
+mutant '!(has_ghost)' wait OPS=2 DELAYS=1 TIMEOUTS=1 PUBLISH_OVER_CANCELLED
+mutant '!(late)' wait OPS=2 DELAYS=1 TIMEOUTS=1 OWN_LEAD_KEPT
+mutant '!(late)' wait OPS=2 DELAYS=1 TIMEOUTS=1 NO_HANDOVER
+mutant '!(late)' wait OPS=2 TIMEOUTS=1 NO_SWALLOWED_PASS_ON
+mutant '!(kept_lead)' wait OPS=2 DELAYS=1 STOPS=1 NO_TAKE_OVER
+mutant '!(late)' wait OPS=2 DELAYS=1 STOPS=1 TRUSTS_PLACE
+mutant '!(late)' wait OPS=2 EVICTED=1 MARK_WITHOUT_GENERATION
+mutant '!(late)' wait OPS=2 EVICTED=1 MARK_CHECKED_BEFORE
 mutant '!(lost)' wait OPS=2 DONE_FORGETS_DIRTY
 mutant 'in_hand' wait OPS=2 REAP_LIVING
 mutant 'acceptance cycle' wait OPS=2 KILLS=1 LIVE NO_REAP
@@ -197,6 +212,14 @@ if [ "$size" = full ]; then
   sound wait OPS=1 DELAYS=1 KILLS=1 LIVE
   sound wait WORKERS=3 OPS=2 KILLS=1
   sound wait WORKERS=3 OPS=2 PAUSES=1 SIGNALS=1
+  sound wait WORKERS=3 OPS=2 DELAYS=1 ELDERS=1
+  sound wait WORKERS=3 OPS=2 STOPS=1
+  sound wait OPS=2 DELAYS=1 STOPS=1 ELDERS=1
+  sound wait OPS=2 DELAYS=1 STOPS=2
+  sound wait OPS=2 DELAYS=1 STOPS=1 KILLS=1
+  sound wait OPS=2 DELAYS=1 STOPS=1 LIVE
+  sound wait OPS=2 DELAYS=1 TIMEOUTS=2
+  sound wait OPS=2 DELAYS=1 TIMEOUTS=1 KILLS=1
   sound lock KILLS=2 REAPED=1 GIVE_UPS=1
   sound lock KILLS=3 REAPED=2 LOSSES=3
   sound lock PROCS=3 KILLS=1 REAPED=1 LOSSES=1

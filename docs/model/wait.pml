@@ -1,20 +1,22 @@
 /*
  * wait.pml: workers that sleep for keys, and who wakes them: src/enter.c, src/wait.c, src/slot.c (reaping), and of src/queue.c
- * and src/lifecycle.c what these need.  docs/model/README.md says which part stands for which function, and what is left out.
+ * and src/lifecycle.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which function, and what is left out.
  *
  * What is checked, at every reachable state:
  *
- *   STUCK      A key is ready (or due), the queue is not paused, a living worker sleeps, and nothing will wake anyone: no sleeper
+ *   STUCK      A key is ready (or due), the queue is not paused, a running worker sleeps, and nothing will wake anyone: no sleeper
  *              has an end to its sleep.
  *   LATE       The same, but for the next tick, though no death is left to be found: a wake-up was lost that
- *              should not have been.  (Let go: a sleeper whose waker died, when it had taken it out of the line already; and keys
- *              for which a worker was told that then could not get the lock.)
- *   UNLED      All is quiet, a key is delayed, and the oldest in line will not wake when it is due.
- *   GHOST      All is quiet, and somebody stands in line who neither sleeps nor has deserted nor is a corpse to be found.
+ *              should not have been.  (Let go: a waiter whose waker died, when it had taken it out of the list already; keys for
+ *              which a waiter was signalled that could not get the lock, until its next call; a key for which one was
+ *              signalled that is stopped, until another has looked by itself; and keys that become due while the leader is stopped.)
+ *   UNLED      All is quiet, a key is delayed, and the oldest in the list will not wake when it is due.
+ *   KEPT LEAD  Somebody has looked by itself, and the leader is still one that is stopped and late.
+ *   GHOST      All is quiet, and somebody is in the list who neither sleeps nor is cancelled nor is a corpse to be found.
  *   LOST       A key that was added, and not finished since, is nowhere; or in the hands of a slot that nobody has.
  *   TWO HANDS  A key is in the hands of two workers.
  *
- * With -DLIVE also, with weak fairness: in the end every key is done, if a worker lives and the queue is not paused.
+ * With -DLIVE also, with weak fairness: in the end every key is done, if a worker runs and the queue is not paused.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -34,7 +36,16 @@
 #define SIGNALS 0 /* signal handlers that run while a get sleeps (-EINTR) */
 #endif
 #ifndef TIMEOUTS
-#define TIMEOUTS 0 /* gets that end because the lock is not to be had */
+#define TIMEOUTS 0 /* gets that are cancelled, because they cannot get the lock in time */
+#endif
+#ifndef STOPS
+#define STOPS 0 /* workers that are stopped while they sleep or after they were woken, to be continued or not */
+#endif
+#ifndef ELDERS
+#define ELDERS 0 /* is the oldest signalled now and then, instead of the newest? */
+#endif
+#ifndef EVICTED
+#define EVICTED 0 /* has slot 0 had an owner who does not know yet that it has lost it? */
 #endif
 #ifndef PAUSES
 #define PAUSES 0 /* does the producer pause and unpause? */
@@ -64,7 +75,7 @@ byte pending[KEYS]; /* of a held key: 0, NOW (dirty) or AT */
 byte owner[KEYS] = NOBODY;
 bool paused;
 bool attached[SLOTS] = true;
-byte line[WORKERS]; /* who waits, newest first */
+byte line[WORKERS]; /* the list of those who wait, newest first */
 byte waiting;       /* how many */
 bool waits[WORKERS];
 byte plan[WORKERS]; /* slot.wait.wake_ns */
@@ -73,15 +84,19 @@ byte plan[WORKERS]; /* slot.wait.wake_ns */
 #define TICK    3
 #define FAR     4
 #define FOREVER 5
+#define ROUSED  0 /* the plan of a leader that was signalled to plan again */
 
 /* ---- The segment, not journaled ---- */
 
-#define TOLD     0
+#define SIGNALLED     0
 #define ASLEEP   1
 #define SPINNING 2
-#define DESERTED 3
+#define CANCELLED 3
 
 byte word[WORKERS];
+#if EVICTED
+byte generation; /* in the word of slot 0 */
+#endif
 byte undo; /* the journal: key + 1 of a transaction that is half done, */
 byte undo_place, undo_owner; /* and what it was before */
 
@@ -95,11 +110,18 @@ byte arrived;             /* what time it is */
 
 /* ---- The world, for the checks ---- */
 
-byte kills = KILLS, eintrs = SIGNALS, timeouts = TIMEOUTS;
+byte kills = KILLS, eintrs = SIGNALS, timeouts = TIMEOUTS, stops = STOPS;
 bool dead[SLOTS], ended[SLOTS];
+bool gave_up[SLOTS];      /* its last call was cancelled: workq.cancelled */
+byte stopped[WORKERS];    /* 0, or */
+#define FOR_A_WHILE 1
+#define FOR_EVER    2
+bool absorbed;            /* a stopped one was signalled for a key, and nobody has looked by itself since */
+bool elder;               /* the next to be signalled is the oldest; under the lock */
 bool owed[KEYS];          /* added, not finished since */
 byte in_hand[KEYS] = NOBODY; /* which living worker's code works on it */
-hidden byte i, s, k;
+hidden byte i, s, k, n;
+hidden byte kept_lead;
 
 #define ready (place[0] == READY || place[1] == READY)
 #define at(key) (place[key] == DELAYED || (place[key] == HELD && pending[key] == AT))
@@ -109,40 +131,55 @@ hidden byte i, s, k;
 
 /* ---- What must never be ---- */
 
-#define rests(w) (dead[w] || ended[w] || (blocked[w] && sleeps_to[w] > arrived))
-#define rests_forever(w) (dead[w] || ended[w] || (blocked[w] && sleeps_to[w] == FOREVER))
+/* A run may take long; for liveness, it ends before a tick comes. */
+#ifdef LIVE
+#define is_busy(w) false
+#else
+#define is_busy(w) (in_hand[0] == w || in_hand[1] == w)
+#endif
+#define rests(w) (dead[w] || ended[w] || stopped[w] || is_busy(w) || (blocked[w] && sleeps_to[w] > arrived))
+#define rests_forever(w) (dead[w] || ended[w] || stopped[w] || is_busy(w) || (blocked[w] && sleeps_to[w] == FOREVER))
 #define to_be_found(slot) (dead[slot] && attached[slot])
+#define runs(w) (!dead[w] && !ended[w] && !stopped[w])
 #define work ((ready && !paused) || due)
 #if KILLS
-#define cheated(w) (blocked[w] && waits[w])
+#define cheated(w) (blocked[w] && !stopped[w] && waits[w])
 #else
-#define cheated(w) blocked[w]
+#define cheated(w) (blocked[w] && !stopped[w])
 #endif
-#define ghost(n) (n < waiting && !(blocked[line[n]] || word[line[n]] == DESERTED || dead[line[n]]))
-#define sleeps_until sleeps_to[line[waiting - 1]]
-#define unled (waiting > 0 && blocked[line[waiting - 1]] && sleeps_until > next_due && sleeps_until < FOREVER)
+#define oldest line[waiting - 1]
+#define is_marked(w) (gave_up[w] && word[w] == CANCELLED)
+#define ghost(n) (n < waiting && !(blocked[line[n]] || is_marked(line[n]) || dead[line[n]] || stopped[line[n]]))
+#define sleeps_until sleeps_to[oldest]
+#define unled (waiting > 0 && next_due < TICK && !stopped[oldest] && \
+               ((blocked[oldest] && sleeps_until > next_due && sleeps_until < FOREVER) || \
+                (!blocked[oldest] && !dead[oldest] && !gave_up[oldest])))
+#define leader_stopped (waiting > 0 && stopped[oldest])
 #define homeless(key) (owner[key] != NOBODY && !attached[owner[key]])
 
 #if WORKERS > 2
 #define quiet ((dead[P] || ended[P]) && rests(0) && rests(1) && rests(2))
 #define quiet_forever (quiet && rests_forever(0) && rests_forever(1) && rests_forever(2))
-#define someone_sleeps (blocked[0] || blocked[1] || blocked[2])
+#define someone_sleeps ((blocked[0] && runs(0)) || (blocked[1] && runs(1)) || (blocked[2] && runs(2)))
 #define someone_cheated (cheated(0) || cheated(1) || cheated(2))
+#define someone_gave_up (gave_up[0] || gave_up[1] || gave_up[2])
 #define corpse (to_be_found(0) || to_be_found(1) || to_be_found(2) || to_be_found(P))
-#define someone_works (!(dead[0] || ended[0]) || !(dead[1] || ended[1]) || !(dead[2] || ended[2]))
+#define someone_works (runs(0) || runs(1) || runs(2))
 #define ghosts (ghost(0) || ghost(1) || ghost(2))
 #else
 #define quiet ((dead[P] || ended[P]) && rests(0) && rests(1))
 #define quiet_forever (quiet && rests_forever(0) && rests_forever(1))
-#define someone_sleeps (blocked[0] || blocked[1])
+#define someone_sleeps ((blocked[0] && runs(0)) || (blocked[1] && runs(1)))
 #define someone_cheated (cheated(0) || cheated(1))
+#define someone_gave_up (gave_up[0] || gave_up[1])
 #define corpse (to_be_found(0) || to_be_found(1) || to_be_found(P))
-#define someone_works (!(dead[0] || ended[0]) || !(dead[1] || ended[1]))
+#define someone_works (runs(0) || runs(1))
 #define ghosts (ghost(0) || ghost(1))
 #endif
 
 #define STUCK (quiet_forever && work && someone_sleeps)
-#define LATE  (quiet && work && someone_cheated && !corpse && timeouts == TIMEOUTS)
+#define LATE  (quiet && someone_cheated && !corpse && !someone_gave_up && \
+               ((ready && !paused && !absorbed) || (due && !leader_stopped)))
 #define UNLED (quiet && unled && !corpse)
 #define GHOST (quiet && ghosts)
 #define LOST  (lock == NOBODY && !owner_died && undo == 0 && \
@@ -151,11 +188,11 @@ hidden byte i, s, k;
 
 /* ---- wait.c ---- */
 
-/* In a transaction: takes place n out of the line. */
-inline take_out(n) {
-  waits[line[n]] = false;
-  plan[line[n]] = 0;
-  i = n;
+/* In a transaction: takes a place out of the list. */
+inline take_out(place_in_line) {
+  i = place_in_line;
+  waits[line[i]] = false;
+  plan[line[i]] = 0;
   do
   :: i + 1 < waiting -> line[i] = line[i + 1]; i++
   :: else -> break
@@ -179,38 +216,67 @@ inline wait_leave(w) {
   fi
 }
 
-/* wait_signal(): the newest who has not deserted is told after the commit. */
+/* replace_leader() */
+inline replace_leader(wakes) {
+#ifndef NO_REPLACE_LEADER
+  if
+  :: waiting > 0 -> plan[oldest] = ROUSED; wakes = wakes | bit(oldest)
+  :: else
+  fi
+#else
+  skip
+#endif
+}
+
+/* wait_signal(): the newest (or oldest) that is not cancelled is signalled after the commit. */
 inline wait_signal(wakes) {
   do
   :: waiting == 0 -> break
   :: else ->
-     s = line[0];
-     take_out(0);
+     n = (elder -> waiting - 1 : 0);
+     elder = false;
+     s = line[n];
      if
-     :: word[s] == DESERTED
-     :: else -> wakes = wakes | bit(s); break
+     :: n == waiting - 1 -> take_out(n); replace_leader(wakes)
+     :: else -> take_out(n)
+     fi;
+     if
+     :: word[s] == CANCELLED
+     :: else ->
+        wakes = wakes | bit(s);
+        absorbed = absorbed || stopped[s];
+        break
      fi
   od;
+  n = 0;
   s = 0
 }
 
-/* wait_prune() */
-inline wait_prune(me) {
+/* A waiter is late if it should have woken before that time: then its sleep is over, too, though it may not have noticed. */
+#define is_late(w, time) (plan[w] == ROUSED || plan[w] < time)
+
+/* wait_prune(): the late are meant, too, if before is not 0: those of before that time, plus one. */
+inline wait_prune(me, before) {
   do
-  :: waiting > 0 && line[waiting - 1] != me && word[line[waiting - 1]] == DESERTED -> take_out(waiting - 1)
+  :: waiting > 0 && oldest != me && (word[oldest] == CANCELLED || (before > 0 && is_late(oldest, before - 1))) ->
+     if
+     :: word[oldest] != CANCELLED && sleeps_to[oldest] < before - 1 -> sleeps_to[oldest] = 0
+     :: else
+     fi;
+     take_out(waiting - 1)
   :: else -> break
   od;
   i = 0
 }
 
-#define leads(w) (waiting > 0 && line[waiting - 1] == w)
+#define leads(w) (waiting > 0 && oldest == w)
 
 /* wait_lead() */
 inline wait_lead(me, wakes, when) {
-  wait_prune(me);
+  wait_prune(me, 0);
   if
-  :: waiting > 0 && plan[line[waiting - 1]] > when ->
-     s = line[waiting - 1];
+  :: waiting > 0 && plan[oldest] > when ->
+     s = oldest;
      plan[s] = when;
      if
      :: s != me -> wakes = wakes | bit(s)
@@ -222,9 +288,9 @@ inline wait_lead(me, wakes, when) {
 
 /* wait_rouse() */
 inline wait_rouse(me, wakes) {
-  wait_prune(me);
+  wait_prune(me, 0);
   if
-  :: waiting > 0 && line[waiting - 1] != me -> wakes = wakes | bit(line[waiting - 1])
+  :: waiting > 0 && oldest != me -> wakes = wakes | bit(oldest)
   :: else
   fi
 }
@@ -246,7 +312,7 @@ inline wait_enter(me, when) {
   fi
 }
 
-/* One of wait_publish(): the lowest of wakes is told; asleep gathers who must be woken. */
+/* One round of wait_publish(): the lowest of wakes is signalled; asleep gathers who must be woken. */
 inline publish_one(wakes, asleep) {
   s = 0;
   do
@@ -256,22 +322,22 @@ inline publish_one(wakes, asleep) {
   wakes = wakes & ~bit(s);
   if
   :: word[s] == ASLEEP -> asleep = asleep | bit(s)
-#ifndef TOLD_IS_AWAKE
-  :: word[s] == TOLD -> asleep = asleep | bit(s)
+#ifndef SIGNALLED_IS_AWAKE
+  :: word[s] == SIGNALLED -> asleep = asleep | bit(s)
 #endif
   :: else
   fi;
-#ifndef PUBLISH_OVER_DESERTED
+#ifndef PUBLISH_OVER_CANCELLED
   if
-  :: word[s] == DESERTED
-  :: else -> word[s] = TOLD
+  :: word[s] == CANCELLED
+  :: else -> word[s] = SIGNALLED
   fi
 #else
-  word[s] = TOLD
+  word[s] = SIGNALLED
 #endif
 }
 
-/* One of wait_wake(). */
+/* One round of wait_wake(). */
 inline wake_one(asleep) {
   s = 0;
   do
@@ -331,7 +397,17 @@ inline roll_back() {
 #define MAY_DIE skip
 #endif
 
-/* queue_enter_for(), the lock being free: a death inside it is repaired first, and passed on. */
+/* Every 16th is the oldest: here any, but not two in one hold of the lock. */
+inline choose_elder() {
+  if
+  :: true
+#if ELDERS
+  :: elder = true
+#endif
+  fi
+}
+
+/* queue_lock(), the lock being free: a death inside it is repaired first, and passed on. */
 inline queue_enter(me, getting) {
   d_step {
     lock = me;
@@ -342,14 +418,27 @@ inline queue_enter(me, getting) {
     owner_died = false
   };
   MAY_DIE;
+  choose_elder();
   if
   :: repaired ->
      d_step { repaired = false; signal_ready(wakes) };
      MAY_DIE
   :: else
   fi;
+#if TIMEOUTS
+  if
+  :: gave_up[me] ->
+     d_step { leave_cancelled(me, wakes) };
+     MAY_DIE
+  :: else
+  fi;
+#endif
 #if DELAYS
+#ifdef SERVES_ANYWAY
   serves = getting;
+#else
+  serves = getting && !ready;
+#endif
   do
   :: due ->
      d_step { /* promote_first(), as a transaction of its own */
@@ -367,7 +456,7 @@ inline queue_enter(me, getting) {
 #endif
 }
 
-/* queue_leave(): the stores to the words and each system call are steps of their own. */
+/* queue_unlock(): the stores to the words and each system call are steps of their own. */
 #define QUEUE_LEAVE(next) \
   atomic { \
     do \
@@ -375,6 +464,7 @@ inline queue_enter(me, getting) {
     :: else -> break \
     od; \
     lock = NOBODY; \
+    elder = false; \
     if \
     :: asleep == 0 -> goto next \
     :: else \
@@ -391,6 +481,24 @@ inline queue_enter(me, getting) {
      } \
   od
 
+/* queue_leave_cancelled(), as a transaction: what its last call left behind. */
+inline leave_cancelled(me, wakes) {
+  gave_up[me] = false;
+#ifdef NO_SWALLOWED_PASS_ON
+  if
+  :: waits[me] -> leave_line(me, wakes); signal_ready(wakes)
+  :: else
+  fi
+#else
+#if defined(NO_HANDOVER)
+  wait_leave(me);
+#elif !defined(OWN_LEAD_KEPT)
+  leave_line(me, wakes);
+#endif
+  signal_ready(wakes)
+#endif
+}
+
 /* queue_leave_line(), in a transaction. */
 inline leave_line(me, wakes) {
   if
@@ -404,6 +512,36 @@ inline leave_line(me, wakes) {
   fi
 }
 
+/* ---- lifecycle.c ---- */
+
+/* lifecycle_mark() with DUE_NOW */
+inline mark_now(key, wakes) {
+  owed[key] = true;
+  if
+  :: place[key] == NONE || place[key] == DELAYED -> enter_ready(key, wakes, serves)
+  :: place[key] == HELD -> pending[key] = NOW
+  :: else
+  fi
+}
+
+/* lifecycle_mark() with the key's time */
+inline mark_at(me, key, wakes) {
+  owed[key] = true;
+  if
+  :: place[key] == NONE ->
+     place[key] = DELAYED;
+#ifndef NO_LEAD
+     wait_lead(me, wakes, key + 1)
+#endif
+  :: place[key] == HELD && pending[key] == 0 ->
+     pending[key] = AT;
+#ifndef NO_LEAD
+     wait_lead(me, wakes, key + 1)
+#endif
+  :: else
+  fi
+}
+
 /* ---- slot.c ---- */
 
 #ifdef REAP_LIVING
@@ -412,17 +550,23 @@ inline leave_line(me, wakes) {
 #define is_dead(slot) dead[slot]
 #endif
 
-/* slot_reap(): v goes over the slots; each key goes back as a transaction, and so does the slot. */
+/* look_at(): v goes over the slots; each key goes back as a transaction, and so does the slot, but perhaps in a later hold. */
 inline reap(me) {
   v = 0;
   do
   :: v < SLOTS && v != me && attached[v] && is_dead(v) ->
      do
-     :: owner[0] == v -> d_step { put_back(me, 0) }; MAY_DIE
-     :: owner[1] == v -> d_step { put_back(me, 1) }; MAY_DIE
+     :: owner[0] == v -> d_step { put_back(me, 0); found = true }; MAY_DIE
+     :: owner[1] == v -> d_step { put_back(me, 1); found = true }; MAY_DIE
      :: else -> break
      od;
      skip;
+#ifndef LIVE
+     if
+     :: true
+     :: found -> break /* unfinished */
+     fi;
+#endif
      d_step { /* vacate() */
 #ifndef NO_LINE_REPAIR
        if
@@ -442,10 +586,9 @@ inline reap(me) {
   :: found ->
      d_step { /* pass_on() */
        found = false;
+       wait_lead(me, wakes, next_due);
 #ifndef NO_ROUSE
        wait_rouse(me, wakes);
-#else
-       wait_lead(me, wakes, next_due);
 #endif
        signal_ready(wakes)
      };
@@ -471,12 +614,13 @@ inline put_back(me, key) {
 /* The kernel ends it: the robust mutexes say so, what it knew is gone. */
 inline die(me) {
   dead[me] = true;
+  gave_up[me] = false;
   if
-  :: lock == me -> lock = NOBODY; owner_died = true
+  :: lock == me -> lock = NOBODY; owner_died = true; elder = false
   :: else
   fi;
   if
-  :: me < WORKERS -> blocked[me] = false; sleeps_to[me] = 0
+  :: me < WORKERS -> blocked[me] = false; sleeps_to[me] = 0; stopped[me] = 0
   :: else
   fi;
   if
@@ -499,17 +643,56 @@ inline die(me) {
 #define INTERRUPTED 1
 #define TIMED_OUT   2
 
-/* ---- A worker: get, work, done, for ever: get_some() and workq_done() ---- */
+/* Who should have woken before that time is late.  A tick may have been due at any moment. */
+inline choose_late(me) {
+#if STOPS && !defined(LIVE)
+  if
+  :: before = arrived + 1
+  :: before = FAR + 1
+  :: before = FOREVER + 1
+  fi
+#elif STOPS
+  before = (was_far -> FAR + 1 : arrived + 1)
+#else
+  before = arrived + 1
+#endif
+}
+
+#define STOP \
+  stops--; \
+  absorbed = absorbed || !waits[me]; \
+  if \
+  :: stopped[me] = FOR_A_WHILE \
+  :: stopped[me] = FOR_EVER \
+  fi
+
+#if STOPS
+#define MAY_STOP \
+  if \
+  :: true \
+  :: stops > 0 -> STOP \
+  fi
+#else
+#define MAY_STOP skip
+#endif
+
+/* ---- A worker: get, work, done, for ever: get_waiting() and workq_done() ---- */
 
 proctype Worker(byte me) {
-  byte wakes, asleep, v, mine, woken_by;
-  bool repaired, found, serves, waited;
+  byte wakes, asleep, v, mine, woken_by, before;
+  bool repaired, found, serves, waited, was_far;
 
+#if EVICTED
+  if
+  :: me == 0 -> atomic { lock == NOBODY -> generation = 1; word[0] = SIGNALLED } /* enter_slot() */
+  :: else
+  fi;
+#endif
 get:
   atomic {
     if
     :: lock == NOBODY
-    :: waited && lock != NOBODY && timeouts > 0 -> timeouts--; goto desert
+    :: waited && lock != NOBODY && timeouts > 0 -> timeouts--; goto cancel
 #if KILLS
     :: kills > 0 -> kills--; goto dying
 #endif
@@ -519,6 +702,16 @@ get:
     :: woken_by == INTERRUPTED -> goto stop_waiting
     :: else
     fi;
+    choose_late(me);
+    /* queue_take_over() */
+#ifndef NO_TAKE_OVER
+    if
+    :: woken_by == TIMED_OUT && !leads(me) ->
+       d_step { wait_prune(me, before); wait_lead(me, wakes, next_due) };
+       MAY_DIE
+    :: else
+    fi;
+#endif
     /* reap_for_get(): if the last look is old enough. */
     if
     :: waited || (place[0] == HELD && owner[0] != me) || (place[1] == HELD && owner[1] != me) ->
@@ -540,18 +733,39 @@ get:
     fi;
 
     d_step { /* queue_sleep() */
-      wait_prune(me);
+#ifndef NO_TAKE_OVER
+      wait_prune(me, before);
+#else
+      wait_prune(me, 0);
+#endif
       if
       :: waiting > 0 && !leads(me) -> sleeps_to[me] = FAR
       :: else -> sleeps_to[me] = next_due
       fi;
+#ifdef TRUSTS_PLACE
+      if
+      :: woken_by == TIMED_OUT
+      :: else -> wait_enter(me, sleeps_to[me])
+      fi;
+#else
       wait_enter(me, sleeps_to[me]);
+#endif
+      wait_lead(me, wakes, next_due);
+      kept_lead = woken_by == TIMED_OUT && leader_stopped && plan[oldest] < arrived;
+      assert(!kept_lead);
 #ifdef NO_TICK
       if
       :: sleeps_to[me] >= TICK -> sleeps_to[me] = FOREVER
       :: else
-      fi
+      fi;
 #endif
+      if
+      :: woken_by == TIMED_OUT -> absorbed = false
+      :: else
+      fi;
+      woken_by = 0;
+      before = 0;
+      was_far = false
     };
     MAY_DIE;
 #ifndef ARM_LATE
@@ -560,7 +774,7 @@ get:
   };
   QUEUE_LEAVE(spin);
 
-  /* wait_sleep(): spins until told, or for a while; */
+  /* wait_sleep(): spins until signalled, or for a while; */
 spin:
 #ifdef ARM_LATE
   word[me] = SPINNING;
@@ -569,11 +783,11 @@ spin:
     MAY_DIE;
     if
     :: word[me] == SPINNING -> word[me] = ASLEEP
-    :: word[me] == TOLD -> goto woken
+    :: word[me] == SIGNALLED -> goto woken
     fi
   };
 futex_wait:
-  /* then sleeps, if nobody has told it meanwhile. */
+  /* then sleeps, if nobody has signalled it meanwhile. */
   atomic {
     MAY_DIE;
     if
@@ -586,19 +800,34 @@ futex_wait:
 end_asleep:
   atomic {
     if
-    :: !blocked[me] && word[me] == ASLEEP -> goto futex_wait
-    :: !blocked[me] && word[me] != ASLEEP
-    :: blocked[me] && (sleeps_to[me] <= arrived || tick_comes(me))
-    :: blocked[me] && eintrs > 0 -> eintrs--; woken_by = INTERRUPTED
+    :: !stopped[me] && !blocked[me] && word[me] == ASLEEP -> goto futex_wait
+    :: !stopped[me] && !blocked[me] && word[me] != ASLEEP
+    :: !stopped[me] && blocked[me] && (sleeps_to[me] <= arrived || tick_comes(me)) ->
+       was_far = (sleeps_to[me] == FAR);
+       woken_by = TIMED_OUT
+    :: !stopped[me] && blocked[me] && eintrs > 0 -> eintrs--; woken_by = INTERRUPTED
+#if STOPS
+    :: !stopped[me] && blocked[me] && stops > 0 -> STOP; goto end_asleep
+#endif
 #if KILLS
-    :: blocked[me] && kills > 0 -> kills--; goto dying
+    :: (blocked[me] || stopped[me]) && kills > 0 -> kills--; goto dying
 #endif
     fi;
 woken:
     blocked[me] = false;
     sleeps_to[me] = 0;
     waited = true;
-    goto get
+    MAY_STOP;
+    goto end_awake
+  };
+end_awake:
+  atomic {
+    if
+    :: !stopped[me] -> goto get
+#if KILLS
+    :: stopped[me] && kills > 0 -> kills--; goto dying
+#endif
+    fi
   };
 
 stop_waiting:
@@ -610,18 +839,31 @@ stop_waiting:
 #ifndef NO_PASS_ON
       signal_ready(wakes);
 #endif
-      woken_by = 0
+      woken_by = 0;
+      before = 0;
+      was_far = false
     };
     MAY_DIE
   };
   QUEUE_LEAVE(another_or_none);
 
-desert:
-  /* get_some() after lock_acquire() said -ETIMEDOUT; the caller may well do something else from now on. */
+cancel:
+  /* queue_cancel_waiting(): the caller may well do something else from now on. */
   atomic {
     woken_by = 0;
-#ifndef NO_DESERT
-    word[me] = DESERTED
+    was_far = false;
+    gave_up[me] = true;
+#ifndef NO_CANCEL
+    word[me] = CANCELLED;
+#endif
+#if TIMEOUTS
+    if
+    :: goto another_or_none
+    :: goto elsewhere
+#if DELAYS
+    :: goto add
+#endif
+    fi
 #endif
   };
 another_or_none:
@@ -632,6 +874,47 @@ another_or_none:
     :: ended[me] = true; goto out
     fi
   };
+
+#if TIMEOUTS
+elsewhere:
+  /* A call that waits for something else, in another list: wait_enter() leaves the one before, if it is still there. */
+  atomic {
+    if
+    :: lock == NOBODY
+#if KILLS
+    :: kills > 0 -> kills--; goto dying
+#endif
+    fi;
+    waited = false;
+    queue_enter(me, false);
+    d_step { wait_leave(me); word[me] = SIGNALLED };
+    MAY_DIE
+  };
+  QUEUE_LEAVE(away);
+away:
+  atomic { ended[me] = true; goto out };
+
+#if DELAYS
+add:
+  /* workq_add_after() */
+  atomic {
+    if
+    :: lock == NOBODY
+#if KILLS
+    :: kills > 0 -> kills--; goto dying
+#endif
+    fi;
+    waited = false;
+    queue_enter(me, false);
+    if
+    :: d_step { mark_at(me, 0, wakes) }
+    :: d_step { mark_at(me, 1, wakes) }
+    fi;
+    MAY_DIE
+  };
+  QUEUE_LEAVE(another_or_none);
+#endif
+#endif
 
 take:
   atomic {
@@ -652,6 +935,13 @@ take:
       pending[mine] = 0;
       owner[mine] = me;
       leave_line(me, wakes);
+      if
+      :: woken_by == TIMED_OUT || !ready -> absorbed = false
+      :: else
+      fi;
+      woken_by = 0;
+      before = 0;
+      was_far = false;
       undo = 0;
       undo_place = 0;
       undo_owner = 0
@@ -706,40 +996,12 @@ dying:
   atomic { skip; d_step { die(me) } };
 out:
   atomic {
-    wakes = 0; asleep = 0; v = 0; mine = 0; woken_by = 0;
-    repaired = false; found = false; serves = false; waited = false
+    wakes = 0; asleep = 0; v = 0; mine = 0; woken_by = 0; before = 0;
+    repaired = false; found = false; serves = false; waited = false; was_far = false
   }
 }
 
 /* ---- The producer ---- */
-
-/* lifecycle_mark() with DUE_NOW */
-inline mark_now(key, wakes) {
-  owed[key] = true;
-  if
-  :: place[key] == NONE || place[key] == DELAYED -> enter_ready(key, wakes, serves)
-  :: place[key] == HELD -> pending[key] = NOW
-  :: else
-  fi
-}
-
-/* lifecycle_mark() with the key's time */
-inline mark_at(key, wakes) {
-  owed[key] = true;
-  if
-  :: place[key] == NONE ->
-     place[key] = DELAYED;
-#ifndef NO_LEAD
-     wait_lead(P, wakes, key + 1)
-#endif
-  :: place[key] == HELD && pending[key] == 0 ->
-     pending[key] = AT;
-#ifndef NO_LEAD
-     wait_lead(P, wakes, key + 1)
-#endif
-  :: else
-  fi
-}
 
 proctype Producer() {
   byte wakes, asleep, ops = OPS, todo;
@@ -759,8 +1021,8 @@ next:
     :: d_step { mark_now(0, wakes) }
     :: d_step { mark_now(1, wakes) }
 #if DELAYS
-    :: d_step { mark_at(0, wakes) }
-    :: d_step { mark_at(1, wakes) }
+    :: d_step { mark_at(P, 0, wakes) }
+    :: d_step { mark_at(P, 1, wakes) }
 #endif
 #if PAUSES
     :: paused = true
@@ -798,6 +1060,40 @@ end:
 }
 #endif
 
+#if STOPS
+proctype Continuer() {
+end:
+  do
+  :: d_step { stopped[0] == FOR_A_WHILE -> stopped[0] = 0 }
+  :: d_step { stopped[1] == FOR_A_WHILE -> stopped[1] = 0 }
+#if WORKERS > 2
+  :: d_step { stopped[2] == FOR_A_WHILE -> stopped[2] = 0 }
+#endif
+  od
+}
+#endif
+
+#if EVICTED
+/* A thread that has had slot 0, and has lost it: its call ends in wait_cancel(). */
+proctype Evicted() {
+  byte seen, seen_generation;
+  atomic { seen = word[0]; seen_generation = generation };
+#ifdef MARK_WITHOUT_GENERATION
+  word[0] = CANCELLED
+#elif defined(MARK_CHECKED_BEFORE)
+  if
+  :: seen_generation == 0 -> word[0] = CANCELLED
+  :: else
+  fi
+#else
+  if
+  :: atomic { seen_generation == 0 && word[0] == seen && generation == seen_generation -> word[0] = CANCELLED }
+  :: else /* the word has changed, so that it is another's */
+  fi
+#endif
+}
+#endif
+
 #ifdef LIVE
 ltl all_done { <>[] ((place[0] == NONE && place[1] == NONE) || paused || !someone_works) }
 #else
@@ -826,6 +1122,12 @@ init {
     run Producer();
 #if DELAYS
     run Clock();
+#endif
+#if STOPS
+    run Continuer();
+#endif
+#if EVICTED
+    run Evicted();
 #endif
   }
 }
