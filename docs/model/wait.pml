@@ -643,6 +643,14 @@ inline die(me) {
 #define INTERRUPTED 1
 #define TIMED_OUT   2
 
+/* One that nobody has signalled has looked: if there was a key, it takes it. */
+inline has_looked(me) {
+  if
+  :: woken_by == TIMED_OUT && waits[me] -> absorbed = false
+  :: else
+  fi
+}
+
 /* Who should have woken before that time is late.  A tick may have been due at any moment. */
 inline choose_late(me) {
 #if STOPS && !defined(LIVE)
@@ -733,6 +741,7 @@ get:
     fi;
 
     d_step { /* queue_sleep() */
+      has_looked(me);
 #ifndef NO_TAKE_OVER
       wait_prune(me, before);
 #else
@@ -759,10 +768,6 @@ get:
       :: else
       fi;
 #endif
-      if
-      :: woken_by == TIMED_OUT -> absorbed = false
-      :: else
-      fi;
       woken_by = 0;
       before = 0;
       was_far = false
@@ -934,11 +939,9 @@ take:
       place[mine] = HELD;
       pending[mine] = 0;
       owner[mine] = me;
+      has_looked(me);
+      absorbed = absorbed && ready;
       leave_line(me, wakes);
-      if
-      :: woken_by == TIMED_OUT || !ready -> absorbed = false
-      :: else
-      fi;
       woken_by = 0;
       before = 0;
       was_far = false;
