@@ -104,6 +104,14 @@ int lifecycle_evict(workq *q) {
   return 0;
 }
 
+int lifecycle_grant_space(workq *q) {
+  if (lifecycle_space(q) <= wait_grants(q)) return 0;
+  int rc = wait_signal(q, WAIT_ROOM);
+  if (rc <= 0) return rc;
+  /* An idle record gives way now: another add of its key would make it one that cannot, before the waiter has come. */
+  return q->control->hot.used + wait_grants(q) > q->geometry.capacity ? lifecycle_evict(q) : 0;
+}
+
 static int raise_ready(workq *q, uint32_t index, struct item *item, int priority) {
   if (priority <= item->priority) return 0;
   int rc = ready_remove(q, index, item);

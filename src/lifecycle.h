@@ -60,11 +60,12 @@ static inline int64_t lifecycle_space(const workq *q) {
   return (int64_t)q->geometry.capacity - q->control->hot.used + q->control->cold.idle.count;
 }
 
+/* Grants space to a waiter if there is more than has been granted. */
+COLD int lifecycle_grant_space(workq *q);
+
 /* There may be space for a key again, beyond what has been granted. */
 static inline int lifecycle_signal_room(workq *q) {
-  if (likely(!wait_anyone(q, WAIT_ROOM)) || lifecycle_space(q) <= wait_grants(q)) return 0;
-  int rc = wait_signal(q, WAIT_ROOM);
-  return rc < 0 ? rc : 0;
+  return likely(!wait_anyone(q, WAIT_ROOM)) ? 0 : lifecycle_grant_space(q);
 }
 
 /* If nothing is left, whoever drains the queue may go on. */

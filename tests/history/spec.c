@@ -546,8 +546,11 @@ bool spec_crash(const spec *s, spec_state *state, unsigned key, int64_t from_ns,
 }
 
 bool spec_evict(const spec *s, spec_state *state, unsigned key) {
-  if (s->only == SPEC_WHOLE || s->h->rules.capacity >= s->h->rules.keys) return false;
-  if (state->keys[key].place != SPEC_IDLE) return false;
+  if (s->h->rules.capacity >= s->h->rules.keys || state->keys[key].place != SPEC_IDLE) return false;
+  if (s->only == SPEC_WHOLE) {
+    if (state->idle[0] != key) return false;
+    leave_idle(state, key);
+  }
   vanish(state, key);
   return true;
 }

@@ -82,7 +82,7 @@ unsigned spec_held(const spec_state *state, unsigned process);
 bool spec_promote(const spec *s, spec_state *state, unsigned key, int64_t until_ns);
 /* The key's worker was found dead, at some time between the two. */
 bool spec_crash(const spec *s, spec_state *state, unsigned key, int64_t from_ns, int64_t until_ns);
-/* One key only: its idle record gave way to another key's. */
+/* An idle record gave way to another key's, or to a waiter for space, before that has come: the oldest one. */
 bool spec_evict(const spec *s, spec_state *state, unsigned key);
 
 /* One line a key that is known. */
