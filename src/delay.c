@@ -7,10 +7,11 @@
 
 #include "grow.h"
 #include "journal.h"
+#include "read.h"
 
 /* One behind the last entry's place; 0 where the count is damaged: all before it has memory. */
 static uint32_t heap_end(const workq *q) {
-  uint32_t count = q->control->hot.delayed;
+  uint32_t count = read_u32(&q->control->hot.delayed);
   if (unlikely(count > q->geometry.capacity)) return 0;
   uint32_t end = count + HEAP_FIRST;
   return likely(end <= q->heap_reach.units) || !count || reach_all(&q->heap_reach, end) ? end : 0;
@@ -108,13 +109,20 @@ int64_t delay_due_ns(const workq *q, const struct item *item) {
   return place ? q->heap[place].due_ns : CLOCK_NEVER;
 }
 
+int64_t delay_read_due_ns(const workq *q, uint32_t index, uint32_t place) {
+  if (place < HEAP_FIRST || place >= heap_end(q)) return CLOCK_NEVER;
+  struct heap_entry entry;
+  read_lines(&entry, &q->heap[place], sizeof entry);
+  return entry.item == index ? entry.due_ns : CLOCK_NEVER;
+}
+
 static bool root_has_memory(const workq *q) {
   return likely(q->heap_reach.units > HEAP_FIRST) || reach_unit(&q->heap_reach, HEAP_FIRST);
 }
 
 int64_t delay_next_ns(const workq *q) {
-  if (!q->control->hot.delayed) return CLOCK_NEVER;
-  return root_has_memory(q) ? q->heap[HEAP_FIRST].due_ns : INT64_MIN;
+  if (!read_u32(&q->control->hot.delayed)) return CLOCK_NEVER;
+  return root_has_memory(q) ? __atomic_load_n(&q->heap[HEAP_FIRST].due_ns, __ATOMIC_RELAXED) : INT64_MIN;
 }
 
 uint32_t delay_first(const workq *q) {

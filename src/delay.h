@@ -36,6 +36,8 @@ int delay_remove(workq *q, struct item *item);
  * and at once by damage, which whoever takes it out then finds. */
 int64_t delay_due_ns(const workq *q, const struct item *item);
 int64_t delay_next_ns(const workq *q);
+/* As delay_due_ns(), of the item of that index which says that it is at that place.  Needs no lock. */
+int64_t delay_read_due_ns(const workq *q, uint32_t index, uint32_t place);
 /* How many are delayed: entries from HEAP_FIRST on, which have memory; 0 by damage. */
 uint32_t delay_count(const workq *q);
 /* The item that is due first, 0 for none. */

@@ -45,14 +45,22 @@ static int64_t age_ns(const workq *q, int64_t stamp_ns) {
   return q->header.metrics ? clock_since_ns(stamp_ns, q->stamp_ns) : -1;
 }
 
-int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key_copy, workq_info *info) {
-  if (!item) return 0;
+/* Copies whose slot it is that has the item in hand.  Returns false where none has. */
+static bool read_owner(const workq *q, const struct item *item, struct slot *copy) {
+  const struct slot *slot = item->place == PLACE_PROCESSING ? slot_at(q, item->owner) : NULL;
+  if (slot) read_who(copy, slot);
+  return slot != NULL;
+}
+
+int inspect_item(workq *q, uint32_t index, const struct item *item, int64_t now_ns, unsigned char *key_copy,
+                 workq_info *info) {
+  struct item *place = item_at(q, index);
   int state = state_of(item);
   uint32_t len = item->key_len;
-  if (!state || len > q->geometry.key_max) return 0;
-  memcpy(key_copy, item_key(item), len);
-  const struct slot *owner =
-      state == WORKQ_STATE_PROCESSING || state == WORKQ_STATE_DIRTY ? slot_at(q, item->owner) : NULL;
+  if (!place || !state || len > q->geometry.key_max) return 0;
+  read_key(key_copy, item_key(place), len);
+  struct slot slot;
+  const struct slot *owner = read_owner(q, item, &slot) ? &slot : NULL;
   bool pending = item->pending != PENDING_NONE;
   *info = (workq_info){.key = key_copy,
                        .key_len = len,
@@ -65,7 +73,8 @@ int inspect_item(workq *q, struct item *item, int64_t now_ns, unsigned char *key
                        .due_in_ns = -1,
                        .waiting_ns = owner && !pending ? -1 : age_ns(q, item->since_ns),
                        .running_ns = owner ? age_ns(q, item->run_ns) : -1};
-  if (item->pending == PENDING_AT) info->due_in_ns = clock_since_ns(now_ns, delay_due_ns(q, item));
+  if (item->pending == PENDING_AT)
+    info->due_in_ns = clock_since_ns(now_ns, delay_read_due_ns(q, index, item->heap_place));
   return state;
 }
 
@@ -75,12 +84,14 @@ int workq_state(workq *q, const void *key, size_t len, workq_info *info) {
   int rc = queue_check_key(q, key, len);
   if (rc < 0) return rc;
   uint32_t index, hash = table_hash(q, key, len);
-  struct item *item;
+  struct item *item, copy;
   workq_info found;
   rc = queue_enter(q, CLOCK_NEVER);
   if (rc < 0) return rc;
   rc = queue_find(q, hash, key, len, &index, &item);
-  if (rc == 0) rc = item ? inspect_item(q, item, handle_now_ns(q), q->key_buffer, &found) : -ENOENT;
+  if (rc == 0)
+    rc = item && read_item(q, index, &copy) ? inspect_item(q, index, &copy, handle_now_ns(q), q->key_buffer, &found)
+                                            : -ENOENT;
   queue_leave(q);
   if (rc > 0 && info) *info = found;
   return rc == 0 ? -EUCLEAN : rc;
@@ -93,8 +104,9 @@ int workq_peek(workq *q, workq_info *info) {
   if (rc < 0) return rc;
   if (!(q->control->hot.flags & QUEUE_PAUSED)) {
     rc = ready_first(q, &index);
-    struct item *item = item_at(q, index);
-    if (rc == 0 && index) rc = inspect_item(q, item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
+    struct item item;
+    if (rc == 0 && index)
+      rc = read_item(q, index, &item) && inspect_item(q, index, &item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
   }
   queue_leave(q);
   if (rc > 0 && info) *info = found;
@@ -104,7 +116,7 @@ int workq_peek(workq *q, workq_info *info) {
 int workq_len(workq *q) {
   int rc = look_begin(q);
   if (rc < 0) return rc;
-  uint32_t ready = q->control->hot.ready;
+  uint32_t ready = read_u32(&q->control->hot.ready);
   look_end(q);
   return ready < INT_MAX ? (int)ready : INT_MAX;
 }
@@ -149,12 +161,15 @@ static void page_free(struct page *page) {
 /* Fills a page from record *next on.  Returns 0, or 1 at the end. */
 static int page_fill(workq *q, struct page *page, uint32_t *next) {
   int64_t now_ns = handle_now_ns(q);
-  uint32_t fresh = q->control->hot.fresh;
+  uint32_t fresh = read_u32(&q->control->hot.fresh);
   if (fresh > q->geometry.records) fresh = q->geometry.records;
   page->count = 0;
   for (uint32_t seen = 0; *next <= fresh && seen < ITERATE_RECORDS && page->count < page->places; seen++) {
     unsigned char *copy = page->keys + (size_t)page->count * q->geometry.key_max;
-    if (inspect_item(q, item_at(q, (*next)++), now_ns, copy, &page->infos[page->count])) page->count++;
+    uint32_t index = (*next)++;
+    struct item item;
+    if (!read_item(q, index, &item)) continue;
+    if (inspect_item(q, index, &item, now_ns, copy, &page->infos[page->count])) page->count++;
   }
   return *next > fresh;
 }
@@ -182,22 +197,24 @@ int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), voi
 
 /* ---- Workers ---- */
 
-/* For how long the slot has had the oldest key in its hands; -1 where it has none. */
+/* For how long the slot, a copy, has had the oldest key in its hands; -1 where it has none. */
 static int64_t longest_run_ns(const workq *q, const struct slot *slot) {
-  const struct item *oldest = item_at(q, slot->own.processing.head);
-  return oldest ? age_ns(q, oldest->run_ns) : -1;
+  struct item oldest;
+  return read_item(q, slot->own.processing.head, &oldest) ? age_ns(q, oldest.run_ns) : -1;
 }
 
 /* Returns whether the slot is attached. */
 static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_worker *worker) {
-  const struct slot *slot = &q->slots[i];
+  struct slot copy;
+  const struct slot *slot = &copy;
+  read_slot(&copy, &q->slots[i]);
   if (slot->who.state != SLOT_ATTACHED) return false;
   *worker = (workq_worker){.slot = i,
                            .pid = slot->who.pid,
                            .tid = slot->who.tid,
                            .waiting = slot->wait.kind == WAIT_GRANTED ? 0 : slot->wait.kind,
                            .processing = slot->own.processing.count,
-                           .self = slot == q->slot,
+                           .self = &q->slots[i] == q->slot,
                            .age_ns = clock_since_ns(slot->who.since_ns, now_ns),
                            .adds = slot->own.adds,
                            .coalesced = slot->own.coalesced,
@@ -220,7 +237,7 @@ int workq_iterate_workers(workq *q, int (*visit)(void *arg, const workq_worker *
   look_end(q);
   for (uint32_t i = 0; i < q->geometry.handles && rc == 0; i++) {
     workq_worker worker;
-    if (q->slots[i].who.state != SLOT_ATTACHED) continue;
+    if (read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) continue;
     if ((rc = look_begin(q)) < 0) return rc;
     bool attached = describe_worker(q, i, handle_now_ns(q), &worker);
     look_end(q);
@@ -251,7 +268,7 @@ static void stats_of_segment(workq *q, workq_stats_data *s) {
   }
 }
 
-/* What the slot has in hand. */
+/* What the slot, a copy, has in hand. */
 static void stats_of_runs(const workq *q, const struct slot *slot, workq_stats_data *s) {
   int64_t longest_ns = longest_run_ns(q, slot);
   if (longest_ns < 0) return;
@@ -262,8 +279,10 @@ static void stats_of_runs(const workq *q, const struct slot *slot, workq_stats_d
 
 static void stats_of_slots(const workq *q, workq_stats_data *s) {
   for (uint32_t i = 0; i < q->geometry.handles; i++) {
-    const struct slot *slot = &q->slots[i];
-    if (slot->who.state != SLOT_ATTACHED) continue;
+    struct slot copy;
+    const struct slot *slot = &copy;
+    if (read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) continue;
+    read_slot(&copy, &q->slots[i]);
     s->attached++;
     s->adds += slot->own.adds;
     s->coalesced += slot->own.coalesced;
@@ -279,31 +298,39 @@ static void stats_of_slots(const workq *q, workq_stats_data *s) {
 
 static void stats_of_queue(workq *q, workq_stats_data *s) {
   const struct control *c = q->control;
-  s->ready = c->hot.ready;
-  s->processing = c->hot.processing;
-  s->delayed = c->hot.delayed;
-  s->buried = c->cold.buried.count;
-  s->idle = c->cold.idle.count;
-  s->keys = c->hot.used;
-  for (uint32_t i = 0; i < BANDS; i++) s->dirty += c->bands[i].dirty;
-  s->waiting = c->wait.list[WAIT_GET].count;
-  s->shut_down = (c->hot.flags & QUEUE_SHUT_DOWN) != 0;
-  s->paused = (c->hot.flags & QUEUE_PAUSED) != 0;
+  struct hot_line hot;
+  read_line(&hot, &c->hot);
+  s->ready = hot.ready;
+  s->processing = hot.processing;
+  s->delayed = hot.delayed;
+  s->buried = read_u32(&c->cold.buried.count);
+  s->idle = read_u32(&c->cold.idle.count);
+  s->keys = hot.used;
+  for (uint32_t i = 0; i < BANDS; i++) s->dirty += read_u32(&c->bands[i].dirty);
+  s->waiting = read_u32(&c->wait.list[WAIT_GET].count);
+  s->shut_down = (hot.flags & QUEUE_SHUT_DOWN) != 0;
+  s->paused = (hot.flags & QUEUE_PAUSED) != 0;
   s->next_due_in_ns = s->delayed ? clock_since_ns(handle_now_ns(q), delay_next_ns(q)) : -1;
-  s->adds = c->totals.adds;
-  s->coalesced = c->totals.coalesced;
-  s->gets = c->totals.gets;
-  s->dones = c->totals.dones;
-  s->retries = c->totals.retries;
-  s->gave_up = c->totals.gave_up;
-  s->crashes = c->totals.crashes;
-  s->crash_buried = c->totals.crash_buried;
-  s->reaped = c->totals.reaped;
-  s->recoveries = c->totals.recoveries;
-  s->evictions = c->totals.evictions;
-  s->lock_losses = c->totals.lock_losses;
-  s->after_adds = c->totals.after_adds;
-  s->queued = c->totals.adds - c->totals.postponed + c->totals.returned;
+}
+
+/* What belongs to no slot. */
+static void stats_of_totals(const workq *q, workq_stats_data *s) {
+  struct totals totals;
+  read_lines(&totals, &q->control->totals, sizeof totals);
+  s->adds = totals.adds;
+  s->coalesced = totals.coalesced;
+  s->gets = totals.gets;
+  s->dones = totals.dones;
+  s->retries = totals.retries;
+  s->gave_up = totals.gave_up;
+  s->crashes = totals.crashes;
+  s->crash_buried = totals.crash_buried;
+  s->reaped = totals.reaped;
+  s->recoveries = totals.recoveries;
+  s->evictions = totals.evictions;
+  s->lock_losses = totals.lock_losses;
+  s->after_adds = totals.after_adds;
+  s->queued = totals.adds - totals.postponed + totals.returned;
 }
 
 int workq_stats(workq *q, workq_stats_data *stats) {
@@ -313,6 +340,7 @@ int workq_stats(workq *q, workq_stats_data *stats) {
   int rc = look_begin(q);
   if (rc < 0) return rc;
   stats_of_queue(q, stats);
+  stats_of_totals(q, stats);
   stats_of_slots(q, stats);
   look_end(q);
   return 0;
@@ -328,13 +356,15 @@ static bool is_shown(const int8_t *shown, uint32_t count, int priority) {
 
 /* The depths, and the priorities to show: those shown before, 0, and what has been met now. */
 static void measure_priorities(const workq *q, workq_measures *m) {
-  const struct shown_line *shown = &q->control->shown;
-  m->shown = shown->count < PRIORITIES_SHOWN ? shown->count : PRIORITIES_SHOWN;
-  memcpy(m->shown_priority, shown->priority, m->shown);
+  struct shown_line shown;
+  read_line(&shown, &q->control->shown);
+  m->shown = shown.count < PRIORITIES_SHOWN ? shown.count : PRIORITIES_SHOWN;
+  memcpy(m->shown_priority, shown.priority, m->shown);
   if (m->shown == 0) m->shown_priority[m->shown++] = 0;
   for (int priority = INT8_MIN; priority <= INT8_MAX; priority++) {
-    const struct band *band = band_of(q, priority);
-    m->depth[priority + 128] = band->keys.count + band->dirty;
+    struct band band;
+    read_lines(&band, band_of(q, priority), sizeof band);
+    m->depth[priority + 128] = band.keys.count + band.dirty;
     if (m->depth[priority + 128] == 0 || m->shown == PRIORITIES_SHOWN) continue;
     if (!is_shown(m->shown_priority, m->shown, priority)) m->shown_priority[m->shown++] = (int8_t)priority;
   }
@@ -343,7 +373,7 @@ static void measure_priorities(const workq *q, workq_measures *m) {
 /* So that the next look names the same. */
 static void remember_priorities(workq *q, const workq_measures *m) {
   struct shown_line *shown = &q->control->shown;
-  if (shown->count == m->shown || q->flags & WORKQ_RAW) return;
+  if (q->flags & WORKQ_RAW || shown->count == m->shown) return;
   journal_begin(q);
   journal_save(q, shown);
   memcpy(shown->priority, m->shown_priority, m->shown);
@@ -359,7 +389,7 @@ static void measure_times(const struct measures *from, workq_measures *m) {
 
 static void measure_slot(const workq *q, uint32_t i, workq_measures *m) {
   const struct measures *measures = measure_of(q, i);
-  if (!measures || q->slots[i].who.state != SLOT_ATTACHED) return;
+  if (!measures || read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) return;
   /* The state may be damaged: a slot that was never used has no memory here. */
   if (measures == q->measure || reach_memory(measures, sizeof *measures)) measure_times(measures, m);
 }
@@ -368,6 +398,7 @@ void inspect_measure(workq *q, workq_measures *m) {
   memset(m, 0, sizeof *m);
   stats_of_segment(q, &m->stats);
   stats_of_queue(q, &m->stats);
+  stats_of_totals(q, &m->stats);
   stats_of_slots(q, &m->stats);
   measure_priorities(q, m);
   measure_times(&q->control->measured, m);

@@ -104,7 +104,7 @@ static int mutex_lock_slice(pthread_mutex_t *mutex) {
 
 static int holder_pid(const workq *q, const struct lock_mutex *m) {
   const struct slot *slot = slot_at(q, atomic_load_explicit(&m->holder, memory_order_relaxed));
-  return slot ? slot->who.pid : 0;
+  return slot ? __atomic_load_n(&slot->who.pid, __ATOMIC_RELAXED) : 0;
 }
 
 int lock_owner_now(const workq *q) {

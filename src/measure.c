@@ -5,6 +5,8 @@
  */
 #include "measure.h"
 
+#include "read.h"
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -162,10 +164,13 @@ void measure_fold(workq *q, uint32_t i) {
 }
 
 void measure_sum(const struct histogram *from, workq_histogram *to) {
-  for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++) {
-    uint64_t count = from->line[i / HISTOGRAM_LINE_BUCKETS].count[i % HISTOGRAM_LINE_BUCKETS];
-    to->buckets[i] += count;
-    to->count += count;
+  for (uint32_t i = 0; i < HISTOGRAM_LINES; i++) {
+    struct histogram_line line;
+    read_line(&line, &from->line[i]);
+    to->sum_ns += line.sum_ns;
+    for (uint32_t j = 0; j < HISTOGRAM_LINE_BUCKETS; j++) {
+      to->buckets[i * HISTOGRAM_LINE_BUCKETS + j] += line.count[j];
+      to->count += line.count[j];
+    }
   }
-  for (uint32_t line = 0; line < HISTOGRAM_LINES; line++) to->sum_ns += from->line[line].sum_ns;
 }

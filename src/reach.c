@@ -41,7 +41,7 @@ static bool reach_on(struct reach *r, uint32_t units) {
 }
 
 static uint32_t claimed(const struct reach *r) {
-  uint32_t units = *r->committed;
+  uint32_t units = __atomic_load_n(r->committed, __ATOMIC_RELAXED); /* once: some look without the lock */
   return units < r->max ? units : r->max;
 }
 

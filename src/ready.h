@@ -9,6 +9,7 @@
 #define WORKQ_READY_H
 
 #include "list.h"
+#include "read.h"
 
 /* With so many keys ready, the one queued AHEAD before is likely to be there still, and not in other hands. */
 #define GUESSED_FROM 16u
@@ -69,7 +70,7 @@ static inline int ready_first(const workq *q, uint32_t *index) {
   uint32_t number;
   *index = 0;
   if (!ready_band(q, &number)) return 0;
-  *index = q->control->bands[number].keys.head;
+  *index = read_u32(&q->control->bands[number].keys.head);
   return *index ? 0 : -EUCLEAN;
 }
 

@@ -16,6 +16,7 @@
 #include "delay.h"
 #include "inspect.h"
 #include "open.h"
+#include "read.h"
 #include "ready.h"
 #include "segment.h"
 #include "table.h"
@@ -152,13 +153,13 @@ static void tour_end(struct tour *tour) {
   look_end(tour->q);
 }
 
-/* Visits an item, once.  Its key must have the hash that is noted, or it is no key. */
-static int visit_item(struct tour *tour, uint32_t index, struct item *item) {
+/* Visits the item of that index, of which item is a copy, once.  Its key must have the hash that is noted, or it is no key. */
+static int visit_item(struct tour *tour, uint32_t index, const struct item *item) {
   workq *q = tour->q;
   uint8_t bit = (uint8_t)(1u << index % 8);
   workq_info info;
   if (tour->seen[index / 8] & bit) return 0;
-  if (!inspect_item(q, item, tour->now_ns, q->key_buffer, &info)) return 0;
+  if (!inspect_item(q, index, item, tour->now_ns, q->key_buffer, &info)) return 0;
   if (info.key_len == 0 || table_hash(q, info.key, info.key_len) != item->hash) return 0;
   tour->seen[index / 8] |= bit;
   return tour->visit(tour->arg, &info);
@@ -168,12 +169,12 @@ static int visit_item(struct tour *tour, uint32_t index, struct item *item) {
 static int visit_list(struct tour *tour, const struct list *list, uint8_t place) {
   workq *q = tour->q;
   int rc = 0;
-  uint32_t index = list->head;
+  uint32_t index = read_u32(&list->head);
   for (uint32_t n = 0; index && n < q->geometry.records && rc == 0; n++) {
-    struct item *item = item_at(q, index);
-    if (!item) break;
-    if (item->place == place) rc = visit_item(tour, index, item);
-    index = item->next;
+    struct item item;
+    if (!read_item(q, index, &item)) break;
+    if (item.place == place) rc = visit_item(tour, index, &item);
+    index = item.next;
   }
   return rc;
 }
@@ -202,12 +203,13 @@ static int visit_delayed(struct tour *tour) {
   uint32_t count = delay_count(q);
   struct heap_entry *entries = malloc(((size_t)count + 1) * sizeof *entries);
   if (!entries) return -ENOMEM;
-  memcpy(entries, q->heap + HEAP_FIRST, count * sizeof *entries);
+  read_lines(entries, q->heap + HEAP_FIRST, count * sizeof *entries);
   qsort(entries, count, sizeof *entries, by_time);
   int rc = 0;
   for (uint32_t i = 0; i < count && rc == 0; i++) {
-    struct item *item = item_at(q, entries[i].item);
-    if (item && item->place == PLACE_DELAYED) rc = visit_item(tour, entries[i].item, item);
+    struct item item;
+    if (read_item(q, entries[i].item, &item) && item.place == PLACE_DELAYED)
+      rc = visit_item(tour, entries[i].item, &item);
   }
   free(entries);
   return rc;
@@ -218,9 +220,9 @@ static int visit_lost(struct tour *tour) {
   workq *q = tour->q;
   int rc = 0;
   for (uint32_t index = 1; index <= q->geometry.records && rc == 0; index++) {
-    struct item *item = item_at(q, index);
-    if (!item) break;
-    rc = visit_item(tour, index, item);
+    struct item item;
+    if (!read_item(q, index, &item)) break;
+    rc = visit_item(tour, index, &item);
   }
   return rc;
 }
@@ -254,14 +256,14 @@ static int visit_moving_list(struct tour *tour, const struct list *list, uint8_t
   bool moved = true;
   for (int i = 0; i < LIST_TRIES && moved && rc == 0; i++) {
     moved = false;
-    uint32_t index = list->head;
-    uint32_t most = list->count < q->geometry.records ? list->count : q->geometry.records;
+    uint32_t index = read_u32(&list->head), count = read_u32(&list->count);
+    uint32_t most = count < q->geometry.records ? count : q->geometry.records;
     for (uint32_t left = most; index && left > 0 && !moved && rc == 0; left--) {
-      struct item *item = item_at(q, index);
-      if (!item) return 0;
-      moved = item->place != place;
-      if (!moved) rc = visit_item(tour, index, item);
-      index = item->next;
+      struct item item;
+      if (!read_item(q, index, &item)) return 0;
+      moved = item.place != place;
+      if (!moved) rc = visit_item(tour, index, &item);
+      index = item.next;
     }
   }
   return rc;
@@ -277,7 +279,7 @@ static int visit_moving_ready(struct tour *tour) {
 static int visit_moving_processing(struct tour *tour) {
   int rc = 0;
   for (uint32_t i = 0; i < tour->q->geometry.handles && rc == 0; i++)
-    if (tour->q->slots[i].who.state == SLOT_ATTACHED)
+    if (read_u32(&tour->q->slots[i].who.state) == SLOT_ATTACHED)
       rc = visit_moving_list(tour, &tour->q->slots[i].own.processing, PLACE_PROCESSING);
   return rc;
 }
@@ -287,9 +289,9 @@ static int visit_heap(struct tour *tour) {
   int rc = 0;
   uint32_t count = delay_count(q);
   for (uint32_t i = 0; i < count && rc == 0; i++) {
-    uint32_t index = q->heap[HEAP_FIRST + i].item;
-    struct item *item = item_at(q, index);
-    if (item && item->place == PLACE_DELAYED) rc = visit_item(tour, index, item);
+    uint32_t index = read_u32(&q->heap[HEAP_FIRST + i].item);
+    struct item item;
+    if (read_item(q, index, &item) && item.place == PLACE_DELAYED) rc = visit_item(tour, index, &item);
   }
   return rc;
 }

@@ -45,6 +45,7 @@ libworkq_core_la_SOURCES = \
 	src/queue.h \
 	src/reach.c \
 	src/reach.h \
+	src/read.h \
 	src/ready.h \
 	src/restore.c \
 	src/segment.c \

@@ -11,6 +11,7 @@
 #define WORKQ_TABLE_H
 
 #include "journal.h"
+#include "read.h"
 
 uint32_t table_hash(const workq *q, const void *key, size_t len);
 
@@ -30,7 +31,7 @@ static inline bool table_has_bucket(const workq *q, uint32_t number, uint32_t bu
 
 /* The bucket for a hash; null where the number of buckets is damaged. */
 static inline struct bucket *table_bucket(const workq *q, uint32_t hash) {
-  uint32_t buckets = q->control->hot.buckets;
+  uint32_t buckets = read_u32(&q->control->hot.buckets); /* once: some look without the lock */
   if (unlikely(buckets < BUCKETS_MIN)) return NULL;
   uint32_t number = table_bucket_number(hash, buckets);
   return likely(table_has_bucket(q, number, buckets)) ? &q->table[number] : NULL;

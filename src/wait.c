@@ -297,7 +297,7 @@ static bool may_get(const workq *q) {
 
 int64_t wait_poll_ns(workq *q) {
   q->polled_ns = 0;
-  return q->control->hot.flags ? 0 : spin_budget_ns(q);
+  return __atomic_load_n(&q->control->hot.flags, __ATOMIC_RELAXED) ? 0 : spin_budget_ns(q);
 }
 
 void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns) {

@@ -6,7 +6,7 @@
 set -eu
 
 # From the bottom to the top.
-modules="layout clock errors limiter fingerprint reach handle journal measure segment owner lock wait grow list table item ready delay
+modules="layout clock errors limiter fingerprint reach handle read journal measure segment owner lock wait grow list table item ready delay
   lifecycle slot queue enter open restore inspect metrics snapshot admin check dump pool"
 
 cd "${WORKQ_SRCDIR:-$(dirname "$0")/..}"
