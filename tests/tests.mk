@@ -263,6 +263,9 @@ tests_process_thread_end_LDADD = $(plain_ldadd)
 plain_programs += tests/process/stopped
 tests_process_stopped_SOURCES = tests/process/stopped.c
 tests_process_stopped_LDADD = $(plain_ldadd)
+plain_programs += tests/process/raw_readers
+tests_process_raw_readers_SOURCES = tests/process/raw_readers.c
+tests_process_raw_readers_LDADD = $(plain_ldadd)
 
 # --- scripts
 test_scripts += tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
