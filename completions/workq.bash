@@ -15,7 +15,7 @@ _workq_values() {
   case $1 in
     --limiter) echo default controller none exp: fastslow: bucket: ;;
     --give-up) echo bury drop ;;
-    --mode) echo 0600 0640 0660 0644 ;;
+    --mode) echo 0600 0660 0606 0666 ;;
     --wait) echo forever ;;
   esac
 }

@@ -16,6 +16,8 @@
  *    give -EUCLEAN; but whoever can write the bytes of the C library's mutexes inside the segment can harm its users:
  *    a robust mutex holds pointers into its process, through which the C library writes and which nobody can check.  So
  *    can whoever truncates the file: a mapped page that the file no longer has is SIGBUS.
+ *  - Nor may anybody read its file who may not write to it: a lock on the file's bytes, for which reading is enough, would
+ *    keep everyone from attaching.  Modes like 0644 are refused (-EINVAL at create, -EPERM at open).
  *  - A forked child that neither uses nor closes its copy of a handle keeps the parent's slot from being used again when
  *    the parent has died.
  *  - The library opens one descriptor a handle (close-on-exec) and detects some deaths by a lock on it.  Do not close
@@ -166,7 +168,8 @@ typedef struct workq_options {
                                to 64, whatever its length. */
   uint32_t handles;      /* create: most handles at one time; 0 means 128 */
   uint32_t mode;         /* create: permission bits, whatever the umask; 0 means 0600.
-                               open: group and other write bits beyond these are refused; 0 means 0600 */
+                               open: group and other write bits beyond these are refused; 0 means 0600.
+                               Group or others that may read but not write are refused by both. */
   workq_limiter limiter; /* create */
   int32_t max_retries;   /* create: retries of a key before workq_retry() gives it up; 0 means no limit */
   int32_t max_crashes;   /* create: a key is buried at this crash since it was last completed or forgotten; 0 means 5,
@@ -218,7 +221,8 @@ WORKQ_API int workq_create(const char *name, const workq_options *options, workq
  *  -EUCLEAN          not a segment (a directory, FIFO, symbolic link, hard link, foreign or cut-off file), or damaged
  *  -EPROTONOSUPPORT  made by another version, C library, boot, pid namespace, time namespace or kind of machine;
  *                    workq_describe_mismatch() says which
- *  -EPERM            owned by another user who is not root (and no WORKQ_ANY_OWNER), or writable for more than mode
+ *  -EPERM            owned by another user who is not root (and no WORKQ_ANY_OWNER), or writable for more than mode, or
+ *                    readable for group or others who may not write
  *  -EACCES           its permission bits forbid it
  *  -EUSERS           all slots are taken by living handles
  *  -ENOSPC           /dev/shm is full

@@ -34,7 +34,7 @@ static const struct {
     {ENOENT, "no such queue or key"},
     {ENOMEM, "out of memory"},
     {ENOSPC, "the queue or /dev/shm is full"},
-    {EPERM, "the queue belongs to another user, or others may write to it"},
+    {EPERM, "the queue belongs to another user, or others may write to it, or may only read it"},
     {EPROTONOSUPPORT, "the queue was made by another version, C library, boot, namespace or kind of machine"},
     {ESHUTDOWN, "the queue is shut down"},
     {ESTALE, "the handle or item is no longer the caller's own"},

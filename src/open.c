@@ -49,7 +49,8 @@ void handle_free(workq *q) {
 
 static bool handle_options_valid(const workq_options *o) {
   const uint32_t known = WORKQ_ANY_OWNER | WORKQ_RAW | WORKQ_NO_SPIN;
-  return !o || (!(o->flags & ~known) && !(o->mode & ~0777u) && !o->reserved && o->lock_timeout_ns >= WORKQ_FOREVER);
+  return !o ||
+         (!(o->flags & ~known) && segment_mode_valid(o->mode) && !o->reserved && o->lock_timeout_ns >= WORKQ_FOREVER);
 }
 
 workq *handle_make(const char *name, const workq_options *options) {

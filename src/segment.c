@@ -43,6 +43,15 @@ int segment_check_name(const char *name) {
   return 0;
 }
 
+/*
+ * Whoever may open the file for reading can take read locks on its bytes, and then nobody attaches: so who may not write, and is
+ * not trusted with the queue, must not read either.  (The owner can give itself what it lacks.)
+ */
+bool segment_mode_valid(uint32_t mode) {
+  uint32_t only_read = (mode & 044) >> 1 & ~mode;
+  return !(mode & ~0777u) && !only_read;
+}
+
 /* ---- Geometry ---- */
 
 static uint64_t align_up(uint64_t n, uint64_t to) {
@@ -103,7 +112,7 @@ int segment_describe(const workq_options *options, struct header *header) {
   if (header->metrics) measure_describe(header);
   header->reap_interval_ns = o->reap_interval_ns ? o->reap_interval_ns : 100 * NS_PER_MS;
   header->limiter = o->limiter;
-  if (header->mode & ~0777u || header->max_retries < 0 || header->max_crashes < WORKQ_NEVER) return -EINVAL;
+  if (!segment_mode_valid(header->mode) || header->max_retries < 0 || header->max_crashes < WORKQ_NEVER) return -EINVAL;
   if (header->give_up > WORKQ_DROP || o->no_metrics > 1 || !interval_valid(header->reap_interval_ns)) return -EINVAL;
   rc = limiter_normalize(&header->limiter);
   if (rc < 0) return rc;
@@ -305,6 +314,8 @@ int segment_open(const char *name, const workq_options *options, struct header *
     rc = n == (ssize_t)sizeof *header ? check_versions(header, reason, size) : n < 0 ? -errno : -EUCLEAN;
   }
   if (rc == 0) rc = check_header(header, st.st_size, reason, size);
+  /* Last: of what is no queue at all the mode is not what is wrong. */
+  if (rc == 0 && !segment_mode_valid(st.st_mode & 0777)) rc = -EPERM;
   if (rc < 0) {
     close(fd);
     return rc;

@@ -11,6 +11,9 @@
 /* Returns 0 if name may name a queue, else -EINVAL or -ENAMETOOLONG. */
 int segment_check_name(const char *name);
 
+/* May a queue have these permissions? */
+bool segment_mode_valid(uint32_t mode);
+
 /* Where everything lies.  Returns 0, or -EINVAL where a number is out of its range or the whole too large. */
 int geometry_compute(uint32_t capacity, uint32_t key_max, uint32_t handles, struct geometry *geometry);
 

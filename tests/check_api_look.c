@@ -253,7 +253,7 @@ START_TEST(stats_tell_how_the_queue_was_made) {
   options.capacity = 77;
   options.key_max = 33;
   options.handles = 5;
-  options.mode = 0640;
+  options.mode = 0660;
   options.max_retries = 9;
   options.max_crashes = 4;
   options.give_up = WORKQ_DROP;
@@ -264,7 +264,7 @@ START_TEST(stats_tell_how_the_queue_was_made) {
   ck_assert_uint_eq(data.capacity, 77);
   ck_assert_uint_eq(data.key_max, 33);
   ck_assert_uint_eq(data.handles, 5);
-  ck_assert_uint_eq(data.mode, 0640);
+  ck_assert_uint_eq(data.mode, 0660);
   ck_assert_int_eq(data.max_retries, 9);
   ck_assert_int_eq(data.max_crashes, 4);
   ck_assert_uint_eq(data.give_up, WORKQ_DROP);

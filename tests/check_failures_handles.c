@@ -42,7 +42,7 @@ static const struct scenario creating = {"create", NULL, run_create, 0, finish_c
 
 START_TEST(create_a_queue) {
   options.handles = 2;
-  options.mode = 0640;
+  options.mode = 0620;
   refusals->without_proc = _i; /* by a temporary name */
   ck_assert_uint_gt(refuse_each(&creating), 20);
 }
@@ -57,7 +57,7 @@ static const struct scenario opening_or_creating = {"open_or_create", NULL, run_
 
 START_TEST(open_or_create_one_that_is_not_there) {
   options.handles = 2;
-  options.mode = 0640;
+  options.mode = 0620;
   ck_assert_uint_gt(refuse_each(&opening_or_creating), 20);
 }
 END_TEST

@@ -60,7 +60,8 @@ START_TEST(roots_queue_may_be_opened_by_whom_its_mode_lets) {
     uint32_t flags, asked;
     int rc;
   } cases[] = {{0600, 0, 0, -EACCES},         {0644, 0, 0, -EACCES}, /* to be opened is to be written */
-               {0600, WORKQ_RAW, 0, -EACCES}, {0644, WORKQ_RAW, 0, 0}, {0666, 0, 0, -EPERM}, {0666, 0, 0666, 0},
+               {0600, WORKQ_RAW, 0, -EACCES}, {0644, WORKQ_RAW, 0, -EPERM}, {0666, WORKQ_RAW, 0666, 0},
+               {0666, WORKQ_RAW, 0, -EPERM},  {0666, 0, 0, -EPERM},         {0666, 0, 0666, 0},
                {0660, 0, 0660, -EACCES}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     give(0, cases[i].file);
@@ -95,10 +96,35 @@ START_TEST(a_strangers_queue_is_eperm_even_where_its_mode_lets) {
 }
 END_TEST
 
+/* What a mode like 0644 would let anybody do: the lock of a reader keeps each newcomer from every slot. */
+START_TEST(whoever_may_only_read_can_lock_everyone_out) {
+  create();
+  ok(workq_close(q));
+  q = NULL;
+  give(0, 0644);
+  pid_t child = fork_as(NOBODY);
+  if (child == 0) {
+    struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int fd = open(fixture_path(name), O_RDONLY | O_CLOEXEC);
+    ck_assert_int_ge(fd, 0);
+    ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &all), 0);
+    shared->steps[0] = 1;
+    for (;;) pause();
+  }
+  await(&shared->steps[0], 1);
+  ck_assert_int_eq(try_open(0, 0), -EPERM); /* so the mode is refused */
+  ck_assert_int_eq(chmod(fixture_path(name), 0600), 0);
+  ck_assert_int_eq(try_open(0, 0), -EUSERS); /* that is why */
+  kill_child(child);
+  ck_assert_int_eq(try_open(0, 0), 0);
+}
+END_TEST
+
 /* In a program that is set-user-id: it acts for its owner, and not for whoever called it. */
 START_TEST(whose_a_queue_is_goes_by_the_effective_user) {
   create();
-  give(STRANGER, 0644);
+  give(STRANGER, 0666);
+  options.mode = 0666;
   const struct {
     uid_t real, effective;
     int rc;
@@ -107,7 +133,7 @@ START_TEST(whose_a_queue_is_goes_by_the_effective_user) {
     pid_t child = fork_child();
     if (child == 0) {
       ck_assert_int_eq(setresuid(cases[i].real, cases[i].effective, 0), 0);
-      ck_assert_msg(try_open(WORKQ_RAW, 0) == cases[i].rc, "case %zu", i);
+      ck_assert_msg(try_open(WORKQ_RAW, 0666) == cases[i].rc, "case %zu", i);
       child_done();
     }
     join_child(child);
@@ -191,6 +217,7 @@ static Suite *owner_suite(void) {
   tcase_add_test(tcase, one_that_belongs_to_another_is_eperm_unless_any_owner_will_do);
   tcase_add_test(tcase, roots_queue_may_be_opened_by_whom_its_mode_lets);
   tcase_add_test(tcase, a_strangers_queue_is_eperm_even_where_its_mode_lets);
+  tcase_add_test(tcase, whoever_may_only_read_can_lock_everyone_out);
   tcase_add_test(tcase, whose_a_queue_is_goes_by_the_effective_user);
   tcase_add_test(tcase, users_of_a_group_can_share_a_queue);
   tcase_add_test(tcase, one_cannot_unlink_anothers_queue);

@@ -38,7 +38,7 @@ END_TEST
 
 START_TEST(the_mode_asked_for_is_had_whatever_the_umask) {
   umask(umasks[_i]);
-  const mode_t modes[] = {0400, 0600, 0640, 0660, 0666, 0777};
+  const mode_t modes[] = {0400, 0600, 0660, 0606, 0666, 0620, 0777, 0766};
   for (size_t i = 0; i < sizeof modes / sizeof *modes; i++) {
     options.mode = modes[i];
     create();
@@ -51,11 +51,43 @@ START_TEST(the_mode_asked_for_is_had_whatever_the_umask) {
 }
 END_TEST
 
+/* Whoever reads could lock the bytes of the file, and so keep everyone out. */
+static const mode_t read_only[] = {0640, 0644, 0604, 0664, 0646, 0444, 0404, 0440, 0642, 0624, 0755, 0654, 0744};
+enum { READ_ONLY = sizeof read_only / sizeof *read_only };
+
+START_TEST(a_mode_with_which_some_may_only_read_is_einval) {
+  options.mode = read_only[_i];
+  ck_assert_int_eq(workq_create(name, &options, &q), -EINVAL);
+  ck_assert_int_eq(workq_open_or_create(name, &options, &q), -EINVAL);
+  ck_assert_ptr_null(q);
+  options.mode = 0;
+  ck_assert_int_eq(workq_open(name, &options, &q), -ENOENT);
+}
+END_TEST
+
+START_TEST(one_that_some_may_only_read_is_eperm_whatever_is_asked_for) {
+  create_closed();
+  ck_assert_int_eq(chmod(fixture_path(name), read_only[_i]), 0);
+  const uint32_t asked[] = {0, 0600, 0666, 0777};
+  for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
+    options.mode = asked[i];
+    ck_assert_int_eq(try_open(), -EPERM);
+    ck_assert_int_eq(try_open_with(WORKQ_RAW), -EPERM);
+    ck_assert_int_eq(try_open_with(WORKQ_ANY_OWNER), -EPERM);
+    ck_assert_int_eq(try_open_with(WORKQ_RAW | WORKQ_ANY_OWNER), -EPERM);
+    ck_assert_int_eq(workq_open_or_create(name, &options, &q), -EPERM);
+  }
+  ck_assert_int_eq(chmod(fixture_path(name), 0600), 0);
+  options.mode = 0;
+  assert_whole();
+}
+END_TEST
+
 START_TEST(one_that_others_may_write_is_eperm_unless_asked_for) {
   const struct {
     mode_t file, asked;
     int rc;
-  } cases[] = {{0600, 0, 0},         {0644, 0, 0},    {0660, 0, -EPERM},    {0620, 0, -EPERM}, {0602, 0, -EPERM},
+  } cases[] = {{0600, 0, 0},         {0611, 0, 0},    {0660, 0, -EPERM},    {0620, 0, -EPERM}, {0602, 0, -EPERM},
                {0666, 0, -EPERM},    {0660, 0660, 0}, {0660, 0620, 0},      {0660, 0666, 0},   {0606, 0660, -EPERM},
                {0666, 0660, -EPERM}, {0666, 0666, 0}, {0622, 0602, -EPERM}, {0600, 0666, 0}};
   create_closed();
@@ -314,9 +346,9 @@ START_TEST(by_a_temporary_name_mode_and_errors_are_the_same) {
   choose_own_size();
   if (!forbid_nameless_files()) return;
   umask(0777);
-  options.mode = 0640;
+  options.mode = 0660;
   create();
-  ck_assert_uint_eq(mode_of_file(), 0640);
+  ck_assert_uint_eq(mode_of_file(), 0660);
   ck_assert_uint_eq(count_unborn(false), 0);
   workq *second = NULL;
   for (int i = 0; i < 10; i++) ck_assert_int_eq(workq_create(name, &options, &second), -EEXIST);
@@ -364,6 +396,8 @@ Suite *birth_suite(void) {
   TCase *tcase = fixture_case(suite, "mode");
   tcase_add_loop_test(tcase, the_default_mode_is_0600_whatever_the_umask, 0, (int)(sizeof umasks / sizeof *umasks));
   tcase_add_loop_test(tcase, the_mode_asked_for_is_had_whatever_the_umask, 0, (int)(sizeof umasks / sizeof *umasks));
+  tcase_add_loop_test(tcase, a_mode_with_which_some_may_only_read_is_einval, 0, READ_ONLY);
+  tcase_add_loop_test(tcase, one_that_some_may_only_read_is_eperm_whatever_is_asked_for, 0, READ_ONLY);
   tcase_add_test(tcase, one_that_others_may_write_is_eperm_unless_asked_for);
 
   tcase = fixture_case(suite, "once");

@@ -23,7 +23,7 @@ static const struct subcommand commands[] = {
      "  --capacity N      most keys at one time (1048576); takes memory as keys come\n"
      "  --key-max N       longest key, in bytes (256)\n"
      "  --handles N       most workers and other users at one time (128)\n"
-     "  --mode OCTAL      permissions of the segment, whatever the umask (0600)\n"
+     "  --mode OCTAL      permissions of the queue: 0600, 0660, 0606 or 0666 (0600)\n"
      "  --limiter SPEC    how long a failed key waits: default, controller, none, or a\n"
      "                    list, of which the longest delay counts (exp:5ms:1s:2):\n"
      "                    exp:INITIAL:MAX[:FACTOR], fastslow:FAST:SLOW:ATTEMPTS,\n"

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char hex_digits[] = "0123456789abcdef";
@@ -160,6 +161,19 @@ static int lock_held(const char *name, const workq *q) {
               name, pid, pid, pid);
 }
 
+static int not_trusted(const char *name) {
+  char path[sizeof SHM_DIRECTORY SHM_PREFIX + WORKQ_NAME_MAX + 1];
+  struct stat file;
+  snprintf(path, sizeof path, SHM_DIRECTORY "/" SHM_PREFIX "%s", name);
+  /* A read bit whose write bit is missing; --shared does not help against that. */
+  if (stat(path, &file) == 0 && ((file.st_mode & 044) >> 1 & ~file.st_mode) != 0)
+    return fail(
+        "queue '%s' has mode %04o: who may read it but not write to it could keep everyone else out; its owner can "
+        "change that: chmod go-r %s'%s'",
+        name, file.st_mode & 07777, SHM_DIRECTORY "/" SHM_PREFIX, name);
+  return fail("queue '%s' belongs to another user, or others may write to it; use --shared if you trust them", name);
+}
+
 int queue_failed(const char *name, const workq *q, int error) {
   switch (error) {
   case -ENOENT:
@@ -179,7 +193,7 @@ int queue_failed(const char *name, const workq *q, int error) {
     return fail("'%s' is damaged, or not a queue; look with: workq dump --raw '%s', remove it with: workq rm '%s'",
                 name, name, name);
   case -EPERM:
-    return fail("queue '%s' belongs to another user, or others may write to it; use --shared if you trust them", name);
+    return not_trusted(name);
   case -EACCES:
     return fail("no permission for queue '%s'; its owner can give it: chmod %s/%s'%s'", name, SHM_DIRECTORY, SHM_PREFIX,
                 name);

@@ -58,12 +58,19 @@ static int read_limit(const char *option, int32_t for_zero, int32_t *out) {
   return status;
 }
 
+/* Its owner reads and writes; group and others may write if they may read. */
 static int read_mode(workq_options *out) {
   size_t len = strlen(optarg);
-  if (len == 0 || len > 4 || strspn(optarg, "01234567") != len || strtoul(optarg, NULL, 8) > 0666 ||
-      (strtoul(optarg, NULL, 8) & 0711) != 0600)
-    return usage_error("create", "--mode takes permissions from 0600 to 0666 without execute bits, not '%s'", optarg);
-  out->mode = (uint32_t)strtoul(optarg, NULL, 8);
+  unsigned long mode = strtoul(optarg, NULL, 8);
+  if (len == 0 || len > 4 || strspn(optarg, "01234567") != len || mode > 0666 || (mode & 0711) != 0600)
+    return usage_error("create", "--mode takes 0600, 0660, 0606 or 0666, not '%s'", optarg);
+  if (((mode & 044) >> 1 & ~mode) != 0)
+    return usage_error(
+        "create",
+        "--mode takes 0600, 0660, 0606 or 0666, not '%s': who may read a queue but not write to it could "
+        "keep everyone else out",
+        optarg);
+  out->mode = (uint32_t)mode;
   return STATUS_OK;
 }
 

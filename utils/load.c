@@ -95,7 +95,7 @@ static bool read_mode(const json_t *object, uint32_t *out) {
   const char *text = json_string_value(json_object_get(object, "mode"));
   if (text == NULL || strlen(text) != 4 || strspn(text, "01234567") != 4) return false;
   *out = (uint32_t)strtoul(text, NULL, 8);
-  return *out <= 0777 && *out != 0;
+  return *out <= 0777 && *out != 0 && ((*out & 044) >> 1 & ~*out) == 0; /* as in workq_options */
 }
 
 static bool read_limits(const json_t *object, workq_options *options) {

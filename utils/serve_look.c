@@ -58,7 +58,7 @@ int look_measure(const char *name, bool shared, workq_measures *measures) {
 const char *look_error(int error) {
   switch (error) {
   case -EPERM:
-    return "belongs to another user, or others may write to it (see: workq help serve, --shared)";
+    return "belongs to another user, or others may write to it, or may only read it (see: workq help serve, --shared)";
   case -EUCLEAN:
     return "damaged, or not a queue";
   default:

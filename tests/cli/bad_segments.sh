@@ -84,6 +84,13 @@ workq rm "$queue"
 ok "check says what is damaged"
 
 workq create "$queue"
+for mode in 0644 0640 0604 0664 0646; do
+  chmod $mode "$SHM$queue"
+  each_command 1 "has mode $mode: who may read it but not write to it could keep everyone else out"
+  expect_error 1 "chmod go-r $SHM'$queue'" workq stats --shared "$queue"
+done
+workq ls | grep -q "^$queue.*error: .*may only read it" || fail "ls does not say what is wrong"
+chmod go-r "$SHM$queue"
 chmod 0666 "$SHM$queue"
 each_command 1 'belongs to another user, or others may write to it; use --shared'
 workq add --shared "$queue" key

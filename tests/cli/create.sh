@@ -32,13 +32,13 @@ ok "exists already, --if-missing, rm"
 
 (
   umask 0777
-  workq create "$queue" --capacity 100 --key-max 16 --handles 9 --mode 0664 --max-retries 3 --max-crashes 0 \
+  workq create "$queue" --capacity 100 --key-max 16 --handles 9 --mode 0660 --max-retries 3 --max-crashes 0 \
     --give-up drop --reap-interval 1s500ms
 )
-[ "$(stat -c %a "$SHM$queue")" = 664 ] || fail "the umask has changed the mode"
+[ "$(stat -c %a "$SHM$queue")" = 660 ] || fail "the umask has changed the mode"
 expect_error 1 'others may write.*--shared' workq stats "$queue"
 workq stats --shared "$queue" >"$scratch/stats"
-for line in 'capacity 100' 'key_max 16' 'handles 9' 'max_retries 3' 'max_crashes 0' 'give_up drop' 'mode 0664' \
+for line in 'capacity 100' 'key_max 16' 'handles 9' 'max_retries 3' 'max_crashes 0' 'give_up drop' 'mode 0660' \
   'reap_interval 1s500ms'; do
   grep -Eq "^${line% *} +${line#* }\$" "$scratch/stats" || fail "not as asked for: $line"
 done

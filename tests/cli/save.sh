@@ -13,7 +13,7 @@ file=$scratch/saved
 keys() { workq save "$1" - | grep '"type":"item"' | json key key_hex state priority failures crashes; }
 
 # A key in each state, with bytes of every kind; "held" is in the hands of a command.
-workq create "$queue" --no-metrics --capacity 500 --key-max 80 --handles 9 --mode 0640 --limiter exp:1h:2h:3,jitter:0.5 --max-retries 2 \
+workq create "$queue" --no-metrics --capacity 500 --key-max 80 --handles 9 --limiter exp:1h:2h:3,jitter:0.5 --max-retries 2 \
   --max-crashes 0 --reap-interval 50ms
 printf 'new\nline\000\303\244\000\377\376\000\033[31m\000plain' | workq add "$queue" -0
 workq add "$queue" --priority 9 urgent
@@ -30,7 +30,7 @@ expect_output '' cat "$scratch/err"
 [ "$(stat -c %a "$file")" = 600 ] || fail "others can read what was saved"
 ls "$scratch"/saved.* 2>/dev/null && fail "a temporary file is left"
 [ "$(head -n 1 "$file" | json type format capacity key_max handles mode max_retries max_crashes limiter paused)" = \
-  '"queue"	1	500	80	9	"0640"	2	0	"exp:1h:2h:3,jitter:0.5"	false' ] || fail "the queue's line: $(head -n 1 "$file")"
+  '"queue"	1	500	80	9	"0600"	2	0	"exp:1h:2h:3,jitter:0.5"	false' ] || fail "the queue's line: $(head -n 1 "$file")"
 [ "$(tail -n 1 "$file")" = '{"type":"end","keys":11}' ] || fail "the last line: $(tail -n 1 "$file")"
 ok "save"
 
@@ -55,6 +55,15 @@ keys "$other" | sort >"$scratch/again"
 cmp -s "$scratch/after" "$scratch/again" || fail "loaded twice: $(diff "$scratch/after" "$scratch/again")"
 expect_figure keys 11 "$other"
 ok "loading twice does no harm"
+
+workq rm "$other"
+workq create "$other" --mode 0660
+workq add --shared "$other" key
+workq save --shared "$other" "$scratch/group"
+workq rm "$other"
+workq load --shared "$other" "$scratch/group"
+[ "$(workq stats --shared "$other" | grep -Ec '^(mode  *0660|keys  *1)$')" = 2 ] || fail "a queue of a group is not as it was"
+ok "the mode is kept"
 
 # From standard input, into one that has other keys; times go on meanwhile.
 workq rm "$other"
@@ -111,7 +120,8 @@ change '1s/"type":"queue"/"type":"worker"/' "not what workq save writes"
 change '1s/"capacity":500/"capacity":67108865/' "an option of the queue"
 change '1s/"key_max":80/"key_max":-1/' "an option of the queue"
 change '1s/"limiter":"[^"]*"/"limiter":"exp:1s"/' "an option of the queue"
-change '1s/"mode":"0640"/"mode":"rw"/' "an option of the queue"
+change '1s/"mode":"0600"/"mode":"rw"/' "an option of the queue"
+change '1s/"mode":"0600"/"mode":"0640"/' "an option of the queue"
 change '1s/"paused":false/"paused":0/' "an option of the queue"
 change '1s/"give_up":"bury"/"give_up":"forget"/' "an option of the queue"
 change '2s/"key":"[^"]*"/"key":""/' "line 2: a key has at least one byte"

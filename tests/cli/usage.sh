@@ -80,7 +80,10 @@ expect_error 2 '0 to 2147483647' workq create "$queue" --max-retries -1
 expect_error 2 '0 to 2147483647' workq create "$queue" --max-crashes 2147483648
 expect_error 2 "'bury' or 'drop'" workq create "$queue" --give-up forget
 for value in '' 8 0 600x 0700 1600 0400 666666666 -1; do
-  expect_error 2 "permissions" workq create "$queue" --mode "$value"
+  expect_error 2 "--mode takes 0600, 0660, 0606 or 0666, not '$value'" workq create "$queue" --mode "$value"
+done
+for value in 0644 0640 0604 0664 0646 0624; do
+  expect_error 2 "not '$value': who may read a queue but not write to it" workq create "$queue" --mode "$value"
 done
 for value in 128 -129 high '' 1.0; do
   expect_error 2 "--priority takes a number from -128 to 127, not '$value'" workq add "$queue" --priority "$value" key
