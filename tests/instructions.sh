@@ -32,6 +32,9 @@ trap 'rm -rf "$scratch"' EXIT
 status=0
 "$program" >"$scratch/stretches" || status=$?
 [ $status -ne 77 ] || skip "$(sed -n 's/^SKIPPED: //p' "$scratch/stretches")"
+build=$(sed -n 's/^build //p' "$scratch/stretches")
+[ "${1-}" = --write ] || [ "$(sed -n 's/^build //p' "$known")" = "$build" ] ||
+  skip "the counts are those of $(sed -n 's/^build //p' "$known"), and this is $build"
 
 # One file for each return from the stretch, by number.
 valgrind --tool=callgrind --callgrind-out-file="$scratch/out" --toggle-collect=instructions_stretch \
@@ -40,7 +43,6 @@ valgrind --tool=callgrind --callgrind-out-file="$scratch/out" --toggle-collect=i
   echo "FAIL: the program does not run under valgrind"
   exit 1
 }
-build=$(sed -n 's/^build //p' "$scratch/stretches")
 sed -i '/^build /d' "$scratch/stretches"
 
 number=0
@@ -66,8 +68,6 @@ if [ "${1-}" = --write ]; then
   exit 0
 fi
 
-[ "$(sed -n 's/^build //p' "$known")" = "$build" ] ||
-  skip "the counts are those of $(sed -n 's/^build //p' "$known"), and this is $build"
 sed '/^#/d; /^build /d' "$known" >"$scratch/known"
 awk '
   NR == FNR { was[$1] = $2; next }

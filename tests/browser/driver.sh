@@ -15,7 +15,7 @@ json_string() {
 webdriver() {
   path=$1
   shift
-  printf '%s' "$1" | curl -sS --max-time 60 -H 'Content-Type: application/json' --data-binary @- "$session$path" >"$scratch/answer" ||
+  printf '%s' "$1" | curl -sS --max-time $hang_limit -H 'Content-Type: application/json' --data-binary @- "$session$path" >"$scratch/answer" ||
     fail "the browser does not answer"
   ! grep -q '^{"value":{"error"' "$scratch/answer" || fail "the browser says: $(head -c 600 "$scratch/answer")"
 }
@@ -28,7 +28,7 @@ browser_start() {
   session=http://127.0.0.1:$(sed -n 's/.*successfully on port \([0-9]*\).*/\1/p' "$scratch/chromedriver")/session
   mkdir "$scratch/profile"
   # No sandbox: tests run as root, too, and show it nothing but pages of ours.  Shared memory elsewhere than in /dev/shm.
-  webdriver '' '{"capabilities":{"alwaysMatch":{"goog:loggingPrefs":{"browser":"ALL"},"goog:chromeOptions":{"args":[
+  webdriver '' '{"capabilities":{"alwaysMatch":{"timeouts":{"script":'"$hang_limit"'000,"pageLoad":'"$hang_limit"'000},"goog:loggingPrefs":{"browser":"ALL"},"goog:chromeOptions":{"args":[
     "--headless=new","--no-sandbox","--disable-gpu","--disable-dev-shm-usage","--no-first-run","--disable-background-networking",
     "--hide-scrollbars","--force-device-scale-factor=1","--window-size=1280,800","--user-data-dir='"$scratch"'/profile"]}}}}'
   trap browser_end EXIT
@@ -39,7 +39,7 @@ browser_start() {
 browser_end() {
   status=$?
   set +e
-  curl -sS --max-time 20 -X DELETE "$session" >/dev/null
+  curl -sS --max-time $hang_limit -X DELETE "$session" >/dev/null
   (exit $status)
   clean_up
 }
@@ -61,7 +61,7 @@ js_comes() {
   seen=$(js "return (async () => {
     const wanted = $(printf '%s' "$1" | json_string);
     const look = () => { $2 };
-    for (const end = Date.now() + 25000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
+    for (const end = Date.now() + ${hang_limit}000; ; await new Promise((resolve) => setTimeout(resolve, 30))) {
       const seen = JSON.stringify(look());
       if (seen === wanted || Date.now() > end) return seen;
     }

@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2016,SC2015
 . "$(dirname "$0")/lib.sh"
+one_build_only "the completions are"
 
 files=$WORKQ_SRCDIR/completions
 workq create "$queue"

@@ -5,6 +5,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2016,SC2015
 . "$(dirname "$0")/lib.sh"
+one_build_only "the documents are"
 
 docs=$WORKQ_SRCDIR/docs
 
@@ -20,7 +21,7 @@ run_blocks() {
   for name; do sed -i "s/\b$name\b/$queue-$name/g" "$scratch/blocks"; done
   ! sed -n 's/.*workq [a-z]* \([a-z][a-z-]*\).*/\1/p' "$scratch/blocks" | grep -v "^cli-" || fail "a queue without a name of its own"
   mkdir "$scratch/$document"
-  (cd "$scratch/$document" && timeout 120 sh -eu "$scratch/blocks") >"$scratch/out" 2>"$scratch/err" ||
+  (cd "$scratch/$document" && timeout $hang_limit sh -eu "$scratch/blocks") >"$scratch/out" 2>"$scratch/err" ||
     fail "the shell blocks of $document"
   [ ! -s "$scratch/err" ] || fail "the shell blocks of $document have words on standard error"
 }

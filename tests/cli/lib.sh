@@ -48,6 +48,13 @@ fail() {
 
 ok() { echo "ok: $*"; }
 
+# one_build_only WHAT: ends a test of what is the same in every build; it runs in one of them, that with WORKQ_TEST_SCALE=100.
+one_build_only() {
+  [ "${WORKQ_TEST_SCALE:-100}" -lt 100 ] || return 0
+  echo "SKIPPED: $1 the same in every build: only with WORKQ_TEST_SCALE=100"
+  exit 77
+}
+
 # run_it COMMAND...: its output goes to $scratch/out and $scratch/err, its status to $status.
 run_it() {
   status=0

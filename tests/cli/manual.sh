@@ -4,6 +4,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2013,SC2015,SC2016
 . "$(dirname "$0")/lib.sh"
+one_build_only "the pages are"
 
 page=$WORKQ_SRCDIR/man/workq.1
 library_page=$WORKQ_SRCDIR/man/workq.3

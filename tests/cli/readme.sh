@@ -5,6 +5,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2016,SC2015
 . "$(dirname "$0")/lib.sh"
+one_build_only "README.md is"
 
 readme=$WORKQ_SRCDIR/README.md
 

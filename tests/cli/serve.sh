@@ -406,7 +406,7 @@ serve
 found 1000 limit=1000
 [ "$(json cut)" = '"limit"' ] || fail "not cut"
 # More than there are connections for: the others wait their turn.
-seq 1 200 | xargs -P 80 -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time 60 "$base/api/queues/$queue/items?limit=50&search={}" |
+seq 1 200 | xargs -P 80 -I{} curl -s -o /dev/null -w '%{http_code}\n' --max-time $hang_limit "$base/api/queues/$queue/items?limit=50&search={}" |
   sort | uniq -c >"$scratch/codes"
 [ "$(awk '{ print $1, $2 }' "$scratch/codes")" = '200 200' ] || fail "not all were answered: $(cat "$scratch/codes")"
 # A connection that says nothing, or only half, holds up nobody.
@@ -417,7 +417,7 @@ later $!
 exec 3>"$scratch/silent"
 printf 'GET /api/queues HT' >&3
 asked 200 /healthz
-printf 'nonsense\r\n\r\n' | curl -s --max-time 5 "telnet://127.0.0.1:$port" >"$scratch/out" 2>&1 || :
+printf 'nonsense\r\n\r\n' | curl -s --max-time $hang_limit "telnet://127.0.0.1:$port" >"$scratch/out" 2>&1 || :
 asked 200 /healthz
 exec 3>&-
 stopped
