@@ -42,6 +42,12 @@ crash-full-reenter: tests/crash/reenter
 	tests/crash/reenter --full
 .PHONY: crash-full-reenter
 
+# How long the lock is held to look for the dead, in instructions.
+plain_programs += tests/crash/reap_hold
+tests_crash_reap_hold_SOURCES = tests/crash/reap_hold.c
+tests_crash_reap_hold_LDADD = tests/crash/libtracer.la $(plain_ldadd)
+tests_crash_reap_hold_LDFLAGS = -Wl,-z,now
+
 # One dies while others wait.
 check_LTLIBRARIES += tests/crash/libtwo.la
 tests_crash_libtwo_la_SOURCES = \
