@@ -65,6 +65,11 @@ bench_idle_SOURCES = bench/idle.c $(bench_common) $(bench_queues) $(bench_crews)
 bench_idle_CPPFLAGS = $(AM_BENCH_CPPFLAGS)
 bench_idle_LDADD = $(bench_ldadd)
 
+bench_programs += bench/handles
+bench_handles_SOURCES = bench/handles.c $(bench_common) $(bench_queues)
+bench_handles_CPPFLAGS = $(AM_BENCH_CPPFLAGS)
+bench_handles_LDADD = $(bench_ldadd)
+
 include bench/peers/peers.mk
 
 EXTRA_PROGRAMS += $(bench_programs)

@@ -32,4 +32,6 @@ GOALS = [
     ("latency/dump", VALUE, 1000),
     ("latency/growth", VALUE, 5000),
     ("idle", VALUE, 1),
+    ("handles-look", VALUE, 1000),
+    ("handles-idle", VALUE, 1),
 ]
