@@ -18,10 +18,18 @@
  *    can whoever truncates the file: a mapped page that the file no longer has is SIGBUS.
  *  - Nor may anybody read its file who may not write to it: a lock on the file's bytes, for which reading is enough, would
  *    keep everyone from attaching.  Modes like 0644 are refused (-EINVAL at create, -EPERM at open).
- *  - A forked child that neither uses nor closes its copy of a handle keeps the parent's slot from being used again when
- *    the parent has died.
- *  - The library opens one descriptor a handle (close-on-exec) and detects some deaths by a lock on it.  Do not close
- *    descriptors that are not yours while a handle is open.
+ *  - A death is known from the kernel: by a robust mutex, by a lock on the segment's file, and by the thread's id, start time
+ *    and stack in /proc.  A forked child that neither uses nor closes its copy of a handle hides nothing.  What the mutex
+ *    cannot show is noticed by looks at 16 handles each reap interval, and at once by workq_reap().
+ *  - The library opens one descriptor a handle (close-on-exec).  It is used only while it leads to the segment's file by the
+ *    handle's own description: where the program has closed it, a call that needs it is -EBADFD, and another file that has its
+ *    number now is left alone.  The handle stays alive, and a forked child opens the queue again by its name.
+ *  - Signal handlers: a handler that interrupts a call on a handle may call nothing on that handle but workq_strerror(),
+ *    workq_lock_owner() and workq_get_limiter(): the others are -EDEADLK, and change nothing.  Another handle of the same queue
+ *    works while the interrupted call sleeps, and is -EDEADLK where that may have the queue's lock.  A handler must not leave
+ *    a call by longjmp(3), nor fork and return in the child.
+ *  - No call but workq_run(), workq_snapshot() and what writes to a FILE is a cancellation point of pthread_cancel(3): a thread that waits in one is ended by a signal (-EINTR).  A thread
+ *    must not be cancelled asynchronously inside a call.
  *  - All processes of a queue must share one C library, boot, pid namespace and time namespace (-EPROTONOSUPPORT).
  *
  * CONVENTIONS
@@ -49,6 +57,8 @@
  *  -EUCLEAN    the segment is damaged; nothing was changed.
  *  -ETIMEDOUT  the queue's lock could not be had within lock_timeout_ns (by default it is waited for without limit),
  *              or within the call's own timeout; workq_lock_owner() then names the process that holds it.
+ *  -EDEADLK    called by a signal handler that interrupted a call on the same handle, or on another handle of the queue
+ *  -EBADFD     the handle's descriptor is needed and is not its own any more (see above); nothing was done
  *  -EBADF      the handle was opened with WORKQ_RAW, and the call is not one of those that may be used on it.
  *  In a forked child the first call attaches, and can give the errors of workq_open().
  *
@@ -244,7 +254,8 @@ WORKQ_API int workq_open_or_create(const char *name, const workq_options *option
  * same, and its slot is reaped like that of a dead thread).
  *
  * Returns 0.
- *  -ESTALE  called from another thread while the handle's own thread lives: nothing was done
+ *  -ESTALE   called from another thread while the handle's own thread lives: nothing was done
+ *  -EDEADLK  called by a signal handler, see above: nothing was done
  */
 WORKQ_API int workq_close(workq *q);
 
@@ -318,6 +329,10 @@ WORKQ_API int workq_add_opts(workq *q, const void *key, size_t len, const workq_
 
 /*
  * workq_add() that waits for room: at most timeout_ns.
+ *
+ * Space goes to the waiter that has waited for longest, and no other call that waits overtakes it; an add that does not wait
+ * may.  A waiter that does not come for its space within a reap interval (it is stopped, say) loses it to the next.  The call
+ * ends, too, when another adds its key meanwhile (0).
  * Returns as workq_add().  Errors as for workq_add_opts().  /dev/shm being full (rather than the queue) is -ENOSPC at once.
  */
 WORKQ_API int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns);
@@ -363,6 +378,10 @@ typedef struct workq_item {
  *
  * Blocks; before it sleeps it may spin briefly.  Also looks for dead workers when the last look is older than the
  * reap interval, and puts their keys back.
+ *
+ * Of several that wait, the one that began last gets the next key, for its caches are warm; but every sixteenth wake-up goes
+ * to the one that has waited for longest, so that none waits for ever while keys come.  No other order is promised.  A worker
+ * that was woken for a key and is stopped before it takes it keeps it from the others for a reap interval at most.
  *
  * Returns 0.
  *  -ETIMEDOUT  nothing within the timeout

@@ -5,6 +5,7 @@
  */
 #include "open.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -115,7 +116,7 @@ static int attach(workq *q) {
   return rc;
 }
 
-int workq_create(const char *name, const workq_options *options, workq **out) {
+static int create_queue(const char *name, const workq_options *options, workq **out) {
   int rc = segment_check_name(name);
   if (rc < 0) return rc;
   if (!out || !handle_options_valid(options) || (options && options->flags & WORKQ_RAW)) return -EINVAL;
@@ -144,7 +145,7 @@ int workq_create(const char *name, const workq_options *options, workq **out) {
   return 0;
 }
 
-int workq_open(const char *name, const workq_options *options, workq **out) {
+static int open_queue(const char *name, const workq_options *options, workq **out) {
   int rc = segment_check_name(name);
   if (rc < 0) return rc;
   if (!out || !handle_options_valid(options)) return -EINVAL;
@@ -162,6 +163,28 @@ int workq_open(const char *name, const workq_options *options, workq **out) {
   return 0;
 }
 
+/* What opens, maps and closes is full of cancellation points: a thread is cancelled before or after, not inside. */
+static int hold_cancellation(void) {
+  int state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  return state;
+}
+
+static int allow_cancellation(int state, int result) {
+  pthread_setcancelstate(state, &state);
+  return result;
+}
+
+int workq_create(const char *name, const workq_options *options, workq **out) {
+  int state = hold_cancellation();
+  return allow_cancellation(state, create_queue(name, options, out));
+}
+
+int workq_open(const char *name, const workq_options *options, workq **out) {
+  int state = hold_cancellation();
+  return allow_cancellation(state, open_queue(name, options, out));
+}
+
 int workq_open_or_create(const char *name, const workq_options *options, workq **out) {
   for (int tries = 0; tries < OPEN_TRIES; tries++) {
     int rc = workq_open(name, options, out);
@@ -177,7 +200,7 @@ static bool thread_is_gone(const workq *q) {
   return !slot_is_own(q) || owner_is_dead(q, q->slot_id);
 }
 
-int workq_close(workq *q) {
+static int close_handle(workq *q) {
   if (!q) return 0;
   int rc = queue_begin(q);
   if (rc < 0) return rc;
@@ -200,6 +223,11 @@ int workq_close(workq *q) {
   queue_end(q);
   handle_free(q);
   return 0;
+}
+
+int workq_close(workq *q) {
+  int state = hold_cancellation();
+  return allow_cancellation(state, close_handle(q));
 }
 
 int workq_unlink(const char *name) {

@@ -436,7 +436,7 @@ int slot_detach(workq *q) {
   return rc;
 }
 
-int slot_reattach(workq *q) {
+static int reattach(workq *q) {
   struct fingerprint here;
   int rc = fingerprint_read(&here);
   if (rc < 0) return rc;
@@ -450,4 +450,12 @@ int slot_reattach(workq *q) {
   if (rc < 0) return rc;
   if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random ^= (uint64_t)getpid();
   return slot_attach(q);
+}
+
+int slot_reattach(workq *q) {
+  int state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  int rc = reattach(q);
+  pthread_setcancelstate(state, &state);
+  return rc;
 }
