@@ -263,6 +263,10 @@ tests_process_thread_end_LDADD = $(plain_ldadd)
 plain_programs += tests/process/stopped
 tests_process_stopped_SOURCES = tests/process/stopped.c
 tests_process_stopped_LDADD = $(plain_ldadd)
+plain_programs += tests/process/fork_sign
+tests_process_fork_sign_SOURCES = tests/process/fork_sign.c
+tests_process_fork_sign_LDADD = $(plain_ldadd)
+
 plain_programs += tests/process/raw_readers
 tests_process_raw_readers_SOURCES = tests/process/raw_readers.c
 tests_process_raw_readers_LDADD = $(plain_ldadd)
