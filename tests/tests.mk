@@ -272,7 +272,7 @@ tests_process_raw_readers_SOURCES = tests/process/raw_readers.c
 tests_process_raw_readers_LDADD = $(plain_ldadd)
 
 # --- scripts
-test_scripts += tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
+test_scripts += tests/configure.sh tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
 tests_strace_cycles_SOURCES = tests/strace_cycles.c
 tests_strace_cycles_LDADD = $(plain_ldadd)
