@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #include "journal.h"
-#include "owner.h"
 #include "lock.h"
 #include "measure.h"
+#include "owner.h"
+#include "processors.h"
 #include "queue.h"
 #include "segment.h"
 #include "slot.h"
@@ -66,7 +67,7 @@ workq *handle_make(const char *name, const workq_options *options) {
     q->clock_arg = options->clock_arg;
     if (options->lock_timeout_ns > 0) q->lock_timeout_ns = options->lock_timeout_ns;
   }
-  q->may_spin = !(q->flags & WORKQ_NO_SPIN) && sysconf(_SC_NPROCESSORS_ONLN) > 1;
+  q->may_spin = !(q->flags & WORKQ_NO_SPIN) && processors_are_several();
   q->gap_ns = NS_PER_S;
   q->courtesy_ns = LOCK_COURTESY_MIN_NS;
   if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random = (uint64_t)(uintptr_t)q;

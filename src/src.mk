@@ -41,6 +41,8 @@ libworkq_core_la_SOURCES = \
 	src/open.c \
 	src/open.h \
 	src/pool.c \
+	src/processors.c \
+	src/processors.h \
 	src/queue.c \
 	src/queue.h \
 	src/reach.c \

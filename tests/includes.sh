@@ -11,7 +11,7 @@ if [ "${WORKQ_TEST_SCALE:-100}" -lt 100 ]; then
 fi
 
 # From the bottom to the top.
-modules="layout clock errors limiter fingerprint reach handle read journal measure segment owner lock wait grow list table item ready delay
+modules="layout clock errors processors limiter fingerprint reach handle read journal measure segment owner lock wait grow list table item ready delay
   lifecycle slot queue enter open restore inspect metrics snapshot admin check dump pool"
 
 cd "${WORKQ_SRCDIR:-$(dirname "$0")/..}"

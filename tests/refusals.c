@@ -319,7 +319,8 @@ int __wrap_fcntl(int fd, int command, ...) {
 }
 
 static int syscall_refused(long number, long operation) {
-  static const int sleep_errors[] = {EINTR, 0}, wait_errors[] = {EAGAIN, EINTR, 0}, wake_errors[] = {EFAULT, 0}, none[] = {0};
+  static const int sleep_errors[] = {EINTR, 0}, wait_errors[] = {EAGAIN, EINTR, 0}, wake_errors[] = {EFAULT, 0};
+  static const int none[] = {0}, affinity_errors[] = {EPERM, ENOSYS, EINVAL, 0};
   static const int membarrier_errors[] = {ENOSYS, EPERM, 0}, rename_errors[] = {ENOSPC, EEXIST, EROFS, EACCES, 0};
   switch (number) {
   case SYS_futex:
@@ -330,6 +331,8 @@ static int syscall_refused(long number, long operation) {
     return refused("membarrier", membarrier_errors);
   case SYS_renameat2:
     return refused("renameat2", rename_errors);
+  case SYS_sched_getaffinity:
+    return refused("sched_getaffinity", affinity_errors);
   case SYS_rt_sigprocmask: /* only asks whether a page can be reached */
   case SYS_gettid:
   case SYS_tgkill:

@@ -22,7 +22,7 @@ cp "$scratch/wrapped" "$scratch/known"
 while read -r functions; do
   printf '%s\n' "${functions%%:*}" | tr ' ' '\n'
 done >>"$scratch/known" <<'LIST'
-memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strrchr strtoull strncmp strnlen strerrordesc_np bcmp: only compute
+memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strrchr strstr strtoll __isoc23_strtoll strtoull __isoc23_strtoull strncmp strnlen strerrordesc_np bcmp: only compute
 sigaddset sigdelset sigemptyset snprintf vsnprintf qsort: only compute
 lseek: the file is open, and its end is no refusal
 clock_gettime geteuid getpid getppid gettid pthread_self: cannot fail

@@ -155,6 +155,10 @@ tests_check_top_LDADD = $(check_ldadd)
 inner_sources = tests/inner.c tests/inner.h
 inner_ldadd = tests/libplain.la $(check_ldadd)
 
+check_programs += tests/check_processors
+tests_check_processors_SOURCES = tests/check_processors.c $(inner_sources)
+tests_check_processors_LDADD = $(inner_ldadd)
+
 check_programs += tests/check_clock
 tests_check_clock_SOURCES = tests/check_clock.c $(inner_sources)
 tests_check_clock_LDADD = $(inner_ldadd)
