@@ -43,7 +43,8 @@ takes() {
 }
 all_taken() {
   now=$(wc -l <"$scratch/taken")
-  sed -n "$((seen + 1)),${now}p" "$scratch/taken" | sort -u | cmp -s - "$scratch/wanted" || return 1
+  # Not sed's "3,2p", which is line 3 if that has come meanwhile.
+  head -n "$now" "$scratch/taken" | tail -n "+$((seen + 1))" | sort -u | cmp -s - "$scratch/wanted" || return 1
   seen=$now
 }
 is_taken() { grep -qx "$1" "$scratch/taken"; }
