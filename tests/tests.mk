@@ -316,7 +316,7 @@ command_scripts += \
 	tests/cli/usage.sh \
 	tests/cli/watch.sh \
 	tests/demo.sh
-EXTRA_DIST += tests/browser/driver.sh tests/cli/lib.sh
+EXTRA_DIST += tests/browser/browser.py tests/browser/page.py tests/cli/lib.sh
 command_programs = tests/cli/hold_lock tests/cli/json_lines
 tests_cli_hold_lock_SOURCES = tests/cli/hold_lock.c
 tests_cli_json_lines_SOURCES = tests/cli/json_lines.c
