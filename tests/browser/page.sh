@@ -14,13 +14,13 @@ for program in chromium chromedriver; do
 done
 # Debian's packages for Python are for Debian's Python, which need not be the first in PATH.
 for python in python3 /usr/bin/python3 none; do
-  ! $python -c 'import selenium' 2>/dev/null || break
+  ! "$python" -c 'import selenium' 2>/dev/null || break
 done
-[ $python != none ] || skip "there is no selenium for Python (Debian: python3-selenium)"
+[ "$python" != none ] || skip "there is no selenium for Python (Debian: python3-selenium)"
 
 # Where that is permitted, alone with its queues: those of other tests come and go.
 page=$(dirname "$0")/page.py
 if unshare -m mount -t tmpfs tmpfs /dev/shm 2>/dev/null; then
-  exec unshare -m sh -c 'mount -t tmpfs tmpfs /dev/shm && exec "$@"' sh $python -B "$page"
+  exec unshare -m sh -c 'mount -t tmpfs tmpfs /dev/shm && exec "$@"' sh "$python" -B "$page"
 fi
-exec $python -B "$page"
+exec "$python" -B "$page"

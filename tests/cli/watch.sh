@@ -2,7 +2,7 @@
 # watch: the keys that it adds, and what it says when it cannot.
 #
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck disable=SC2015
+# shellcheck disable=SC2015,SC2016
 . "$(dirname "$0")/lib.sh"
 
 tree=$scratch/tree
