@@ -69,6 +69,9 @@ int listen_open(struct sockaddr_storage *address);
  */
 bool guard_host(const struct serve *serve, const char *value);
 
+/* Whether a Host header is what one may be at all: a name or an address, with a port or without. */
+bool guard_host_form(const char *value);
+
 /* Whether the request of this Origin header came from a page of this server, or from no page at all. */
 bool guard_origin(const char *origin, const char *host);
 

@@ -18,6 +18,7 @@
 
 #include "common.h"
 #include "serve.h"
+#include "spec.h"
 
 #define TOKEN_MIN 16u
 #define TOKEN_MAX 1024u
@@ -27,21 +28,35 @@
 
 /* ---- Host and Origin ----------------------------------------------------------------------------------------- */
 
-/* Cuts the port off, and the brackets of an address of IPv6. */
+#define DIGITS  "0123456789"
+#define HEX     DIGITS "abcdefABCDEF"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+/* ":80", or nothing. */
+static bool is_port(const char *text) {
+  int64_t port;
+  if (*text == '\0') return true;
+  return *text == ':' && text[1 + strspn(text + 1, DIGITS)] == '\0' && spec_integer(text + 1, 0, 65535, &port);
+}
+
+/*
+ * Cuts the port off, and the brackets of an address of IPv6.  What is not just one host, with a port or without, is refused: a
+ * proxy may have read another name in it.
+ */
 static bool host_of(const char *value, char host[HOST_SIZE]) {
-  const char *begin = value, *end;
-  if (*value == '[') {
-    begin = value + 1;
-    end = strchr(begin, ']');
-    if (end == NULL || (end[1] != '\0' && end[1] != ':')) return false;
-  } else {
-    end = value + strcspn(value, ":");
-  }
-  size_t len = (size_t)(end - begin);
-  if (len == 0 || len >= HOST_SIZE) return false;
+  bool brackets = *value == '[';
+  const char *begin = value + brackets;
+  size_t len = strspn(begin, brackets ? HEX ":." : LETTERS DIGITS "-._");
+  if (len == 0 || len >= HOST_SIZE || (brackets && begin[len] != ']')) return false;
+  if (!is_port(begin + len + brackets)) return false;
   memcpy(host, begin, len);
   host[len] = '\0';
   return true;
+}
+
+bool guard_host_form(const char *value) {
+  char host[HOST_SIZE];
+  return host_of(value, host);
 }
 
 /* An address in figures is what the browser has connected to; no name was made to lead here. */

@@ -322,11 +322,67 @@ static enum MHD_Result answer_path(const struct call *call, const char *path) {
   return not_found(call);
 }
 
-static enum MHD_Result answer(const struct call *call, const char *path) {
+/* ---- What may be there once ---------------------------------------------------------------------------------- */
+
+/* Of what is there twice this server and a proxy before it could each take another one. */
+static const char *const single_headers[] = {MHD_HTTP_HEADER_HOST,
+                                             MHD_HTTP_HEADER_ORIGIN,
+                                             MHD_HTTP_HEADER_AUTHORIZATION,
+                                             MHD_HTTP_HEADER_CONTENT_TYPE,
+                                             MHD_HTTP_HEADER_CONTENT_LENGTH,
+                                             MHD_HTTP_HEADER_TRANSFER_ENCODING,
+                                             "Sec-Fetch-Site"};
+#define SINGLE_HEADERS (sizeof single_headers / sizeof single_headers[0])
+
+struct heads {
+  unsigned seen[SINGLE_HEADERS];
+  const char *wrong; /* why the request is refused, or null */
+};
+
+static enum MHD_Result on_head(void *arg, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *text,
+                               size_t text_len) {
+  (void)kind;
+  (void)name_len;
+  struct heads *heads = arg;
+  for (size_t i = 0; i < SINGLE_HEADERS; i++) {
+    if (strcasecmp(name, single_headers[i]) != 0) continue;
+    if (heads->seen[i]++ != 0) heads->wrong = "a header that may be there once is there twice";
+    if (text != NULL && strlen(text) != text_len) heads->wrong = "there is a NUL in a header";
+  }
+  return heads->wrong == NULL ? MHD_YES : MHD_NO;
+}
+
+/*
+ * What stands behind the authority in "http://host/path", as a proxy is asked; the path itself where it is no more than that.  Null
+ * if it is asked for another host than that of the Host header, or there is no path.
+ */
+static const char *path_of(const struct call *call, const char *target) {
+  static const char scheme[] = "http://";
+  const char *host = header_of(call, MHD_HTTP_HEADER_HOST);
+  if (*target == '/') return target;
+  if (strncasecmp(target, scheme, sizeof scheme - 1) != 0 || host == NULL) return NULL;
+  const char *authority = target + sizeof scheme - 1;
+  size_t len = strcspn(authority, "/");
+  if (len != strlen(host) || strncasecmp(authority, host, len) != 0) return NULL;
+  return authority[len] == '/' ? authority + len : "/";
+}
+
+/* Why the request is refused whatever it asks for, or null. */
+static const char *wrong_request(const struct call *call, const char *target) {
+  struct heads heads = {0};
+  MHD_get_connection_values_n(call->connection, MHD_HEADER_KIND, on_head, &heads);
+  if (heads.wrong != NULL) return heads.wrong;
+  const char *host = header_of(call, MHD_HTTP_HEADER_HOST);
+  if (host != NULL && !guard_host_form(host)) return "the Host header is not a host with a port or without";
+  if (path_of(call, target) == NULL) return "what is asked for is neither a path nor a URL of the Host header's host";
+  return NULL;
+}
+
+static enum MHD_Result answer(const struct call *call, const char *target) {
   if (!guard_host(call->serve, header_of(call, MHD_HTTP_HEADER_HOST)))
     return refuse(call, MHD_HTTP_FORBIDDEN,
                   "the Host header does not name this server (see: workq help serve, --allow-host)");
-  return answer_path(call, path);
+  return answer_path(call, path_of(call, target));
 }
 
 /* ---- Requests ------------------------------------------------------------------------------------------------ */
@@ -342,7 +398,9 @@ static bool take_body(struct request *request, const char *bytes, size_t len) {
   return true;
 }
 
-static enum MHD_Result begin_request(const struct call *call, void **state) {
+static enum MHD_Result begin_request(const struct call *call, const char *target, void **state) {
+  const char *wrong = wrong_request(call, target);
+  if (wrong != NULL) return refuse(call, MHD_HTTP_BAD_REQUEST, wrong);
   const char *announced = header_of(call, MHD_HTTP_HEADER_CONTENT_LENGTH);
   int64_t len;
   if (announced != NULL && !spec_integer(announced, 0, ACTION_BODY_MAX, &len))
@@ -356,7 +414,7 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
   (void)version;
   struct request *request = *state;
   struct call call = {.serve = arg, .connection = connection, .method = method, .request = request};
-  if (request == NULL) return begin_request(&call, state);
+  if (request == NULL) return begin_request(&call, url, state);
   if (*len == 0) return answer(&call, url);
   size_t piece = *len;
   *len = 0;

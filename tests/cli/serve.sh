@@ -260,12 +260,49 @@ curl -sSI "$base/api/queues" >"$scratch/head"
 grep -q '^HTTP/1.1 200' "$scratch/head" || fail HEAD
 ok "wrong paths, methods and arguments"
 
-for host in localhost LOCALHOST 'localhost:80' 127.0.0.1 '127.0.0.1:1' 127.1.2.3 '[::1]:9'; do asked 200 /healthz -H "Host: $host"; done
-for host in evil.example 'evil.example:80' localhost.evil.example 192.0.2.1 127.0.0.1.evil.example '[::2]' '[::1' '' 'evil@localhost'; do
+for host in localhost LOCALHOST 'localhost:80' 127.0.0.1 '127.0.0.1:1' 127.1.2.3 '[::1]' '[::1]:9' localhost:65535; do asked 200 /healthz -H "Host: $host"; done
+for host in evil.example 'evil.example:80' localhost.evil.example 192.0.2.1 127.0.0.1.evil.example '[::2]'; do
   refused 403 'does not name this server' /api/queues -H "Host${host:+: }${host:-;}"
   refused 403 'does not name this server' / -H "Host${host:+: }${host:-;}"
 done
 refused 403 'does not name this server' /healthz --http1.0 -H 'Host:'
+for host in '[::1' '' 'evil@localhost' 'localhost@evil' 'user:word@localhost' 'localhost:' 'localhost:x' 'localhost:80x' 'localhost:80:80' \
+  'localhost:-1' 'localhost:+1' 'localhost:65536' 'localhost:99999999999999999999' ':80' 'localhost 80' 'localhost, evil.example' \
+  'localhost,localhost' 'localhost/' 'localhost:80/x' 'http://localhost' '[::1]x' '[::1]:' '[::1]:x' '[::1]80' '[::1%lo]' '[localhost]' \
+  '[]' '::1' 'localhost%00' '127.0.0.1#' '127.0.0.1?x'; do
+  refused 400 'not a host' /healthz -H "Host${host:+: }${host:-;}"
+done
+refused 400 'there once is there twice' /healthz -H 'Origin: http://localhost' -H 'Origin: http://localhost'
+refused 400 'there once is there twice' /healthz -H 'Authorization: x' -H 'Authorization: x'
+
+# said LINE...: sends the lines of a request as they are; the first line of the answer is in $scratch/answer, the whole in $scratch/raw.
+said() {
+  { printf '%s\r\n' "$@" 'Connection: close' ''; } | curl -sS --max-time 20 "telnet://${base#http://}" >"$scratch/raw" || true
+  head -n 1 "$scratch/raw" | tr -d '\r' >"$scratch/answer"
+}
+says() {
+  wanted=$1
+  shift
+  said "$@"
+  grep -q "^HTTP/1.1 $wanted" "$scratch/answer" || fail "not $wanted but '$(cat "$scratch/answer")' to: $*"
+}
+says 200 'GET /healthz HTTP/1.1' 'Host: localhost'
+says 200 'GET http://localhost/healthz HTTP/1.1' 'Host: localhost'
+says 200 'GET HTTP://LOCALHOST:80/healthz HTTP/1.1' 'Host: localhost:80'
+says 200 'GET http://localhost HTTP/1.1' 'Host: localhost'
+for target in http://evil.example/healthz http://localhost:81/healthz https://localhost/healthz http:///healthz http://user@localhost/healthz \
+  http://localhost.evil/healthz localhost/healthz localhost '*' healthz; do
+  says 400 "GET $target HTTP/1.1" 'Host: localhost'
+done
+says 400 'GET http://evil.example/healthz HTTP/1.1' 'Host: localhost' 'Host: evil.example'
+says 403 'GET http://evil.example/healthz HTTP/1.1' 'Host: evil.example'
+says 403 'GET /healthz HTTP/1.1'
+for other in localhost evil.example ''; do
+  says 400 'GET /healthz HTTP/1.1' 'Host: localhost' "Host: $other"
+  says 400 'GET /healthz HTTP/1.1' "Host: $other" 'hOST: localhost'
+done
+says 400 'GET /healthz HTTP/1.1' 'Host: localhost' 'Content-Length: 0' 'Content-Length: 5'
+asked 200 /healthz
 ok "names that lead here and are not ours"
 
 refused 403 'without --allow-actions' "/api/queues/$queue/kick" -X POST -H "Authorization: Bearer $token" \
@@ -346,7 +383,7 @@ did 0 shutdown '{}'
 expect_figure shut_down yes
 did 1 resume '{}'
 expect_figure shut_down no
-posted 200 "/api/queues/$odd_path/pause" '{}' -H 'Content-Type: application/json; charset=utf-8' -H 'Host: queues.example' \
+asked 200 "/api/queues/$odd_path/pause" -H "Authorization: Bearer $token" --data '{}' -H 'Content-Type: application/json; charset=utf-8' -H 'Host: queues.example' \
   -H 'Origin: https://queues.example'
 [ "$(figure paused "$odd")" = yes ] || fail "a queue with an odd name, by another name of the server"
 grep -q "^workq: serve: kick of queue '$queue': 1\$" "$scratch/said" || fail "what was done is not said"
