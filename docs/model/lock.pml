@@ -60,8 +60,8 @@
 #define BYTES 0
 #endif
 
-/* So many that none is made anew that was in use in this run; the first epoch is such that spares are made anew from the first
- * repair on. */
+/* So many that none is initialized again that was in use in this run; the first epoch is such that spares are initialized again
+ * from the first repair on. */
 #ifndef MUTEXES
 #define MUTEXES (2 * (LOSSES + 1))
 #endif

@@ -1,4 +1,4 @@
-# PROMELA models of the waiting and of the lock, checked by Spin: see docs/model/README.md.
+# PROMELA models, checked by Spin: see docs/model/README.md.
 test_scripts += docs/model/run.sh
 
 # The models alone; larger configurations: minutes.

@@ -200,7 +200,7 @@ mutant 'non-progress cycle' lock LIVE STOPS=1 KILLS=1 REAPED=1 DESCRIBE_FIRST
 
 sound slot KILLS=2 CHILDREN=2 FAILURES=1 ROUNDS=1
 
-mutant '!(taken_for_dead)' slot NO_SECOND_LOOK
+mutant '!(taken_for_dead)' slot NO_CLAIM
 mutant '!(hidden_death)' slot KILLS=1 CHILDREN=1 FAILURES=1 DISOWN_ANY
 mutant '!(hidden_death)' slot KILLS=1 NO_GENERATION_CHECK
 
@@ -209,7 +209,7 @@ mutant '!(hidden_death)' slot KILLS=1 NO_GENERATION_CHECK
 sound space STOPS=1
 sound space KILLS=1
 sound space TIMEOUTS=1
-sound space CAPACITY=2 SAME=1
+sound space CAPACITY=2 SAME=1 PLAIN=1
 sound space CAPACITY=2 PLAIN=2
 sound space LIVE
 
@@ -219,6 +219,7 @@ mutant '!(late_now)' space STOPS=1 PRUNE_UNSIGNALLED
 mutant '!(kept)' space STOPS=1 NO_PASS_OVER
 mutant '!(has_ghost)' space TIMEOUTS=1 NO_LEAVE_CANCELLED
 mutant '!(same_key)' space SAME=1 NO_SIGNAL_KEY
+mutant '!(same_key)' space CAPACITY=2 SAME=1 PLAIN=1 SIGNALS_ITSELF
 mutant '!(overtaken)' space NEWEST_FIRST
 mutant '!(overtaken)' space NO_TURNS
 mutant '!(overtaken)' space PLAIN=1 BACK_AS_NEWEST

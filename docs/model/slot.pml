@@ -42,6 +42,7 @@ byte note = NOBODY, note_generation; /* slot.owner */
 /* ---- The kernel ---- */
 
 bool locked[GENERATIONS]; /* the bytes of the file, one for each generation */
+bool claimed;             /* and one for newcomers */
 
 /* ---- The world, for the checks ---- */
 
@@ -76,9 +77,16 @@ hidden byte hidden_death, taken_for_dead;
 #define MAY_DIE skip
 #endif
 
+inline give_claim_back() {
+  if
+  :: has_claim -> claimed = false; has_claim = false
+  :: else
+  fi
+}
+
 proctype Process(byte me) {
   byte g, rounds = ROUNDS;
-  bool has_byte;
+  bool has_byte, has_claim;
 
 again:
   atomic {
@@ -88,31 +96,36 @@ again:
     fi;
     MAY_DIE;
     /* claim() */
-    g = next_generation(generation)
-  };
-  atomic {
-    MAY_DIE;
     if
     :: !attached(generation) || owner_is_dead
     :: else -> goto again
     fi
   };
+#ifndef NO_CLAIM
   atomic {
     MAY_DIE;
     if
-    :: locked[g] -> goto again
-    :: else -> locked[g] = true; has_byte = true
-    fi
-  };
-#ifndef NO_SECOND_LOOK
-  atomic {
-    MAY_DIE;
-    if
-    :: next_generation(generation) != g -> goto unlock
-    :: else
+    :: claimed -> goto again
+    :: else -> claimed = true; has_claim = true
     fi
   };
 #endif
+  /* lock_next() */
+  atomic { MAY_DIE; g = next_generation(generation) };
+  atomic {
+    MAY_DIE;
+    if
+    :: !attached(generation) || owner_is_dead
+    :: else -> goto unclaim
+    fi
+  };
+  atomic {
+    MAY_DIE;
+    if
+    :: locked[g] -> goto unclaim
+    :: else -> locked[g] = true; has_byte = true
+    fi
+  };
   /* take_slot() */
   atomic {
     MAY_DIE;
@@ -151,6 +164,7 @@ again:
     generation = g;
     inside = NOBODY
   };
+  atomic { MAY_DIE; give_claim_back() };
   /* An operation: it looks for the dead, but itself is not. */
   atomic { inside == NOBODY -> inside = me };
   atomic {
@@ -183,7 +197,12 @@ unlock:
   atomic {
     MAY_DIE;
     locked[g] = false;
-    has_byte = false;
+    has_byte = false
+  };
+unclaim:
+  atomic {
+    MAY_DIE;
+    give_claim_back();
     goto again
   };
 
@@ -193,10 +212,11 @@ dying:
     dead[me] = true;
     noting = (noting == me -> NOBODY : noting);
     if
-    :: has_byte && children > 0 -> children--
+    :: (has_byte || has_claim) && children > 0 -> children--; has_claim = false
     :: has_byte -> locked[g] = false
     :: !has_byte
     fi;
+    give_claim_back();
     if
     :: inside == me -> inside = NOBODY
     :: else

@@ -82,7 +82,7 @@ byte stopped[PRODUCERS]; /* 0, or */
 #define FOR_EVER    2
 bool late[PRODUCERS];    /* the time has passed at which it meant to wake */
 bool dead[PRODUCERS], ended[PRODUCERS];
-bool exempt[PRODUCERS];  /* it has lost its place: stopped, or told of its key */
+bool exempt[PRODUCERS];  /* it has lost its place, because it was late */
 bool finished;           /* no more space comes */
 bool plain_ended = !PLAIN;
 byte kills = KILLS, stops = STOPS, timeouts = TIMEOUTS;
@@ -189,17 +189,18 @@ inline signal_room(wakes) {
   fi
 }
 
-/* wait_signal_key() */
+/* wait_signal_key(): the oldest that waits to add the shared key; it keeps its place. */
 inline signal_key(wakes) {
 #ifndef NO_SIGNAL_KEY
-  if
-  :: kind[0] == ROOM && !marked[0] -> wait_leave(0); wakes = wakes | 1; exempt[0] = true
-  :: else ->
-     if
-     :: kind[1] == ROOM && !marked[1] -> wait_leave(1); wakes = wakes | 2; exempt[1] = true
-     :: else
-     fi
-  fi
+  n = rooms;
+  do
+  :: n > 0 && has_shared(lists[ROOM].slot[n - 1]) && !marked[lists[ROOM].slot[n - 1]] ->
+     wakes = wakes | (1 << lists[ROOM].slot[n - 1]);
+     break
+  :: n > 0 && !(has_shared(lists[ROOM].slot[n - 1]) && !marked[lists[ROOM].slot[n - 1]]) -> n--
+  :: n == 0 -> break
+  od;
+  n = 0
 #else
   skip
 #endif
@@ -359,7 +360,12 @@ look:
     d_step { pass_over_stopped(me, wakes) };
     if
     :: may_add && has_shared(me) && shared_key ->
-       d_step { signal_key(wakes) }; /* coalesced; stop_adding() */
+       d_step { /* coalesced; stop_adding() */
+#ifndef SIGNALS_ITSELF
+         wait_leave(me);
+#endif
+         signal_key(wakes)
+       };
        over = true
     :: may_add && !(has_shared(me) && shared_key) && used < CAPACITY ->
        d_step {
@@ -369,8 +375,11 @@ look:
          if
          :: has_shared(me) ->
             shared_key = true;
+            signal_key(wakes);
+#ifndef SIGNALS_ITSELF
             wait_leave(me);
             signal_key(wakes)
+#endif
          :: else
          fi;
          hungry = hungry && me != 0
@@ -521,10 +530,20 @@ out:
 
 #if PLAIN
 proctype Plain() {
-  byte adds = PLAIN;
+  byte wakes, adds = PLAIN;
 end:
   do
   :: d_step { adds > 0 && used < CAPACITY -> adds--; used++ }
+#if SAME
+  :: atomic {
+       d_step { adds > 0 && used < CAPACITY && !shared_key -> adds--; used++; shared_key = true; signal_key(wakes) };
+       if
+       :: wakes != 0
+       :: else -> goto end
+       fi
+     };
+     wake(wakes)
+#endif
   :: atomic { plain_ended = true; break }
   od
 }

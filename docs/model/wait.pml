@@ -1,6 +1,7 @@
 /*
  * wait.pml: workers that sleep for keys, and who wakes them: src/enter.c, src/wait.c, src/slot.c (reaping), and of src/queue.c
- * and src/lifecycle.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which function, and what is left out.
+ * and src/lifecycle.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which
+ * function, and what is left out.
  *
  * What is checked, at every reachable state:
  *
