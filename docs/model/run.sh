@@ -4,7 +4,7 @@
 #
 #   run.sh          as a test of `make check`
 #   run.sh small    the same, whatever the build
-#   run.sh full     larger configurations, too: minutes, 1 GB
+#   run.sh full     larger configurations, too: minutes, 4 GB
 #   run.sh show MODEL MACRO...   one configuration, e.g. `run.sh show lock NO_REREAD`, and the steps to the error
 #
 # Copyright 2026 The workq authors
