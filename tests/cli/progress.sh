@@ -45,10 +45,11 @@ done
 workq resume "$queue"
 ok "no line where none was asked for"
 
-# The terminal goes: workers, their commands, and the process that draws the line go with it.
+# The terminal goes: workers, their commands, and the process that draws the line go with it, unless SIGHUP is ignored, which it
+# is in tests that are run by nohup.
 alive_pipe
 workq add "$queue" 1
-script -qefc "stty cols 80; exec 7>'$scratch/alive'; workq run '$queue' --until-empty -- sleep 100000" "$scratch/terminal" \
+env --default-signal=HUP script -qefc "stty cols 80; exec 7>'$scratch/alive'; workq run '$queue' --until-empty -- sleep 100000" "$scratch/terminal" \
   </dev/null >"$scratch/null" &
 terminal=$!
 later $terminal
