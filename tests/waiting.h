@@ -15,8 +15,8 @@
 /* As workq_worker.waiting has it. */
 enum { WAITING_GET = 1, WAITING_ROOM = 2, WAITING_DRAIN = 3 };
 
-/* A bound for what must come, and no test of how long that takes, ns. */
-#define WAITING_EVENT_NS INT64_C(20000000000)
+/* A bound for what must come, and no test of how long that takes, ns; below the longest interval in which a queue is reaped. */
+#define WAITING_EVENT_NS INT64_C(50000000000)
 
 /* A pause of a fraction of a millisecond, for who waits for something that makes no event. */
 void waiting_moment(void);

@@ -21,7 +21,7 @@ enum {
   STACK_SIZE = 256 * 1024,
   DESCRIPTORS_SPARE = 100,
   LEFT_OPEN_MAX = 4 * HANDLES /* more than there are slots */,
-  CLOSE_SECONDS = 60
+  CLOSE_SECONDS = 300
 };
 
 /* ---- Threads ---- */

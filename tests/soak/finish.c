@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { END_SECONDS = 60 };
+enum { END_SECONDS = 300 };
 
 /* ---- The warm-up ---- */
 
@@ -97,7 +97,7 @@ void print_memory(unsigned queue) {
 static workq *mine[QUEUES];
 
 static void open_mine(void) {
-  workq_options options = {.lock_timeout_ns = 10 * SECOND};
+  workq_options options = {.lock_timeout_ns = END_SECONDS * SECOND};
   for (unsigned i = 0; i < QUEUES; i++) plain_ok(workq_open(queue_names[i], &options, &mine[i]), "workq_open");
 }
 
@@ -171,7 +171,8 @@ static void work_off(void) {
 static void end_workers(void) {
   int64_t until_ns = plain_now_ns() + END_SECONDS * SECOND;
   atomic_store(&shared->stage, STAGE_END);
-  for (unsigned i = 0; i < QUEUES; i++) plain_ok(workq_shutdown_drain(mine[i], 10 * SECOND), "workq_shutdown_drain");
+  for (unsigned i = 0; i < QUEUES; i++)
+    plain_ok(workq_shutdown_drain(mine[i], END_SECONDS * SECOND), "workq_shutdown_drain");
   while (stage_collect(false) && !stage_only_idle()) {
     nap(MILLISECOND);
     not_after(until_ns, "workers end");

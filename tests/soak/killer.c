@@ -29,7 +29,7 @@ enum {
   LEADERS_PER_SECOND = 4,
   LOOKS_FOR_HOLDER = 1000,
   STRIKES = 40,
-  EXTENSION_SECONDS = 120
+  EXTENSION_SECONDS = 900
 };
 
 killer_report report;
@@ -195,7 +195,7 @@ static void freeze(void) {
 
 /* Nobody has anything in hand when everybody is dead. */
 static void check_survivor(unsigned queue) {
-  workq_options options = {.lock_timeout_ns = 10 * SECOND};
+  workq_options options = {.lock_timeout_ns = 300 * SECOND};
   workq_stats_data stats;
   workq *q;
   plain_ok(workq_open(queue_names[queue], &options, &q), "workq_open after all were killed");

@@ -24,7 +24,7 @@
 enum { DEFAULT_MS = 10000 };
 
 soak_options soak = {
-    .kills_per_second = 250, .workers = 5, .producers = 3, .crowd = CROWD_HANDLES, .stall_ns = 10 * SECOND};
+    .kills_per_second = 250, .workers = 5, .producers = 3, .crowd = CROWD_HANDLES, .stall_ns = 120 * SECOND};
 char queue_names[QUEUES][64];
 char founders_name[64];
 

@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CLEAR_SECONDS = 30, ORPHANS_MAX = 16384 };
+enum { CLEAR_SECONDS = 300, ORPHANS_MAX = 16384 };
 
 part parts[PLAYERS_MAX];
 unsigned parts_count;
