@@ -347,7 +347,7 @@ int main(int argc, char **argv) {
   plain_begin(&argc, argv);
   shared = plain_share(sizeof *shared);
   plain_own(name, sizeof name, "fair");
-  plain_watchdog(300, name);
+  plain_watchdog(1800, name);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {
     if (!wanted(tests[i].name, argv + 1)) continue;
     printf("%s\n", tests[i].name);

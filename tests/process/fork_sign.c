@@ -96,7 +96,7 @@ static void cancellation_comes_after_the_call(workq *q) {
 int main(int argc, char **argv) {
   plain_begin(&argc, argv);
   plain_own(name, sizeof name, "sign");
-  plain_watchdog(300, name);
+  plain_watchdog(1800, name);
   workq *q;
   plain_ok(workq_create(name, &(workq_options){.capacity = 8, .handles = 8}, &q), "workq_create");
   fork_is_noticed(q);

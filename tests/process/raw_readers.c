@@ -181,7 +181,7 @@ int main(int argc, char **argv) {
       (workq_limiter){.kinds = WORKQ_LIMIT_EXPONENTIAL, .exp_initial_ns = 1000, .exp_max_ns = 100000, .exp_factor = 2};
   shared = plain_share(sizeof *shared);
   plain_own(name, sizeof name, "raw_readers");
-  plain_watchdog(300, name);
+  plain_watchdog(1800, name);
   plain_ok(workq_create(name, &options, &q), "workq_create");
   pid_t changer = plain_fork();
   if (changer == 0) change(random);

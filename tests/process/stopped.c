@@ -156,7 +156,7 @@ int main(int argc, char **argv) {
   plain_begin(&argc, argv);
   shared = plain_share(sizeof *shared);
   plain_own(name, sizeof name, "stopped");
-  plain_watchdog(300, name);
+  plain_watchdog(1800, name);
   woken_ones_keep_no_key();
   stop_some(2, 1);          /* the one that leads */
   stop_some(3, 1 | 2);      /* and the next */

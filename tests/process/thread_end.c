@@ -103,7 +103,7 @@ static void child_closes_what_is_left(void) {
 int main(int argc, char **argv) {
   plain_begin(&argc, argv);
   plain_own(name, sizeof name, "thread_end");
-  plain_watchdog(300, name);
+  plain_watchdog(1800, name);
   open_queue();
   slots_are_used_again();
   child_closes_what_is_left();
