@@ -54,9 +54,8 @@ int queue_after_repair(workq *q) {
 }
 
 int queue_leave_cancelled(workq *q) {
-  uint32_t kind = q->slot->wait.kind;
-  q->cancelled = false;
-  if (kind == WAIT_NONE) return 0;
+  uint32_t kind = q->cancelled; /* also where it was signalled: the wake-up is passed on */
+  q->cancelled = WAIT_NONE;
   journal_begin(q);
   int rc = queue_leave_line(q);
   if (rc >= 0) rc = pass_on(q, kind);
@@ -90,6 +89,7 @@ static int enter_line(workq *q, uint32_t kind, bool oldest, int64_t now_ns, int6
 
 int queue_sleep(workq *q, uint32_t kind, bool oldest, int64_t deadline_ns) {
   int64_t now_ns = handle_now_ns(q), wake_ns;
+  q->waited_for = kind;
   journal_begin(q);
   int rc = journal_end(q, enter_line(q, kind, oldest, now_ns, &wake_ns));
   if (rc == 0) wait_arm(q);

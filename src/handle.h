@@ -66,22 +66,23 @@ struct workq {
   int64_t stamp_ns;         /* when the running operation began, see measure.h */
   uint32_t stamps;          /* STAMPS_* */
   struct fork_page *fork_page;
-  workq *outer; /* in a call: the handle whose call it interrupts, as part of a signal handler */
-  pid_t thread; /* as in the fork page, but kept in a forked child */
+  workq *outer;              /* in a call: the handle whose call it interrupts, as part of a signal handler */
+  pid_t thread;              /* as in the fork page, but kept in a forked child */
   struct reach item_reach;   /* by index - 1 */
   struct reach bucket_reach; /* by number */
   struct reach heap_reach;   /* by place */
   uint32_t slot_id;          /* index of slot */
   uint32_t generation;
   uint32_t transaction;
-  bool grouped;       /* the open transaction is of several keys */
-  uint32_t steps;     /* keys worked on: one a transaction, or some */
-  uint32_t own_line;  /* number of the line slot->own */
-  uint32_t flags;     /* WORKQ_ANY_OWNER, ... */
-  bool serves_itself; /* the next key made ready is for this handle: a get promotes or reaps */
-  bool in_call;       /* the thread is inside a call: another one comes from a signal handler */
-  bool sleeping;      /* ... in which it waits without the lock */
-  bool cancelled;     /* the last call ended without the lock while it was in a list of waiters */
+  bool grouped;        /* the open transaction is of several keys */
+  uint32_t steps;      /* keys worked on: one a transaction, or some */
+  uint32_t own_line;   /* number of the line slot->own */
+  uint32_t flags;      /* WORKQ_ANY_OWNER, ... */
+  bool serves_itself;  /* the next key made ready is for this handle: a get promotes or reaps */
+  bool in_call;        /* the thread is inside a call: another one comes from a signal handler */
+  bool sleeping;       /* ... in which it waits without the lock */
+  uint32_t waited_for; /* WAIT_*: by the last call that slept */
+  uint32_t cancelled;  /* the same, of a last call that ended without the lock; WAIT_NONE otherwise */
   uint32_t wakes_count;
   uint32_t wakes_before; /* the running transaction */
   uint32_t *wakes;       /* slots to be woken after the commit, each once */
@@ -116,7 +117,7 @@ struct workq {
   uint32_t probe;
   int64_t gap_ns;
   uint32_t space_hash; /* of the key that the waiting add is for */
-  int64_t polled_ns; /* since when a get that found nothing has waited; 0 where it did not poll */
+  int64_t polled_ns;   /* since when a get that found nothing has waited; 0 where it did not poll */
 
   int lock_owner;    /* pid, see workq_lock_owner */
   int64_t moment_ns; /* a snapshot: when it was taken */

@@ -83,7 +83,7 @@ static inline int queue_lock(workq *q, int64_t deadline_ns, bool getting) {
   if (unlikely(q->cancelled) && rc >= 0) rc = queue_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
-    q->serves_itself = getting;
+    q->serves_itself = getting && hot->ready == 0; /* else it takes another key */
     rc = lifecycle_promote(q, handle_now_ns(q));
     q->serves_itself = false;
   }

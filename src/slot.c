@@ -37,7 +37,7 @@
  */
 #define LOOK_MUTEXES 1024u
 #define LOOK_OWNERS  16u
-#define REAP_OWNERS  64u /* of workq_reap(), which asks about all, one hold after another */
+#define REAP_OWNERS  32u /* of workq_reap(), which asks about all, one hold after another */
 #define KEYS_A_HOLD  256u
 
 #define CLAIM_TRIES 20
@@ -56,9 +56,22 @@ pid_t handle_forked_by(void) {
   return forked_by;
 }
 
+/*
+ * The head of the thread's list of robust mutexes, whose form is the kernel's: musl's fork(3) leaves the parent's list to the
+ * child, whose next lock would write to the parent's mutex, in the segment or where that is mapped no longer.
+ */
+static __thread void **robust_list;
+
+static void note_robust_list(void) {
+  size_t size;
+  if (syscall(SYS_get_robust_list, 0, &robust_list, &size) != 0) robust_list = NULL;
+}
+
 static void after_fork(void) {
   forked_by = handle_thread_id;
   handle_thread_id = 0;
+  if (robust_list) *robust_list = robust_list;
+  robust_list = NULL;
 }
 
 static int watch_result;
@@ -71,6 +84,10 @@ int handle_watch_forks(void) {
   static pthread_once_t once = PTHREAD_ONCE_INIT;
   pthread_once(&once, watch_forks);
   return watch_result;
+}
+
+static uint32_t load32(const uint32_t *place) {
+  return __atomic_load_n(place, __ATOMIC_RELAXED);
 }
 
 /* ---- Releasing a slot ---- */
@@ -164,6 +181,12 @@ static int pass_on(workq *q, bool dead, int64_t now_ns) {
 
 /* ---- Looking for the dead ---- */
 
+/* Is the owner of an attached slot dead?  Only a dead owner's note is overwritten, by a newcomer. */
+static bool is_dead(const workq *q, uint32_t i) {
+  const struct slot *slot = &q->slots[i];
+  return atomic_load(&slot->owner.generation) != load32(&slot->who.generation) || owner_is_dead(q, i);
+}
+
 /* What a look has found so far. */
 struct look {
   int found;
@@ -175,7 +198,7 @@ static int look_at(workq *q, uint32_t i, bool ask, struct look *look) {
   struct slot *slot = &q->slots[i];
   if (i == q->slot_id || slot->who.state != SLOT_ATTACHED) return 0;
   bool stuck = life_try(q, i) < 0;
-  if (stuck && (!ask || !owner_is_dead(q, i))) return 0;
+  if (stuck && (!ask || !is_dead(q, i))) return 0;
   int rc = evict_dead(q, slot);
   if (!stuck) life_release(q, i);
   else if (rc == 0) life_renew(q, i); /* nobody unlocks it any more, and no newcomer touches it outside the queue lock */
@@ -251,10 +274,6 @@ int slot_reap_if_due(workq *q, int64_t now_ns) {
 
 /* ---- Taking a slot ---- */
 
-static uint32_t load32(const uint32_t *place) {
-  return __atomic_load_n(place, __ATOMIC_RELAXED);
-}
-
 /* The byte that a newcomer locks until it is the owner: one newcomer at a time looks at a slot and notes itself there. */
 #define CLAIM 0u
 
@@ -262,7 +281,7 @@ static uint32_t load32(const uint32_t *place) {
 static int lock_next(workq *q, uint32_t i, uint32_t state) {
   const struct slot *slot = &q->slots[i];
   uint32_t generation = owner_next_generation(load32(&slot->who.generation));
-  if (load32(&slot->who.state) != state || (state == SLOT_ATTACHED && !owner_is_dead(q, i))) return -EBUSY;
+  if (load32(&slot->who.state) != state || (state == SLOT_ATTACHED && !is_dead(q, i))) return -EBUSY;
   int rc = owner_byte_lock(q, i, generation);
   if (rc < 0) return rc;
   q->slot_id = i;
@@ -273,7 +292,7 @@ static int lock_next(workq *q, uint32_t i, uint32_t state) {
 /* Claims a slot.  Returns 0, and the handle has its number and the next owner's generation; -EBUSY or another -errno. */
 static int claim(workq *q, uint32_t i, uint32_t state) {
   if (load32(&q->slots[i].who.state) != state) return -EBUSY;
-  if (state == SLOT_ATTACHED && !owner_is_dead(q, i)) return -EBUSY;
+  if (state == SLOT_ATTACHED && !is_dead(q, i)) return -EBUSY;
   int rc = owner_byte_lock(q, i, CLAIM);
   if (rc < 0) return rc;
   rc = lock_next(q, i, state);
@@ -326,6 +345,7 @@ static int enter_slot(workq *q) {
     life_renew(q, q->slot_id);
     if (life_try(q, q->slot_id) < 0) return -EUCLEAN;
   }
+  note_robust_list();
   char command[sizeof slot->who.command + 1] = "";
   prctl(PR_GET_NAME, command);
   atomic_store(&slot->futex.word, q->generation << 2);
@@ -349,7 +369,7 @@ static void use_slot(workq *q) {
   wait_forget(q);
   q->grouped = false;
   q->serves_itself = false;
-  q->cancelled = false;
+  q->cancelled = WAIT_NONE;
   q->held = NULL;
 }
 
@@ -383,7 +403,8 @@ static int take_slot(workq *q) {
 
 /* The thread does not own the slot that it has claimed, or does not any more: its byte alone tells from now on. */
 static void disown_slot(workq *q) {
-  atomic_store(&q->slot->owner.tid, 0);
+  /* Before it has noted itself there, the note is a dead owner's. */
+  if (atomic_load(&q->slot->owner.generation) == q->generation) atomic_store(&q->slot->owner.tid, 0);
   owner_byte_unlock(q, q->slot_id, q->generation);
 }
 

@@ -212,7 +212,7 @@ static int find_leader(workq *q, struct slot **leader) {
 void wait_cancel(workq *q) {
   _Atomic uint32_t *place = &q->slot->futex.word;
   uint32_t word = atomic_load(place);
-  q->cancelled = true;
+  q->cancelled = q->waited_for;
   while (word >> 2 == own_word(q, 0) >> 2)
     if (atomic_compare_exchange_weak(place, &word, own_word(q, CANCELLED))) return;
 }

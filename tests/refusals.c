@@ -335,6 +335,7 @@ static int syscall_refused(long number, long operation) {
     return refused("sched_getaffinity", affinity_errors);
   case SYS_rt_sigprocmask: /* only asks whether a page can be reached */
   case SYS_gettid:
+  case SYS_get_robust_list:
   case SYS_tgkill:
     return refused("another system call", none);
   default:

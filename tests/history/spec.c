@@ -201,6 +201,9 @@ static bool apply_add(const spec *s, spec_state *state, const spec_op *op) {
   spec_key *k = &state->keys[key];
   bool certain = op->known && !op->op->any_result;
   if (state->flags & SPEC_SHUT_DOWN) return certain && op->op->result == -ESHUTDOWN;
+  /* What space there is may have been granted to a waiter that has not come. */
+  bool scarce = s->h->rules.capacity < s->h->rules.keys;
+  if (k->place == SPEC_GONE && scarce && certain && op->op->result == -ETIMEDOUT) return true;
   if (k->place == SPEC_GONE && !make_room(s, state, op)) return certain && is_refusal(op->op->result);
   if (certain && op->op->result < 0) return false;
   int8_t priority = op->op->keep_priority && k->place == SPEC_PROCESSING ? k->run_priority : op->op->priority;

@@ -174,6 +174,7 @@ static void *attach_and_end(void *arg) {
   for (int i = 0; i < got; i++) account_run(&r, e->queue, &items[i]);
   e->in_hand = got > 0 ? (unsigned)got : 0;
   while (soak.mutant == LINGER) nap(SECOND);
+  atomic_store(&life_of(e->life)->ended, true);
   return NULL;
 }
 
