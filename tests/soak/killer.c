@@ -41,6 +41,8 @@ static struct { int64_t kill_ns, strike_ns, stop_ns, leader_ns, idle_ns, freeze_
 static workq *raw[QUEUES];
 
 static uint64_t dice;
+/* The time is up, but not everything was seen. */
+static bool overtime;
 
 static int64_t random_ns(int64_t below_ns) {
   return (int64_t)plain_below(&dice, (uint64_t)below_ns);
@@ -74,10 +76,19 @@ static unsigned chance_to_die(role r) {
   }
 }
 
+/* On a slow machine the whole crowd would never come together while its members die: once the time is up it is let. */
+static bool gathers(void) {
+  return overtime && !soak.without[WITH_CROWD] && shared->most_attached < soak.crowd;
+}
+
+static bool is_spared(unsigned i) {
+  return parts[i].role == CROWD && gathers();
+}
+
 static void kill_one(int64_t now_ns) {
   unsigned i = (unsigned)plain_below(&dice, parts_count);
   part *p = &parts[i];
-  if (p->dying || p->fuse_until_ns != 0 || p->pid == 0) return;
+  if (p->dying || p->fuse_until_ns != 0 || p->pid == 0 || is_spared(i)) return;
   if (life_of(p->life)->calls < CALLS_BEFORE_DEATH) return;
   if (!plain_chance(&dice, chance_to_die(p->role))) return;
   next.kill_ns += random_ns(2 * SECOND / soak.kills_per_second);
@@ -119,7 +130,7 @@ static bool holds_a_lock(pid_t pid) {
 /* Kills that player if it is stopped with a lock in its hands. */
 static bool strike(unsigned i) {
   part *p = &parts[i];
-  if (p->pid == 0 || p->dying || p->stopped_until_ns != 0) return false;
+  if (p->pid == 0 || p->dying || p->stopped_until_ns != 0 || is_spared(i)) return false;
   kill(p->pid, SIGSTOP);
   nap(MILLISECOND / 10);
   if (!holds_a_lock(p->pid)) {
@@ -184,7 +195,7 @@ static void freeze(void) {
     if (parts[i].pid != 0) kill(parts[i].pid, SIGSTOP);
   nap(random_ns(50 * MILLISECOND));
   for (unsigned i = 0; i < parts_count; i++)
-    if (plain_chance(&dice, 20)) stage_kill(i);
+    if (plain_chance(&dice, 20) && !is_spared(i)) stage_kill(i);
   unsigned first = (unsigned)plain_below(&dice, parts_count);
   for (unsigned i = 0; i < parts_count; i++) {
     stage_continue((first + i) % parts_count);
@@ -223,7 +234,7 @@ static void blackout(void) {
 static void disturb_all(int64_t now_ns) {
   /* A short soak has some of each, too. */
   int64_t often_ns = soak.duration_ns / 4;
-  if (next.blackout_ns <= now_ns) {
+  if (next.blackout_ns <= now_ns && !gathers()) {
     next.blackout_ns = now_ns + random_ns(often_ns < 12 * SECOND ? often_ns : 12 * SECOND);
     blackout();
   } else if (next.freeze_ns <= now_ns) {
@@ -284,6 +295,7 @@ static const char *missing(void) {
 
 static bool is_over(int64_t now_ns, int64_t end_ns) {
   if (now_ns < end_ns) return false;
+  overtime = true;
   const char *what = missing();
   if (what != NULL && now_ns > end_ns + EXTENSION_SECONDS * SECOND) plain_fail("not seen: %s", what);
   return what == NULL;
