@@ -207,7 +207,7 @@ static int drain_look(workq *q, uint32_t round) {
 }
 
 int workq_shutdown_drain(workq *q, int64_t timeout_ns) {
-  int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
+  int64_t deadline_ns = queue_first_deadline_ns(q, timeout_ns);
   int rc = queue_check_timeout(timeout_ns);
   if (rc == 0) rc = queue_enter(q, deadline_ns);
   if (rc < 0) return rc;

@@ -44,11 +44,6 @@ static inline int64_t clock_times(int64_t ns, int64_t factor) {
   return __builtin_mul_overflow(ns, factor, &product) ? INT64_MAX : product;
 }
 
-/* The moment that is timeout_ns from now; a negative timeout never comes. */
-static inline int64_t clock_deadline_ns(int64_t timeout_ns) {
-  return timeout_ns < 0 ? CLOCK_NEVER : clock_add_ns(clock_monotonic_ns(), timeout_ns);
-}
-
 static inline struct timespec clock_timespec(int64_t ns) {
   if (ns < 0) ns = 0;
   return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};

@@ -110,6 +110,7 @@ struct workq {
   bool lock_eager;    /* the last operation added, and there is not much to get: no courtesy */
   uint32_t turn_step; /* the last wait for the lock: before which step, and when */
   int64_t turn_ns;
+  int64_t lock_since_ns; /* a call that may wait: since when it has waited for the lock; 0 where it did not */
   int64_t courtesy_ns;
 
   /* Waiting: see wait.c. */

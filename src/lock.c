@@ -290,10 +290,13 @@ static int wait_a_little(workq *q, struct lock_mutex *m) {
 }
 
 /* The moment at which a call gives up: the earlier of its own and the handle's limit. */
-static int64_t limit_of(const workq *q, int64_t deadline_ns) {
+static int64_t limit_of(workq *q, int64_t deadline_ns) {
   int64_t now_ns = clock_monotonic_ns();
   int64_t limit_ns = q->lock_timeout_ns == CLOCK_NEVER ? CLOCK_NEVER : clock_add_ns(now_ns, q->lock_timeout_ns);
-  if (deadline_ns < 0) deadline_ns = clock_add_ns(now_ns, -deadline_ns);
+  if (deadline_ns < 0) {
+    q->lock_since_ns = now_ns;
+    deadline_ns = clock_add_ns(now_ns, -deadline_ns);
+  }
   return deadline_ns < limit_ns ? deadline_ns : limit_ns;
 }
 

@@ -201,7 +201,7 @@ static int stop_adding(workq *q, const struct request *r, int result) {
 }
 
 static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
-  int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
+  int64_t deadline_ns = queue_first_deadline_ns(q, timeout_ns);
   int woken_by = 0;
   int rc = queue_check_key(q, r->key, r->len);
   if (rc < 0) return rc;
@@ -483,7 +483,7 @@ __attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, si
 }
 
 FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
-  int64_t deadline_ns = queue_first_deadline_ns(timeout_ns);
+  int64_t deadline_ns = queue_first_deadline_ns(q, timeout_ns);
   int rc = queue_enter_for(q, deadline_ns, true);
   if (unlikely(rc < 0)) return rc;
   rc = try_get(q, items, n, false);

@@ -144,7 +144,8 @@ static inline int queue_check_timeout(int64_t timeout_ns) {
  * queue_stop_waiting(), or to go on, by queue_sleep() and queue_lock() with the deadline.  Where that does not get the lock
  * the call ends by queue_cancel_waiting().
  */
-static inline int64_t queue_first_deadline_ns(int64_t timeout_ns) {
+static inline int64_t queue_first_deadline_ns(workq *q, int64_t timeout_ns) {
+  q->lock_since_ns = 0;
   return timeout_ns < 0 ? CLOCK_NEVER : timeout_ns == 0 ? -1 : -timeout_ns;
 }
 

@@ -131,7 +131,7 @@ static int replace_leader(workq *q) {
   struct slot *slot = slot_at(q, oldest);
   if (!slot) return oldest ? -EUCLEAN : 0;
   journal_save(q, &slot->wait);
-  slot->wait.wake_ns = INT64_MIN;
+  slot->wait.wake_ns = handle_now_ns(q); /* if it does not wake then it is late from now on */
   remember_wake(q, slot);
   return 0;
 }

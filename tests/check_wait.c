@@ -423,6 +423,54 @@ START_TEST(a_leader_that_was_not_told_is_roused) {
 }
 END_TEST
 
+/* ---- How long a call may take ---- */
+
+/* What a call has waited for the lock is part of its timeout: then it does not sleep for all of it once more. */
+START_TEST(a_wait_for_the_lock_is_part_of_the_timeout) {
+  int64_t deadline_ns = queue_first_deadline_ns(q, NS_PER_S);
+  pid_t holder = plain_fork();
+  if (holder == 0) {
+    workq *mine;
+    if (attach(name, NULL, &mine) != 0 || lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
+    atomic_store(&shared->step, 1);
+    for (;;) pause();
+  }
+  while (atomic_load(&shared->step) == 0) sched_yield();
+  ck_assert_int_eq(lock_acquire(q, -1), -ETIMEDOUT);
+  kill(holder, SIGKILL);
+  waitpid(holder, NULL, 0);
+  ck_assert_msg(q->lock_since_ns != 0, "nobody noted that the call waits");
+  ck_assert_int_eq(queue_waiting_over(q, 3600 * NS_PER_S, &deadline_ns, 0), 0);
+  ck_assert_int_eq(deadline_ns, q->lock_since_ns + 3600 * NS_PER_S);
+  deadline_ns = queue_first_deadline_ns(q, NS_PER_S);
+  ck_assert_int_eq(q->lock_since_ns, 0); /* the next call begins anew */
+  q->lock_since_ns = clock_monotonic_ns() - NS_PER_S;
+  ck_assert_int_eq(queue_waiting_over(q, NS_PER_S, &deadline_ns, 0), -ETIMEDOUT);
+}
+END_TEST
+
+/* The next oldest leads when the leader is signalled: it has a tick to wake before others take it for stopped. */
+START_TEST(a_new_leader_is_not_late_at_once) {
+  workq *first, *second;
+  ck_assert_int_eq(attach(name, NULL, &first), 0);
+  ck_assert_int_eq(attach(name, NULL, &second), 0);
+  stand_in_line(first);
+  stand_in_line(second);
+  ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
+  int64_t late_ns = clock_add_ns(handle_now_ns(q), -QUEUE_LATE_NS);
+  journal_begin(q);
+  q->control->wait.signals = WAIT_OLDEST_EVERY - 1; /* the oldest is signalled */
+  ck_assert_int_eq(wait_signal(q, WAIT_GET), 1);
+  ck_assert_uint_eq(q->control->wait.list[WAIT_GET].tail, second->slot_id + 1);
+  ck_assert_int_eq(wait_prune(q, WAIT_GET, late_ns), 0);
+  ck_assert_msg(wait_anyone(q, WAIT_GET), "the new leader was taken for stopped");
+  journal_commit(q);
+  lock_release(q);
+  workq_close(second);
+  workq_close(first);
+}
+END_TEST
+
 /* ---- Room ---- */
 
 START_TEST(room_is_given_to_who_waits_for_it) {
@@ -519,6 +567,8 @@ int main(int argc, char **argv) {
   tcase_add_test(told, who_gave_up_for_the_lock_is_passed_over);
   tcase_add_test(told, who_deserts_while_it_is_told_is_known_for_it);
   tcase_add_loop_test(told, deserters_are_few_lines_of_the_journal, 0, 2);
+  tcase_add_test(told, a_wait_for_the_lock_is_part_of_the_timeout);
+  tcase_add_test(told, a_new_leader_is_not_late_at_once);
   tcase_add_loop_test(told, a_leader_that_was_not_told_is_roused, 0, 2);
   suite_add_tcase(suite, told);
   SRunner *runner = srunner_create(suite);

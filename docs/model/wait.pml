@@ -253,7 +253,8 @@ inline wait_signal(wakes) {
   s = 0
 }
 
-/* A waiter is late if it should have woken before that time: then its sleep is over, too, though it may not have noticed. */
+/* A waiter is late if it should have woken before that time: then its sleep is over, too, though it may not have noticed.  One
+   that was roused should have woken at once; how long ago that was may be any time. */
 #define is_late(w, time) (plan[w] == ROUSED || plan[w] < time)
 
 /* wait_prune(): the late are meant, too, if before is not 0: those of before that time, plus one. */
