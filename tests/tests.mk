@@ -275,6 +275,11 @@ plain_programs += tests/process/raw_readers
 tests_process_raw_readers_SOURCES = tests/process/raw_readers.c
 tests_process_raw_readers_LDADD = $(plain_ldadd)
 
+test_scripts += tests/raw_loads.sh
+check_PROGRAMS += tests/raw_loads
+tests_raw_loads_SOURCES = tests/raw_loads.c
+tests_raw_loads_LDADD = $(plain_ldadd)
+
 # --- scripts
 test_scripts += tests/configure.sh tests/headers.sh tests/includes.sh tests/refusals.sh tests/strace.sh
 check_PROGRAMS += tests/strace_cycles
