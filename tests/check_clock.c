@@ -66,22 +66,6 @@ START_TEST(products_of_durations_agree_with_wider_arithmetic) {
 }
 END_TEST
 
-START_TEST(a_deadline_is_from_now_on) {
-  int64_t before = clock_monotonic_ns();
-  int64_t deadline = clock_deadline_ns(NS_PER_S);
-  int64_t after = clock_monotonic_ns();
-  ck_assert_int_ge(deadline, before + NS_PER_S);
-  ck_assert_int_le(deadline, after + NS_PER_S);
-}
-END_TEST
-
-START_TEST(a_deadline_that_never_comes) {
-  ck_assert_int_eq(clock_deadline_ns(WORKQ_FOREVER), CLOCK_NEVER);
-  ck_assert_int_eq(clock_deadline_ns(INT64_MIN), CLOCK_NEVER);
-  ck_assert_int_eq(clock_deadline_ns(INT64_MAX), CLOCK_NEVER);
-}
-END_TEST
-
 START_TEST(clocks_never_go_back) {
   int64_t before = clock_monotonic_ns();
   ck_assert_int_gt(before, 0);
@@ -118,8 +102,6 @@ int main(int argc, char **argv) {
   tcase_add_test(arithmetic, products_of_durations_agree_with_wider_arithmetic);
   tcase_add_test(arithmetic, a_timespec_is_always_valid);
   TCase *clocks = inner_case(suite, "clocks");
-  tcase_add_test(clocks, a_deadline_is_from_now_on);
-  tcase_add_test(clocks, a_deadline_that_never_comes);
   tcase_add_test(clocks, clocks_never_go_back);
   return inner_main(argc, argv, suite);
 }
