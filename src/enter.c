@@ -144,7 +144,7 @@ int queue_waiting_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int w
   if (timeout_ns == 0) return -ETIMEDOUT;
   if (woken_by == EINTR) return -EINTR;
   if (timeout_ns < 0) return 0;
-  int64_t now_ns = clock_monotonic_ns();
-  if (*deadline_ns < 0) *deadline_ns = clock_add_ns(q->lock_since_ns ? q->lock_since_ns : now_ns, timeout_ns);
-  return now_ns >= *deadline_ns ? -ETIMEDOUT : 0;
+  if (*deadline_ns < 0)
+    *deadline_ns = clock_add_ns(q->lock_since_ns ? q->lock_since_ns : clock_monotonic_ns(), timeout_ns);
+  return clock_monotonic_ns() >= *deadline_ns ? -ETIMEDOUT : 0;
 }
