@@ -312,7 +312,15 @@ static void place_outcome(sweep *w, size_t k, bool strayed) {
   if (!strayed) w->state = at;
 }
 
-/* Takes a child to step k.  Returns 0 where the call ended before. */
+/* Are lock and journal as they were at step k when this was recorded? */
+static bool is_as_recorded(const sweep *w, size_t k) {
+  return child_in_lock(w) == w->in_lock[k] && (lines_now(w->q) > 0) == (w->lines[k] > 0);
+}
+
+/*
+ * Takes a child to step k.  Returns 0 where the call ended before.  A child that is not stepped through all of its way may have
+ * come to the same instruction by a way that is a little longer or shorter: then it is elsewhere.
+ */
 static pid_t child_at(sweep *w, size_t k, uint64_t *random, enum tracer_place *place) {
   /* The end is where the call ends, whatever way it took. */
   bool walk = k < w->trace.steps && plain_chance(random, sweep_walk_percent);
@@ -323,6 +331,8 @@ static pid_t child_at(sweep *w, size_t k, uint64_t *random, enum tracer_place *p
     pid = sweep_child(w, parts_of(w->s));
     *place = tracer_walk(pid, &w->trace, k);
     if (*place == TRACER_THERE) *place = TRACER_ELSEWHERE;
+  } else if (*place == TRACER_THERE && !walk && !is_as_recorded(w, k)) {
+    *place = TRACER_ELSEWHERE;
   }
   w->counts.walked += walk;
   return pid;
