@@ -360,6 +360,7 @@ static void play_point(const operation *o, const action *a, target t, const trac
   bool has_lock = lock_owner(&attached) == pid;
   /* Once the handle is gone, nobody may use it any more. */
   if (o->act == op_close && t == SAME && !attached) {
+    has_lock = false; /* it has, for a few instructions more, but no call is made */
     tracer_resume(pid);
   } else {
     tracer_interrupt(pid, SIGUSR1);
