@@ -79,19 +79,19 @@ static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
 }
 
 /* In a transaction: enters the list.  Sets *wake_ns. */
-static int enter_line(workq *q, uint32_t kind, bool oldest, int64_t now_ns, int64_t *wake_ns) {
+static int enter_line(workq *q, uint32_t kind, bool again, int64_t now_ns, int64_t *wake_ns) {
   int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -QUEUE_LATE_NS));
   *wake_ns = plan_wake_ns(q, kind, now_ns);
-  if (rc == 0) rc = wait_enter(q, kind, *wake_ns, oldest);
+  if (rc == 0) rc = wait_enter(q, kind, *wake_ns, again);
   /* Another may lead from now on, because those before it were taken out. */
   return rc < 0 ? rc : wait_lead(q, slot_leader_wake_ns(q, now_ns));
 }
 
-int queue_sleep(workq *q, uint32_t kind, bool oldest, int64_t deadline_ns) {
+int queue_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
   int64_t now_ns = handle_now_ns(q), wake_ns;
   q->waited_for = kind;
   journal_begin(q);
-  int rc = journal_end(q, enter_line(q, kind, oldest, now_ns, &wake_ns));
+  int rc = journal_end(q, enter_line(q, kind, again, now_ns, &wake_ns));
   if (rc == 0) wait_arm(q);
   queue_unlock(q);
   if (unlikely(rc < 0)) return rc;

@@ -133,6 +133,7 @@ struct cold_line {
   uint32_t items_committed;      /* records, buckets and heap entries that have memory */
   uint32_t buckets_committed;
   uint32_t heap_committed;
+  uint32_t arrivals; /* calls that have begun to wait for space or a drain */
 };
 
 /* WAIT_GRANTED: it waited for space and was signalled; one free place is its own until it comes. */
@@ -232,7 +233,7 @@ struct slot {
   /* What it does.  Under the queue lock, journaled. */
   struct slot_own {
     LINE_ALIGNED struct list processing; /* items, oldest first */
-    uint32_t reserved;
+    uint32_t arrival; /* number of the call that waits for space or a drain: the order in which they came */
     uint64_t adds;
     uint64_t coalesced;
     uint64_t gets;

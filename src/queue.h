@@ -152,9 +152,9 @@ static inline int64_t queue_first_deadline_ns(workq *q, int64_t timeout_ns) {
 /* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that is what the last sleep said.  Makes the deadline absolute. */
 int queue_waiting_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by);
 
-/* Under the lock: enters the list of that kind, oldest: at the place of the oldest, and sleeps without the lock.  Returns 0,
+/* Under the lock: enters the list of that kind, again: as wait_enter() has it, and sleeps without the lock.  Returns 0,
  * ETIMEDOUT, EINTR or -EUCLEAN. */
-int queue_sleep(workq *q, uint32_t kind, bool oldest, int64_t deadline_ns);
+int queue_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns);
 
 /* Under the lock, after a sleep that nobody ended: takes the lead over if the oldest waiter has not woken in time.  0 or
  * -EUCLEAN. */

@@ -34,38 +34,63 @@ static uint32_t own_word(const workq *q, uint32_t state) {
 
 /* ---- The lists ---- */
 
-/* Puts a slot that is in no list, and whose line is saved, at the head of one (newest) or at its tail. */
-static int enter_list(workq *q, uint32_t kind, struct slot *slot, bool oldest) {
+/* Puts a slot that is in no list, and whose line is saved, between two neighbours in one: numbers, 0 for none. */
+static int link_between(workq *q, uint32_t kind, struct slot *slot, uint32_t newer, uint32_t older) {
   struct list *list = &q->control->wait.list[kind];
   uint32_t number = (uint32_t)(slot - q->slots) + 1;
-  uint32_t *end = oldest ? &list->tail : &list->head, *other_end = oldest ? &list->head : &list->tail;
-  uint32_t neighbour = *end;
+  struct slot *before = slot_at(q, newer), *after = slot_at(q, older);
+  if ((newer && !before) || (older && !after)) return -EUCLEAN;
   journal_save(q, &q->control->wait);
-  if (neighbour) {
-    struct slot *near = slot_at(q, neighbour);
-    if (!near) return -EUCLEAN;
-    journal_save(q, &near->wait);
-    if (oldest) near->wait.next = number;
-    else near->wait.prev = number;
+  if (before) {
+    journal_save(q, &before->wait);
+    before->wait.next = number;
   } else {
-    *other_end = number;
+    list->head = number;
+  }
+  if (after) {
+    journal_save(q, &after->wait);
+    after->wait.prev = number;
+  } else {
+    list->tail = number;
   }
   slot->wait.kind = kind;
-  slot->wait.next = oldest ? 0 : neighbour;
-  slot->wait.prev = oldest ? neighbour : 0;
-  *end = number;
+  slot->wait.next = older;
+  slot->wait.prev = newer;
   list->count++;
   return 0;
 }
 
-int wait_enter(workq *q, uint32_t kind, int64_t wake_ns, bool oldest) {
+static int link_as_newest(workq *q, uint32_t kind, struct slot *slot) {
+  return link_between(q, kind, slot, 0, q->control->wait.list[kind].head);
+}
+
+/* Behind those that came before it, of whom there are few: it has been waiting for long. */
+static int link_by_arrival(workq *q, uint32_t kind, struct slot *slot) {
+  uint32_t older = 0, newer = q->control->wait.list[kind].tail;
+  for (uint32_t n = 0; newer && n < q->geometry.handles; n++) {
+    const struct slot *near = slot_at(q, newer);
+    if (!near || near->wait.kind != kind) return -EUCLEAN;
+    if ((int32_t)(near->own.arrival - slot->own.arrival) > 0) break;
+    older = newer;
+    newer = near->wait.prev;
+  }
+  return link_between(q, kind, slot, newer, older);
+}
+
+int wait_enter(workq *q, uint32_t kind, int64_t wake_ns, bool again) {
   struct slot *me = q->slot;
   journal_save(q, &me->wait);
   me->wait.wake_ns = wake_ns;
   me->wait.hash = q->space_hash;
   if (me->wait.kind == kind) return 0;
   int rc = wait_leave(q, me);
-  return rc < 0 ? rc : enter_list(q, kind, me, oldest);
+  if (rc < 0) return rc;
+  if (again) return link_by_arrival(q, kind, me);
+  if (kind != WAIT_GET) {
+    journal_save(q, &q->control->cold);
+    me->own.arrival = ++q->control->cold.arrivals;
+  }
+  return link_as_newest(q, kind, me);
 }
 
 /* wait_leave() where the slot is in a list, and the line of the lists is saved. */
@@ -138,7 +163,7 @@ static int replace_leader(workq *q) {
 
 /* The waiter, which was taken out of its list, may take the space that there is. */
 static int grant_space(workq *q, struct slot *slot) {
-  int rc = enter_list(q, WAIT_GRANTED, slot, false);
+  int rc = link_as_newest(q, WAIT_GRANTED, slot);
   slot->wait.wake_ns = clock_add_ns(handle_now_ns(q), q->header.reap_interval_ns);
   return rc;
 }

@@ -8,7 +8,7 @@
  * was killed costs one adder one futile system call, once.
  *
  * Keys go to the newest waiter, whose caches are warm, but every WAIT_OLDEST_EVERY-th to the oldest, so that none waits for
- * ever while keys come.  Space and drains go to the oldest.  A waiter that was signalled for space goes to a list of those
+ * ever while keys come.  Space and drains go to who came first, also where a waiter was out of the list for a while.  A waiter that was signalled for space goes to a list of those
  * who have been granted some, until it comes: others do not take that space meanwhile, unless by an add that does not wait.
  *
  * The oldest waiter in WAIT_GET is the leader: it wakes at the reap interval and when the earliest delayed key is due.
@@ -26,10 +26,11 @@
 #define WAIT_OLDEST_EVERY 16u
 
 /*
- * Puts this handle into a list, as the newest or (oldest) as the oldest, or changes the time at which it will wake by itself.
+ * Puts this handle into a list, as the newest, or (again: in a call that was in it before) where it was among those who came
+ * earlier and later; or changes the time at which it will wake by itself.
  * In a transaction.
  */
-int wait_enter(workq *q, uint32_t kind, int64_t wake_ns, bool oldest);
+int wait_enter(workq *q, uint32_t kind, int64_t wake_ns, bool again);
 
 /* Takes a slot out of the list that it is in, if any.  In a transaction. */
 int wait_leave(workq *q, struct slot *slot);

@@ -341,13 +341,17 @@ START_TEST(who_gave_up_for_the_lock_is_passed_over) {
 }
 END_TEST
 
-static void stand_in_line(workq *hasty) {
+static void wait_as(workq *hasty, uint32_t kind, int64_t wake_ns, bool again) {
   ck_assert_int_ge(lock_acquire(hasty, CLOCK_NEVER), 0);
   journal_begin(hasty);
-  ck_assert_int_eq(wait_enter(hasty, WAIT_GET, INT64_MAX, false), 0);
+  ck_assert_int_eq(wait_enter(hasty, kind, wake_ns, again), 0);
   journal_commit(hasty);
   wait_arm(hasty);
   lock_release(hasty);
+}
+
+static void stand_in_line(workq *hasty) {
+  wait_as(hasty, WAIT_GET, INT64_MAX, false);
 }
 
 /* It may give up while another process is about to bring its waking forward: it must not be forgotten that it deserted. */
@@ -420,6 +424,35 @@ START_TEST(a_leader_that_was_not_told_is_roused) {
   ck_assert_int_eq(workq_reap(q), 1);
   await_got(1, "the leader sleeps past the delayed key");
   end_workers(&pid, 1);
+}
+END_TEST
+
+/* Waiters that were taken for stopped come back one after another: each to the place that it had. */
+START_TEST(waiters_come_back_by_their_arrival) {
+  enum { WAITERS = 4 };
+  static const unsigned orders[][WAITERS] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}};
+  workq *handles[WAITERS];
+  ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
+  q->control->cold.arrivals = _i % 2 ? UINT32_MAX - 1 : 7; /* the numbers may wrap */
+  lock_release(q);
+  for (unsigned i = 0; i < WAITERS; i++) {
+    ck_assert_int_eq(attach(name, NULL, &handles[i]), 0);
+    wait_as(handles[i], WAIT_ROOM, 0, false);
+  }
+  ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
+  journal_begin(q);
+  ck_assert_int_eq(wait_prune(q, WAIT_ROOM, 1), 0);
+  journal_commit(q);
+  lock_release(q);
+  ck_assert(!wait_anyone(q, WAIT_ROOM));
+  for (unsigned i = 0; i < WAITERS; i++) wait_as(handles[orders[_i / 2][i]], WAIT_ROOM, INT64_MAX, true);
+  uint32_t number = q->control->wait.list[WAIT_ROOM].tail;
+  for (unsigned i = 0; i < WAITERS; i++) {
+    ck_assert_uint_eq(number, handles[i]->slot_id + 1);
+    number = handles[i]->slot->wait.prev;
+  }
+  ck_assert_uint_eq(number, 0);
+  for (unsigned i = 0; i < WAITERS; i++) workq_close(handles[i]);
 }
 END_TEST
 
@@ -567,6 +600,7 @@ int main(int argc, char **argv) {
   tcase_add_test(told, who_gave_up_for_the_lock_is_passed_over);
   tcase_add_test(told, who_deserts_while_it_is_told_is_known_for_it);
   tcase_add_loop_test(told, deserters_are_few_lines_of_the_journal, 0, 2);
+  tcase_add_loop_test(told, waiters_come_back_by_their_arrival, 0, 6);
   tcase_add_test(told, a_wait_for_the_lock_is_part_of_the_timeout);
   tcase_add_test(told, a_new_leader_is_not_late_at_once);
   tcase_add_loop_test(told, a_leader_that_was_not_told_is_roused, 0, 2);

@@ -222,7 +222,8 @@ mutant '!(same_key)' space SAME=1 NO_SIGNAL_KEY
 mutant '!(same_key)' space CAPACITY=2 SAME=1 PLAIN=1 SIGNALS_ITSELF
 mutant '!(overtaken)' space NEWEST_FIRST
 mutant '!(overtaken)' space NO_TURNS
-mutant '!(overtaken)' space PLAIN=1 BACK_AS_NEWEST
+mutant '!(unsorted)' space PLAIN=1 BACK_AS_NEWEST
+mutant '!(unsorted)' space STOPS=2 BACK_AS_OLDEST
 mutant 'acceptance cycle' space LIVE NEWEST_FIRST
 
 # ---- Larger ----

@@ -82,13 +82,13 @@ byte stopped[PRODUCERS]; /* 0, or */
 #define FOR_EVER    2
 bool late[PRODUCERS];    /* the time has passed at which it meant to wake */
 bool dead[PRODUCERS], ended[PRODUCERS];
-bool exempt[PRODUCERS];  /* it has lost its place, because it was late */
+bool exempt[PRODUCERS];  /* it has lost its place, because it was late: others may have been granted space meanwhile */
 bool finished;           /* no more space comes */
 bool plain_ended = !PLAIN;
 byte kills = KILLS, stops = STOPS, timeouts = TIMEOUTS;
 byte since[PRODUCERS], clock; /* when its call first had to wait */
 bool hungry; /* producer 0 waits: for liveness */
-hidden byte i, s, n, kept, late_now, same_key, has_ghost, overtaken;
+hidden byte i, s, n, kept, late_now, same_key, has_ghost, overtaken, unsorted;
 
 #define has_shared(p) (SAME && p < 2)
 
@@ -140,9 +140,20 @@ inline wait_leave(p) {
   kind[p] = NOWHERE
 }
 
-inline enter_list(which, p, as_oldest) {
+/* again: at the place that it had by its arrival; else as the newest. */
+inline enter_list(which, p, again) {
   if
-  :: as_oldest -> lists[which].slot[lists[which].count] = p
+  :: again ->
+     i = lists[which].count;
+#ifndef BACK_AS_OLDEST
+     do
+     :: i > 0 && since[lists[which].slot[i - 1]] < since[p] ->
+        lists[which].slot[i] = lists[which].slot[i - 1];
+        i--
+     :: else -> break
+     od;
+#endif
+     lists[which].slot[i] = p
   :: else ->
      i = lists[which].count;
      do
@@ -154,6 +165,23 @@ inline enter_list(which, p, as_oldest) {
   lists[which].count++;
   kind[p] = which;
   i = 0
+}
+
+/* Those who wait, and have not given up, do so in the order in which they came, whoever was out of the list meanwhile. */
+inline is_sorted() {
+#ifndef LIVE
+  i = 0;
+  do
+  :: i + 1 < rooms ->
+     unsorted = since[lists[ROOM].slot[i]] != 0 && since[lists[ROOM].slot[i]] < since[lists[ROOM].slot[i + 1]];
+     assert(!unsorted);
+     i++
+  :: else -> break
+  od;
+  i = 0
+#else
+  skip
+#endif
 }
 
 /* wait_signal(WAIT_ROOM): the oldest that is not cancelled. */
@@ -415,6 +443,7 @@ look:
 #else
             enter_list(ROOM, me, signalled);
 #endif
+            is_sorted()
          fi;
          kept = ticked && grants > 0 && late[oldest(GRANTED)];
          assert(!kept);
