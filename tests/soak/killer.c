@@ -131,7 +131,7 @@ static bool holds_a_lock(pid_t pid) {
 static bool strike(unsigned i) {
   part *p = &parts[i];
   if (p->pid == 0 || p->dying || p->stopped_until_ns != 0 || is_spared(i)) return false;
-  kill(p->pid, SIGSTOP);
+  stage_stop(p);
   nap(MILLISECOND / 10);
   if (!holds_a_lock(p->pid)) {
     kill(p->pid, SIGCONT);
@@ -184,7 +184,7 @@ static void stop_some(int64_t now_ns) {
   next.stop_ns = now_ns + random_ns(2 * SECOND / STOPS_PER_SECOND);
   part *p = &parts[plain_below(&dice, parts_count)];
   if (p->dying || p->stopped_until_ns != 0 || p->pid == 0) return;
-  kill(p->pid, SIGSTOP);
+  stage_stop(p);
   p->stopped_until_ns = now_ns + random_ns((plain_chance(&dice, 10) ? 300 : 20) * MILLISECOND);
   report.stops++;
 }
@@ -192,7 +192,7 @@ static void stop_some(int64_t now_ns) {
 /* Some die while all are stopped. */
 static void freeze(void) {
   for (unsigned i = 0; i < parts_count; i++)
-    if (parts[i].pid != 0) kill(parts[i].pid, SIGSTOP);
+    if (parts[i].pid != 0) stage_stop(&parts[i]);
   nap(random_ns(50 * MILLISECOND));
   for (unsigned i = 0; i < parts_count; i++)
     if (plain_chance(&dice, 20) && !is_spared(i)) stage_kill(i);

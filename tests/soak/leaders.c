@@ -72,7 +72,7 @@ void stop_leader(int64_t now_ns, workq *const raw[QUEUES], uint64_t *random) {
   part *p = life == 0 ? NULL : part_of_life(life);
   if (p == NULL || p->dying || p->fuse_until_ns != 0 || p->stopped_until_ns != 0) return;
   search s = {.tid = life_of(life)->tid};
-  kill(p->pid, SIGSTOP);
+  stage_stop(p);
   nap(MILLISECOND / 10);
   workq_iterate_workers(raw[queue], find_waiting, &s);
   if (!s.waits || workq_lock_owner(raw[queue]) == p->pid) {

@@ -346,6 +346,7 @@ typedef struct part {
   uint32_t life;
   bool dying;
   int64_t stopped_until_ns; /* 0: runs */
+  bool was_stopped;         /* at any time since watch_waiters() has looked at it */
   int64_t fuse_until_ns;    /* when it is killed if it has not lit its fuse; 0: it has none */
   uint32_t calls;           /* when last looked at */
   int64_t calls_ns;         /* when that changed last */
@@ -367,6 +368,7 @@ bool stage_collect(bool restart);
 bool stage_only_idle(void);
 bool stage_is_empty(void);
 void stage_kill(unsigned i);
+void stage_stop(part *p);
 void stage_continue(unsigned i);
 /* Kills and buries everybody, orphaned grandchildren, too; idle children only if that is wanted. */
 void stage_clear(bool idle_too);

@@ -159,6 +159,11 @@ void stage_kill(unsigned i) {
   parts[i].dying = true;
 }
 
+void stage_stop(part *p) {
+  p->was_stopped = true;
+  kill(p->pid, SIGSTOP);
+}
+
 void stage_continue(unsigned i) {
   if (parts[i].pid != 0) kill(parts[i].pid, SIGCONT);
   parts[i].stopped_until_ns = 0;

@@ -4,7 +4,8 @@
  *
  * That is counted in adds, not in time: a producer that sleeps in one call and stands in line, whenever it is looked at,
  * while hundreds of adds of others have returned, was passed over.  One that was woken and has no processor yet does not
- * sleep, one that waits for the lock does not stand in line, and one that was stopped is not counted.
+ * sleep, one that waits for the lock does not stand in line, and one that was stopped since the last look, however short it was meant to be, is not counted: who
+ * stops it may be without a processor itself.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -14,7 +15,7 @@
 #include <errno.h>
 #include <stdio.h>
 
-enum { MANY_ADDS = 300, SERVED_ADDS = 3000, LOOK_MS = 10 };
+enum { MANY_ADDS = 300, SERVED_ADDS = 3000, LOOK_MS = 10, RARE_MS = 40 };
 
 /* ---- The role ---- */
 
@@ -93,20 +94,25 @@ static bool stands_in_line(pid_t tid) {
 /* It was seen asleep, as it is now, in the call in which it was seen last. */
 static bool still_waits(const part *p) {
   const life_record *record = life_of(p->life);
-  if (p->pid == 0 || p->dying || p->stopped_until_ns != 0 || !atomic_load(&record->for_ever)) return false;
+  if (p->pid == 0 || p->dying || p->was_stopped || p->stopped_until_ns != 0 || !atomic_load(&record->for_ever)) return false;
   if (atomic_load(&record->calls) != p->waited_calls || life_state(p->life) != 'S') return false;
   return stands_in_line(record->tid) || atomic_load(&shared->starved) == p->life;
 }
 
 void watch_waiters(int64_t now_ns) {
-  static int64_t next_ns;
+  static int64_t next_ns, last_ns;
   if (now_ns < next_ns) return;
+  /* Where this process itself gets no processor, nothing is known of what a waiter did between two looks. */
+  bool rare = now_ns - last_ns > RARE_MS * MILLISECOND;
+  last_ns = now_ns;
   next_ns = now_ns + LOOK_MS * MILLISECOND;
   for (unsigned i = 0; i < parts_count; i++) {
     part *p = &parts[i];
     uint64_t all = atomic_load(&shared->waited);
     if (p->role != WAITER) continue;
-    if (!still_waits(p)) {
+    bool waits = !rare && still_waits(p);
+    p->was_stopped = false;
+    if (!waits) {
       p->waited_all = all;
       p->waited_calls = atomic_load(&life_of(p->life)->calls);
     } else if (all - p->waited_all > MANY_ADDS) {
