@@ -119,7 +119,7 @@ static void serve_waiters(void) {
   if (soak.without[WITH_WAITERS]) return;
   while (!waiters_all_served()) {
     stage_collect(true);
-    watch_waiters(plain_now_ns());
+    watch_waiters();
     nap(MILLISECOND);
     not_after(until_ns, "producers that wait get room");
   }

@@ -304,7 +304,7 @@ void play(role r, uint64_t random) __attribute__((noreturn));
 
 void waiter(player *p);
 /* Fails if a producer waits for room while many others get some. */
-void watch_waiters(int64_t now_ns);
+void watch_waiters(void);
 /* Until each producer that waits has got something, and a thousand adds have shown that it is no luck. */
 bool waiters_all_served(void);
 /* How many adds the parts that wait for room have had; returns false where there are none. */
@@ -347,6 +347,7 @@ typedef struct part {
   bool dying;
   int64_t stopped_until_ns; /* 0: runs */
   bool was_stopped;         /* at any time since watch_waiters() has looked at it */
+  int64_t looked_ns;        /* when that was */
   int64_t fuse_until_ns;    /* when it is killed if it has not lit its fuse; 0: it has none */
   uint32_t calls;           /* when last looked at */
   int64_t calls_ns;         /* when that changed last */

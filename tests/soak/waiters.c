@@ -94,33 +94,41 @@ static bool stands_in_line(pid_t tid) {
 /* It was seen asleep, as it is now, in the call in which it was seen last. */
 static bool still_waits(const part *p) {
   const life_record *record = life_of(p->life);
-  if (p->pid == 0 || p->dying || p->was_stopped || p->stopped_until_ns != 0 || !atomic_load(&record->for_ever)) return false;
+  if (p->pid == 0 || p->dying || p->stopped_until_ns != 0 || !atomic_load(&record->for_ever)) return false;
   if (atomic_load(&record->calls) != p->waited_calls || life_state(p->life) != 'S') return false;
   return stands_in_line(record->tid) || atomic_load(&shared->starved) == p->life;
 }
 
-void watch_waiters(int64_t now_ns) {
-  static int64_t next_ns, last_ns;
-  if (now_ns < next_ns) return;
-  /* Where this process itself gets no processor, nothing is known of what a waiter did between two looks. */
-  bool rare = now_ns - last_ns > RARE_MS * MILLISECOND;
-  last_ns = now_ns;
-  next_ns = now_ns + LOOK_MS * MILLISECOND;
-  for (unsigned i = 0; i < parts_count; i++) {
-    part *p = &parts[i];
-    uint64_t all = atomic_load(&shared->waited);
-    if (p->role != WAITER) continue;
-    bool waits = !rare && still_waits(p);
-    p->was_stopped = false;
-    if (!waits) {
-      p->waited_all = all;
-      p->waited_calls = atomic_load(&life_of(p->life)->calls);
-    } else if (all - p->waited_all > MANY_ADDS) {
-      dump_queues();
-      plain_fail("waiter %d has waited for room in %s while others got some %llu times", (int)p->pid, queue_names[FULL],
-                 (unsigned long long)(all - p->waited_all));
-    }
+/* May more have happened to it since the last look than is told by the two?  Where this process itself gets no processor, nothing
+   is known of what a waiter did meanwhile. */
+static bool was_out_of_sight(part *p, int64_t before_ns, int64_t after_ns) {
+  bool out_of_sight = p->was_stopped || after_ns - p->looked_ns > RARE_MS * MILLISECOND;
+  p->was_stopped = false;
+  p->looked_ns = before_ns;
+  return out_of_sight;
+}
+
+static void watch_waiter(part *p) {
+  int64_t before_ns = plain_now_ns();
+  uint64_t all = atomic_load(&shared->waited);
+  bool waits = still_waits(p);
+  if (was_out_of_sight(p, before_ns, plain_now_ns()) || !waits) {
+    p->waited_all = all;
+    p->waited_calls = atomic_load(&life_of(p->life)->calls);
+  } else if (all - p->waited_all > MANY_ADDS) {
+    dump_queues();
+    plain_fail("waiter %d has waited for room in %s while others got some %llu times", (int)p->pid, queue_names[FULL],
+               (unsigned long long)(all - p->waited_all));
   }
+}
+
+void watch_waiters(void) {
+  static int64_t next_ns;
+  int64_t now_ns = plain_now_ns();
+  if (now_ns < next_ns) return;
+  next_ns = now_ns + LOOK_MS * MILLISECOND;
+  for (unsigned i = 0; i < parts_count; i++)
+    if (parts[i].role == WAITER) watch_waiter(&parts[i]);
 }
 
 bool waiters_all_served(void) {

@@ -77,5 +77,5 @@ void watch(int64_t now_ns) {
   watched_ns += passed_ns < MOMENT_MS * MILLISECOND ? passed_ns : MOMENT_MS * MILLISECOND;
   watch_queues();
   watch_players();
-  watch_waiters(now_ns);
+  watch_waiters();
 }
