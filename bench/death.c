@@ -13,8 +13,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lifecycle.h"
-#include "lock.h"
+#include "shm/state.h"
+#include "shm/lock.h"
 #include "queue.h"
 
 const char *const bench_who = "workq";
@@ -62,7 +62,7 @@ static void stay_inside(void *arg) {
     bench_die("the victim has no lock");
   struct item *item = item_at(q, index);
   journal_begin_item(q, item);
-  if (lifecycle_start(q, index, item) != 0) bench_die("the victim has no key");
+  if (state_start_run(q, index, item) != 0) bench_die("the victim has no key");
   run_on(v);
 }
 

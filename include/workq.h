@@ -280,6 +280,17 @@ WORKQ_API int workq_close(workq *q);
 WORKQ_API int workq_unlink(const char *name);
 
 /*
+ * Visits the names of all queues, in no order, whoever made them and whether they can be opened or not.
+ *
+ * visit  gets arg and a name, which is valid until it returns; not 0 ends the visits.  It may call anything, workq_unlink() of
+ *        that name, too.  A queue that is made or unlinked meanwhile is visited or not.
+ *
+ * Returns what visit returned last, 0 without queues.  -EINVAL: visit is null; -EMFILE, -ENFILE, -ENOMEM, -EACCES: the list of
+ * queues cannot be read.
+ */
+WORKQ_API int workq_list(int (*visit)(void *arg, const char *name), void *arg);
+
+/*
  * Says in one line why workq_open(name) gives -EPROTONOSUPPORT: which field differs, its value there and here.
  * buffer gets at most size bytes with the closing NUL.  Does not block.
  * Returns 1 if there is a difference, 0 if there is none (buffer is then empty), errors as for workq_open().
@@ -587,6 +598,7 @@ typedef struct workq_stats_data {
   uint32_t mode;       /* permission bits of the file */
   int64_t reap_interval_ns;
   int64_t next_due_in_ns; /* until the earliest delayed run, ns, >= 0; -1 where there is none */
+  uint64_t incarnation;   /* another one than that of any queue that had the name before */
   uint64_t size;          /* bytes of address space */
   uint64_t committed;     /* bytes of memory taken so far */
   uint64_t adds;          /* counted since the segment was made: keys newly marked by any add */

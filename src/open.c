@@ -1,168 +1,14 @@
 /*
- * open.c: creating, opening, closing and unlinking; the handle itself.
+ * open.c: queues by name: creating, opening, unlinking, listing; and closing a handle.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "open.h"
-
 #include <pthread.h>
-#include <signal.h>
-#include <stdlib.h>
-#include <sys/mman.h>
-#include <sys/random.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include "journal.h"
-#include "lock.h"
-#include "measure.h"
-#include "owner.h"
-#include "processors.h"
-#include "queue.h"
-#include "segment.h"
-#include "slot.h"
+#include "engine.h"
+#include "name.h"
 
 #define OPEN_TRIES 100
-
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
-#endif
-
-/* A page that the kernel empties in a forked child: so a child is found out without a system call. */
-static int fork_page_make(workq *q) {
-  struct fork_page *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return -errno;
-  q->fork_page = page;
-  if (madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK) != 0) return -errno;
-  return handle_watch_forks();
-}
-
-void handle_free(workq *q) {
-  if (!q) return;
-  segment_unmap(q);
-  if (q->fork_page) munmap(q->fork_page, sizeof *q->fork_page);
-  segment_close(q);
-  journal_check_free(q);
-  free(q->wakes);
-  free(q->woken);
-  free(q->key_buffer);
-  free(q);
-}
-
-static bool handle_options_valid(const workq_options *o) {
-  const uint32_t known = WORKQ_ANY_OWNER | WORKQ_RAW | WORKQ_NO_SPIN;
-  return !o ||
-         (!(o->flags & ~known) && segment_mode_valid(o->mode) && !o->reserved && o->lock_timeout_ns >= WORKQ_FOREVER);
-}
-
-workq *handle_make(const char *name, const workq_options *options) {
-  workq *q = calloc(1, sizeof *q);
-  if (!q) return NULL;
-  q->fd = -1;
-  memcpy(q->name, name, strlen(name) + 1);
-  q->lock_timeout_ns = CLOCK_NEVER;
-  if (options) {
-    q->flags = options->flags;
-    q->clock = options->clock;
-    q->clock_arg = options->clock_arg;
-    if (options->lock_timeout_ns > 0) q->lock_timeout_ns = options->lock_timeout_ns;
-  }
-  q->may_spin = !(q->flags & WORKQ_NO_SPIN) && processors_are_several();
-  q->gap_ns = NS_PER_S;
-  q->courtesy_ns = LOCK_COURTESY_MIN_NS;
-  if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random = (uint64_t)(uintptr_t)q;
-  return q;
-}
-
-/*
- * The mapping keeps the open file description it was made from, in every forked child, too.  The lock on the slot's byte
- * must end with this process: so it is taken on another description.  Where there is no /proc to get one from, deaths
- * are known by the mutex alone as long as such a child lives.
- */
-static int own_description(workq *q) {
-  int fd = segment_reopen(q);
-  if (fd < 0) return segment_is_shortage(fd) ? fd : segment_mark(q);
-  segment_close(q);
-  int rc = segment_adopt(q, fd);
-  return rc < 0 ? rc : segment_mark(q);
-}
-
-int handle_map(workq *q, int fd) {
-  int rc = segment_adopt(q, fd);
-  if (rc == 0) rc = segment_map(q, !(q->flags & WORKQ_RAW));
-  if (rc == 0) rc = fork_page_make(q);
-  if (rc == 0) measure_start(q);
-  if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = own_description(q);
-  if (rc < 0) return rc;
-  q->wakes = calloc(q->geometry.handles, sizeof *q->wakes);
-  q->woken = calloc((q->geometry.handles + 63) / 64, sizeof *q->woken);
-  q->key_buffer = malloc(q->geometry.key_max);
-  return q->wakes && q->woken && q->key_buffer ? 0 : -ENOMEM;
-}
-
-/* Fills what is not zero in a segment that nobody else can see. */
-static int segment_fill(workq *q) {
-  struct control *control = q->control;
-  control->hot.buckets = BUCKETS_MIN;
-  control->cold.buckets_committed = BUCKETS_MIN;
-  int rc = segment_commit(q, q->geometry.table_off, BUCKETS_MIN * sizeof(struct bucket));
-  return rc < 0 ? rc : lock_init_all(q);
-}
-
-/* As a call on the handle: a signal handler that interrupts it may make one on another handle of the queue. */
-static int attach(workq *q) {
-  int rc = queue_begin(q);
-  if (rc == 0) rc = slot_attach(q);
-  queue_end(q);
-  return rc;
-}
-
-static int create_queue(const char *name, const workq_options *options, workq **out) {
-  int rc = segment_check_name(name);
-  if (rc < 0) return rc;
-  if (!out || !handle_options_valid(options) || (options && options->flags & WORKQ_RAW)) return -EINVAL;
-  workq *q = handle_make(name, options);
-  if (!q) return -ENOMEM;
-  char temporary[64];
-  int fd = -1;
-  rc = segment_describe(options, &q->header);
-  if (rc == 0) rc = segment_build(&q->header, &fd, temporary);
-  if (rc < 0) {
-    handle_free(q);
-    return rc;
-  }
-  rc = handle_map(q, fd);
-  if (rc == 0) rc = segment_fill(q);
-  if (rc == 0) rc = attach(q);
-  bool attached = rc == 0;
-  if (rc == 0) rc = segment_publish(name, q->fd, temporary, q->header.mode);
-  else segment_discard(temporary);
-  if (rc < 0) {
-    if (attached) slot_detach(q);
-    handle_free(q);
-    return rc;
-  }
-  *out = q;
-  return 0;
-}
-
-static int open_queue(const char *name, const workq_options *options, workq **out) {
-  int rc = segment_check_name(name);
-  if (rc < 0) return rc;
-  if (!out || !handle_options_valid(options)) return -EINVAL;
-  workq *q = handle_make(name, options);
-  if (!q) return -ENOMEM;
-  int fd;
-  rc = segment_open(name, options, &q->header, &fd, NULL, 0);
-  if (rc == 0) rc = handle_map(q, fd);
-  if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = attach(q);
-  if (rc < 0) {
-    handle_free(q);
-    return rc;
-  }
-  *out = q;
-  return 0;
-}
 
 /* What opens, maps and closes is full of cancellation points: a thread is cancelled before or after, not inside. */
 static int hold_cancellation(void) {
@@ -176,14 +22,31 @@ static int allow_cancellation(int state, int result) {
   return result;
 }
 
+/* All names are of this engine today. */
+static const struct engine *engine_of(const char *name) {
+  (void)name;
+  return &shm_engine;
+}
+
+static bool options_are_valid(const workq_options *o) {
+  const uint32_t known = WORKQ_ANY_OWNER | WORKQ_RAW | WORKQ_NO_SPIN;
+  return !o || (!(o->flags & ~known) && !o->reserved && o->lock_timeout_ns >= WORKQ_FOREVER);
+}
+
 int workq_create(const char *name, const workq_options *options, workq **out) {
+  int rc = name_check(name);
+  if (rc < 0) return rc;
+  if (!out || !options_are_valid(options) || (options && options->flags & WORKQ_RAW)) return -EINVAL;
   int state = hold_cancellation();
-  return allow_cancellation(state, create_queue(name, options, out));
+  return allow_cancellation(state, engine_of(name)->create(name, options, out));
 }
 
 int workq_open(const char *name, const workq_options *options, workq **out) {
+  int rc = name_check(name);
+  if (rc < 0) return rc;
+  if (!out || !options_are_valid(options)) return -EINVAL;
   int state = hold_cancellation();
-  return allow_cancellation(state, open_queue(name, options, out));
+  return allow_cancellation(state, engine_of(name)->open(name, options, out));
 }
 
 int workq_open_or_create(const char *name, const workq_options *options, workq **out) {
@@ -196,53 +59,24 @@ int workq_open_or_create(const char *name, const workq_options *options, workq *
   return -EAGAIN;
 }
 
-/* A thread that was joined may still be known to the kernel: as exiting. */
-static bool thread_is_gone(const workq *q) {
-  return !slot_is_own(q) || owner_is_dead(q, q->slot_id);
-}
-
-static int close_handle(workq *q) {
-  if (!q) return 0;
-  int rc = queue_begin(q);
-  if (rc < 0) return rc;
-  /* A raw handle, and the copy in a forked child that never used it, have no slot there. */
-  if (q->fork_page->tid && q->fork_page->pid == getpid()) {
-    if (q->fork_page->tid == handle_thread()) {
-      /* A slot that was taken from a living thread leaves this thread's list of robust mutexes in that memory: it must stay
-       * mapped. */
-      rc = slot_detach(q);
-      if (rc == -ESTALE) q->base = NULL;
-      if (rc == -EDEADLK) {
-        queue_end(q);
-        return rc;
-      }
-    } else if (!thread_is_gone(q)) {
-      queue_end(q);
-      return -ESTALE;
-    }
-  }
-  queue_end(q);
-  handle_free(q);
-  return 0;
-}
-
 int workq_close(workq *q) {
+  if (!q) return 0;
   int state = hold_cancellation();
-  return allow_cancellation(state, close_handle(q));
+  return allow_cancellation(state, engine_head(q)->engine->close(q));
 }
 
 int workq_unlink(const char *name) {
-  int rc = segment_check_name(name);
-  return rc < 0 ? rc : segment_unlink(name);
+  int rc = name_check(name);
+  return rc < 0 ? rc : engine_of(name)->unlink(name);
+}
+
+int workq_list(int (*visit)(void *arg, const char *name), void *arg) {
+  return visit ? shm_engine.list(visit, arg) : -EINVAL;
 }
 
 int workq_describe_mismatch(const char *name, char *buffer, size_t size) {
-  static const workq_options trusting = {.mode = 0777, .flags = WORKQ_ANY_OWNER | WORKQ_RAW};
-  struct header header;
-  int fd;
   if (!buffer && size) return -EINVAL;
   if (size) buffer[0] = '\0';
-  int rc = segment_open(name, &trusting, &header, &fd, buffer, size);
-  if (rc == 0) close(fd);
-  return rc == -EPROTONOSUPPORT ? 1 : rc;
+  int rc = name_check(name);
+  return rc < 0 ? rc : engine_of(name)->describe_mismatch(name, buffer, size);
 }

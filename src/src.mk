@@ -5,60 +5,80 @@ noinst_LTLIBRARIES = libworkq_core.la
 lib_LTLIBRARIES = libworkq.la
 
 libworkq_core_la_SOURCES = \
-	src/admin.c \
-	src/check.c \
+	src/api.c \
 	src/clock.h \
-	src/delay.c \
-	src/delay.h \
+	src/compiler.h \
 	src/dump.c \
-	src/enter.c \
+	src/engine.h \
 	src/errors.c \
-	src/fingerprint.c \
-	src/fingerprint.h \
-	src/grow.c \
-	src/grow.h \
-	src/handle.h \
-	src/inspect.c \
-	src/inspect.h \
-	src/item.c \
-	src/item.h \
-	src/journal.c \
-	src/journal.h \
-	src/layout.h \
-	src/owner.c \
-	src/owner.h \
-	src/lifecycle.c \
-	src/lifecycle.h \
+	src/histogram.c \
+	src/histogram.h \
 	src/limiter.c \
 	src/limiter.h \
-	src/list.c \
-	src/list.h \
-	src/lock.c \
-	src/lock.h \
-	src/measure.c \
-	src/measure.h \
-	src/metrics.c \
+	src/name.c \
+	src/name.h \
 	src/open.c \
-	src/open.h \
 	src/pool.c \
-	src/processors.c \
-	src/processors.h \
-	src/queue.c \
-	src/queue.h \
-	src/reach.c \
-	src/reach.h \
-	src/read.h \
-	src/ready.h \
-	src/restore.c \
-	src/segment.c \
-	src/segment.h \
-	src/slot.c \
-	src/slot.h \
-	src/snapshot.c \
-	src/table.c \
-	src/table.h \
-	src/wait.c \
-	src/wait.h
+	src/prometheus.c \
+	src/shm/add.c \
+	src/shm/batch.h \
+	src/shm/check.c \
+	src/shm/control.c \
+	src/shm/delay.c \
+	src/shm/delay.h \
+	src/shm/engine.c \
+	src/shm/fingerprint.c \
+	src/shm/fingerprint.h \
+	src/shm/finish.c \
+	src/shm/finish.h \
+	src/shm/get.c \
+	src/shm/grow.c \
+	src/shm/grow.h \
+	src/shm/handle.h \
+	src/shm/inspect.h \
+	src/shm/item.c \
+	src/shm/item.h \
+	src/shm/iterate.c \
+	src/shm/iterate_order.c \
+	src/shm/journal.c \
+	src/shm/journal.h \
+	src/shm/journal_check.c \
+	src/shm/keys.c \
+	src/shm/layout.h \
+	src/shm/list.c \
+	src/shm/list.h \
+	src/shm/lock.c \
+	src/shm/lock.h \
+	src/shm/open.c \
+	src/shm/open.h \
+	src/shm/operation.c \
+	src/shm/operation.h \
+	src/shm/owner.c \
+	src/shm/owner.h \
+	src/shm/processors.c \
+	src/shm/processors.h \
+	src/shm/read.h \
+	src/shm/ready.h \
+	src/shm/region.c \
+	src/shm/region.h \
+	src/shm/restore.c \
+	src/shm/segment.c \
+	src/shm/segment.h \
+	src/shm/shm.h \
+	src/shm/slot.c \
+	src/shm/slot.h \
+	src/shm/snapshot.c \
+	src/shm/stamp.c \
+	src/shm/stamp.h \
+	src/shm/state.c \
+	src/shm/state.h \
+	src/shm/stats.c \
+	src/shm/table.c \
+	src/shm/table.h \
+	src/shm/times.c \
+	src/shm/times.h \
+	src/shm/wait.c \
+	src/shm/wait.h
 libworkq_core_la_CFLAGS = $(AM_CFLAGS) $(WORKQ_LIBRARY_CFLAGS)
 
 libworkq_la_SOURCES =

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 #include "faults.h"
-#include "table.h"
+#include "shm/table.h"
 
 enum { LINES_MAX = 200 };
 

@@ -4,12 +4,12 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "delay.h"
+#include "shm/delay.h"
 
 #include <stdlib.h>
 
 #include "inner.h"
-#include "journal.h"
+#include "shm/journal.h"
 
 /* 1 + 4 + 16 + 64 + 256 + 1024: five levels are full, the sixth is not. */
 enum { RECORDS = 700, FEW = 30 };

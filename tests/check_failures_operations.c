@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 
 #include "calls.h"
-#include "layout.h"
+#include "shm/layout.h"
 
 /* ---- Every call ---- */
 

@@ -4,7 +4,7 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "fingerprint.h"
+#include "shm/fingerprint.h"
 
 #include <string.h>
 #include <unistd.h>

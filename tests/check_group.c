@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "inner.h"
-#include "journal.h"
+#include "shm/journal.h"
 
 enum { CAPACITY = 1000, MANY = 64, SHORT = 10 };
 

@@ -6,18 +6,18 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "item.h"
+#include "shm/item.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 
-#include "delay.h"
-#include "grow.h"
+#include "shm/delay.h"
+#include "shm/grow.h"
 #include "inner.h"
-#include "journal.h"
-#include "list.h"
-#include "lock.h"
-#include "table.h"
+#include "shm/journal.h"
+#include "shm/list.h"
+#include "shm/lock.h"
+#include "shm/table.h"
 
 enum { RECORDS = 300, KEY_MAX = 40 };
 
@@ -204,12 +204,12 @@ END_TEST
 static uint32_t counted;
 
 /* A part of its own, over the records' memory. */
-static struct reach part_of(uint32_t unit, uint32_t max, uint32_t have) {
+static struct region part_of(uint32_t unit, uint32_t max, uint32_t have) {
   counted = have;
-  return (struct reach){have, unit, max, &counted, q->items};
+  return (struct region){have, unit, max, &counted, q->items};
 }
 
-static int grow(struct reach *part, uint32_t needed) {
+static int grow(struct region *part, uint32_t needed) {
   inner_begin(q);
   calls = 0;
   int rc = grow_to(q, part, needed);
@@ -219,7 +219,7 @@ static int grow(struct reach *part, uint32_t needed) {
 
 START_TEST(what_is_there_costs_nothing) {
   start(RECORDS);
-  struct reach part = part_of(64, 1000, 500);
+  struct region part = part_of(64, 1000, 500);
   inner_begin(q);
   uint32_t lines = journal_lines(q);
   calls = 0;
@@ -233,7 +233,7 @@ END_TEST
 
 START_TEST(more_than_there_can_be_is_refused) {
   start(RECORDS);
-  struct reach part = part_of(64, 1000, 500);
+  struct region part = part_of(64, 1000, 500);
   ck_assert_int_eq(grow(&part, 1001), -EUCLEAN);
   ck_assert_int_eq(grow(&part, UINT32_MAX), -EUCLEAN);
   ck_assert_uint_eq(calls, 0);
@@ -244,7 +244,7 @@ END_TEST
 START_TEST(steps_grow_with_what_is_there) {
   workq_options options = {.capacity = 200000, .key_max = 192, .handles = 1};
   inner_open(&options, &q, 1);
-  struct reach part = part_of(256, 200000, 0);
+  struct region part = part_of(256, 200000, 0);
   pretending = true;
   uint64_t smallest = UINT64_MAX, largest = 0;
   for (uint32_t needed = 1; needed <= 200000; needed++) {
@@ -269,7 +269,7 @@ END_TEST
 START_TEST(a_unit_larger_than_a_step_comes_alone) {
   workq_options options = {.capacity = 8, .key_max = WORKQ_KEY_MAX, .handles = 1};
   inner_open(&options, &q, 1);
-  struct reach part = part_of(q->geometry.item_size, 8, 0);
+  struct region part = part_of(q->geometry.item_size, 8, 0);
   ck_assert_int_eq(grow(&part, 1), 0);
   ck_assert_uint_eq(counted, 1);
   ck_assert_int_eq(grow(&part, 5), 0);
@@ -279,7 +279,7 @@ END_TEST
 
 START_TEST(where_a_step_is_too_much_the_needed_is_taken) {
   start(RECORDS);
-  struct reach part = part_of(64, 10000, 100);
+  struct region part = part_of(64, 10000, 100);
   most = 3 * 64;
   ck_assert_int_eq(grow(&part, 103), 0);
   ck_assert_uint_eq(calls, 2);
@@ -294,7 +294,7 @@ END_TEST
 
 START_TEST(interruptions_are_overcome_but_not_for_ever) {
   start(RECORDS);
-  struct reach part = part_of(64, 100000, 100);
+  struct region part = part_of(64, 100000, 100);
   interruptions = 20;
   ck_assert_int_eq(grow(&part, 101), 0);
   ck_assert_uint_eq(calls, 21);
@@ -309,7 +309,7 @@ END_TEST
 
 START_TEST(other_errors_are_passed_on) {
   start(RECORDS);
-  struct reach part = part_of(64, 10000, 100);
+  struct region part = part_of(64, 10000, 100);
   error_of_all = ENODEV;
   ck_assert_int_eq(grow(&part, 101), -ENODEV);
   error_of_all = EBADF;

@@ -9,14 +9,14 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "journal.h"
+#include "shm/journal.h"
 
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "inner.h"
-#include "queue.h"
-#include "table.h"
+#include "shm/operation.h"
+#include "shm/table.h"
 
 /* Five levels of the heap, the last of which is not full. */
 enum { CAPACITY = 300, KEYS = 400, HANDLES = 4, IN_HAND_MAX = 40, BATCH_MAX = 12 };
@@ -194,7 +194,7 @@ static int crash(workq *of, const workq_item *item) {
   inner_begin(reaper);
   journal_save(reaper, &dead->own);
   journal_save(reaper, item_at(reaper, index));
-  return inner_end(reaper, lifecycle_crash(reaper, dead, index, item_at(reaper, index), inner_now_ns));
+  return inner_end(reaper, state_crash(reaper, dead, index, item_at(reaper, index), inner_now_ns));
 }
 
 static int get(int h) {
@@ -246,7 +246,7 @@ static int in_line(workq *of, enum kind kind) {
   if (kind != WAIT || line == WAIT_NONE) line = 1 + inner_below(WAIT_KINDS - 1);
   int64_t wake_ns = slot_leader_wake_ns(of, inner_now_ns) - inner_below(100);
   int rc = kind == WAIT           ? wait_enter(of, line, wake_ns, false)
-           : kind == STOP_WAITING ? queue_leave_line(of)
+           : kind == STOP_WAITING ? op_leave_list(of)
            : kind == SIGNAL       ? wait_signal(of, line)
                                   : wait_lead(of, wake_ns);
   return inner_end(of, rc);
@@ -447,7 +447,7 @@ static void start_with_keys(void) {
 
 static void mark_a_new_key(workq *of) {
   uint32_t index = inner_record(of, 1);
-  if (lifecycle_mark(of, index, item_at(of, index), inner_now_ns + 5, 7) != 1) _exit(2);
+  if (state_add(of, index, item_at(of, index), inner_now_ns + 5, 7) != 1) _exit(2);
 }
 
 static uint64_t recoveries(void) {

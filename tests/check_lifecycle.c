@@ -5,12 +5,12 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "lifecycle.h"
+#include "shm/state.h"
 
 #include <stdlib.h>
 
 #include "life.h"
-#include "lock.h"
+#include "shm/lock.h"
 
 /* ---- Steps ---- */
 
@@ -138,7 +138,7 @@ static int create_and_mark(uint32_t number) {
   uint32_t index;
   inner_begin(life_q);
   int rc = life_create(number, &index);
-  if (rc == 0) rc = lifecycle_mark(life_q, index, item_at(life_q, index), DUE_NOW, 0);
+  if (rc == 0) rc = state_add(life_q, index, item_at(life_q, index), DUE_NOW, 0);
   return inner_end(life_q, rc);
 }
 
@@ -288,7 +288,7 @@ START_TEST(room_is_told_when_a_key_is_gone_or_idle) {
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
       life_start(WORKQ_BURY);
       struct key key = life_key_in(ways[i].from, 1, failures, 0);
-      for (int h = 2; h < LIFE_HANDLES; h++) wait_in_line(life_handles[h], WAIT_ROOM);
+      for (int h = 2; h < LIFE_HANDLES; h++) wait_in_line(life_handles[h], WAIT_SPACE);
       life_step(&key, ways[i].step, 0, 0);
       ck_assert_int_eq(in_line(), 1);
       life_close();
@@ -319,7 +319,7 @@ END_TEST
 
 static int promote(int64_t now_ns) {
   ck_assert_int_eq(lock_acquire(life_q, CLOCK_NEVER), 0);
-  int rc = lifecycle_promote(life_q, now_ns);
+  int rc = state_promote(life_q, now_ns);
   lock_release(life_q);
   return rc;
 }
@@ -396,9 +396,9 @@ START_TEST(counts_end_at_their_largest) {
   inner_begin(life_q);
   journal_save(life_q, item);
   item->failures = UINT32_MAX;
-  ck_assert_int_eq(lifecycle_fail(life_q, item, 0), NS_PER_S);
+  ck_assert_int_eq(state_count_failure(life_q, item, 0), NS_PER_S);
   ck_assert_uint_eq(item->failures, UINT32_MAX);
-  ck_assert_int_eq(lifecycle_fail(life_q, item, INT64_MAX - 5), INT64_MAX);
+  ck_assert_int_eq(state_count_failure(life_q, item, INT64_MAX - 5), INT64_MAX);
   inner_end(life_q, -ECANCELED);
   inner_begin(life_reaper);
   item = item_at(life_reaper, a.index);

@@ -6,7 +6,7 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "list.h"
+#include "shm/list.h"
 
 #include <stdlib.h>
 

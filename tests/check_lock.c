@@ -14,11 +14,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "journal.h"
-#include "owner.h"
-#include "lock.h"
+#include "shm/journal.h"
+#include "shm/owner.h"
+#include "shm/lock.h"
 #include "plain.h"
-#include "segment.h"
+#include "shm/segment.h"
 
 #define WITHIN_NS (300 * NS_PER_S) /* for ever: the bound is 2 s, on a machine that has nothing else to do */
 

@@ -6,7 +6,7 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "handle.h"
+#include "shm/handle.h"
 
 #include "check_metrics.h"
 

@@ -5,7 +5,7 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "processors.h"
+#include "shm/processors.h"
 
 #include <errno.h>
 #include <fcntl.h>

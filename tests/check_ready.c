@@ -4,13 +4,13 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "ready.h"
+#include "shm/ready.h"
 
 #include <stdlib.h>
 
 #include "inner.h"
-#include "journal.h"
-#include "list.h"
+#include "shm/journal.h"
+#include "shm/list.h"
 
 enum { RECORDS = 40 };
 

@@ -8,7 +8,7 @@
 #define CHECK_SEGMENT_H
 
 #include "fixture.h"
-#include "layout.h"
+#include "shm/layout.h"
 
 Suite *birth_suite(void);
 Suite *file_suite(void);

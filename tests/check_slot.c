@@ -12,11 +12,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "owner.h"
-#include "lock.h"
+#include "shm/owner.h"
+#include "shm/lock.h"
 #include "plain.h"
-#include "segment.h"
-#include "slot.h"
+#include "shm/segment.h"
+#include "shm/slot.h"
 
 enum { HANDLES = 4 };
 

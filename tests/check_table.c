@@ -4,15 +4,15 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "table.h"
+#include "shm/table.h"
 
 #include <stdlib.h>
 
 #include "inner.h"
-#include "item.h"
-#include "journal.h"
-#include "list.h"
-#include "lock.h"
+#include "shm/item.h"
+#include "shm/journal.h"
+#include "shm/list.h"
+#include "shm/lock.h"
 
 /* 64 buckets grow to 1024 in four levels. */
 enum { RECORDS = 4096, FEW = 100 };

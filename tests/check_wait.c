@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "inspect.h"
+#include "shm/inspect.h"
 #include "plain.h"
 
 /* Far longer than any tick of these queues, far shorter than the timeouts that a lost wake-up would run into. */
@@ -437,16 +437,16 @@ START_TEST(waiters_come_back_by_their_arrival) {
   lock_release(q);
   for (unsigned i = 0; i < WAITERS; i++) {
     ck_assert_int_eq(attach(name, NULL, &handles[i]), 0);
-    wait_as(handles[i], WAIT_ROOM, 0, false);
+    wait_as(handles[i], WAIT_SPACE, 0, false);
   }
   ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
   journal_begin(q);
-  ck_assert_int_eq(wait_prune(q, WAIT_ROOM, 1), 0);
+  ck_assert_int_eq(wait_prune(q, WAIT_SPACE, 1), 0);
   journal_commit(q);
   lock_release(q);
-  ck_assert(!wait_anyone(q, WAIT_ROOM));
-  for (unsigned i = 0; i < WAITERS; i++) wait_as(handles[orders[_i / 2][i]], WAIT_ROOM, INT64_MAX, true);
-  uint32_t number = q->control->wait.list[WAIT_ROOM].tail;
+  ck_assert(!wait_anyone(q, WAIT_SPACE));
+  for (unsigned i = 0; i < WAITERS; i++) wait_as(handles[orders[_i / 2][i]], WAIT_SPACE, INT64_MAX, true);
+  uint32_t number = q->control->wait.list[WAIT_SPACE].tail;
   for (unsigned i = 0; i < WAITERS; i++) {
     ck_assert_uint_eq(number, handles[i]->slot_id + 1);
     number = handles[i]->slot->wait.prev;
@@ -460,7 +460,7 @@ END_TEST
 
 /* What a call has waited for the lock is part of its timeout: then it does not sleep for all of it once more. */
 START_TEST(a_wait_for_the_lock_is_part_of_the_timeout) {
-  int64_t deadline_ns = queue_first_deadline_ns(q, NS_PER_S);
+  int64_t deadline_ns = op_relative_deadline_ns(q, NS_PER_S);
   pid_t holder = plain_fork();
   if (holder == 0) {
     workq *mine;
@@ -473,12 +473,12 @@ START_TEST(a_wait_for_the_lock_is_part_of_the_timeout) {
   kill(holder, SIGKILL);
   waitpid(holder, NULL, 0);
   ck_assert_msg(q->lock_since_ns != 0, "nobody noted that the call waits");
-  ck_assert_int_eq(queue_waiting_over(q, 3600 * NS_PER_S, &deadline_ns, 0), 0);
+  ck_assert_int_eq(op_waiting_is_over(q, 3600 * NS_PER_S, &deadline_ns, 0), 0);
   ck_assert_int_eq(deadline_ns, q->lock_since_ns + 3600 * NS_PER_S);
-  deadline_ns = queue_first_deadline_ns(q, NS_PER_S);
+  deadline_ns = op_relative_deadline_ns(q, NS_PER_S);
   ck_assert_int_eq(q->lock_since_ns, 0); /* the next call begins anew */
   q->lock_since_ns = clock_monotonic_ns() - NS_PER_S;
-  ck_assert_int_eq(queue_waiting_over(q, NS_PER_S, &deadline_ns, 0), -ETIMEDOUT);
+  ck_assert_int_eq(op_waiting_is_over(q, NS_PER_S, &deadline_ns, 0), -ETIMEDOUT);
 }
 END_TEST
 
@@ -490,7 +490,7 @@ START_TEST(a_new_leader_is_not_late_at_once) {
   stand_in_line(first);
   stand_in_line(second);
   ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
-  int64_t late_ns = clock_add_ns(handle_now_ns(q), -QUEUE_LATE_NS);
+  int64_t late_ns = clock_add_ns(handle_now_ns(q), -WAIT_LATE_NS);
   journal_begin(q);
   q->control->wait.signals = WAIT_OLDEST_EVERY - 1; /* the oldest is signalled */
   ck_assert_int_eq(wait_signal(q, WAIT_GET), 1);
@@ -521,7 +521,7 @@ START_TEST(room_is_given_to_who_waits_for_it) {
     workq_close(mine);
     _exit(0);
   }
-  while (q->control->wait.list[WAIT_ROOM].count != 2) sched_yield();
+  while (q->control->wait.list[WAIT_SPACE].count != 2) sched_yield();
   for (int i = 0; i < 2; i++) {
     ck_assert_int_eq(workq_get(q, &item, 0), 0);
     ck_assert_int_eq(workq_done(q, &item), 0);

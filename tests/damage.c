@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #define XXH_INLINE_ALL
-#include "segment.h" /* before fixture.h, whose q would be hidden by its parameters */
+#include "shm/segment.h" /* before fixture.h, whose q would be hidden by its parameters */
 
 #include "damage.h"
 #include "fixture.h"

@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "layout.h"
+#include "shm/layout.h"
 
 enum { DAMAGE_KEYS = 390, DAMAGE_STRANGERS = 30 /* keys that are not in it */, DAMAGE_HANDLES = 6 };
 

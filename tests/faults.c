@@ -10,11 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "delay.h"
-#include "journal.h"
-#include "slot.h"
-#include "table.h"
-#include "wait.h"
+#include "shm/delay.h"
+#include "shm/journal.h"
+#include "shm/slot.h"
+#include "shm/table.h"
+#include "shm/wait.h"
 
 /* Keys by number: what becomes of each. */
 enum {
@@ -223,7 +223,7 @@ static void wild_sleeper(void) {
   expect("sleepers of kind 1: slot %u is out of range", FAULTS_SLOTS + 1);
 }
 static void wrong_kind(void) {
-  newest->slot->wait.kind = WAIT_ROOM;
+  newest->slot->wait.kind = WAIT_SPACE;
   expect("sleepers of kind 1: slot %u waits for 2", newest->slot_id);
 }
 static void sleeper_not_back(void) {

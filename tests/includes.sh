@@ -1,6 +1,7 @@
 #!/bin/sh
 # Includes point one way.  A module of src/ includes its own header and those of modules that stand before it in the list
-# below; utils/ and examples/ include workq.h and headers of utils/ and examples/, never the library's inside.
+# below; one of src/shm/ also those of src/, never the other way round: nothing outside an engine knows what is inside.  utils/
+# and examples/ include workq.h and headers of utils/ and examples/, never the library's inside.
 # Copyright 2026 The workq authors
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -10,9 +11,11 @@ if [ "${WORKQ_TEST_SCALE:-100}" -lt 100 ]; then
   exit 77
 fi
 
-# From the bottom to the top.
-modules="layout clock errors processors limiter fingerprint reach handle read journal measure segment owner lock wait grow list table item ready delay
-  lifecycle slot queue enter open restore inspect metrics snapshot admin check dump pool"
+# From the bottom to the top: what is true of every engine, and what is the shared-memory engine's.
+common="clock compiler errors name limiter histogram engine api open prometheus dump pool"
+shm="layout region processors fingerprint handle read stamp journal journal_check times segment owner lock wait grow list table item
+  ready delay state slot operation batch inspect shm finish open restore iterate iterate_order stats snapshot keys control check add get
+  engine"
 
 cd "${WORKQ_SRCDIR:-$(dirname "$0")/..}"
 failed=0
@@ -28,9 +31,10 @@ headers_of() {
   sed -n 's/^[[:space:]]*#[[:space:]]*include[[:space:]]*"\([^"]*\)".*/\1/p; s/^[[:space:]]*#[[:space:]]*include[[:space:]]*<\(workq\.h\)>.*/\1/p' "$1"
 }
 
+# rank_of MODULE MODULES: its place among them, 0 if it is none of them.
 rank_of() {
   rank=0
-  for module in $modules; do
+  for module in $2; do
     rank=$((rank + 1))
     if [ "$module" = "$1" ]; then
       echo $rank
@@ -40,27 +44,29 @@ rank_of() {
   echo 0
 }
 
-for file in src/*.[ch]; do
-  name=${file#src/}
+# check_module FILE MODULES: it includes headers of modules before it in the list, of its own, and, in an engine, of src/.
+check_module() {
+  file=$1 folder=${1%/*} name=${1##*/}
   module=${name%.[ch]}
-  rank=$(rank_of "$module")
-  [ "$rank" -gt 0 ] || fail "$file: the module $module has no place in the list of tests/includes.sh"
+  own=$(rank_of "$module" "$2")
+  [ "$own" -gt 0 ] || fail "$file: the module $module has no place in the list of tests/includes.sh"
   for header in $(headers_of "$file"); do
     seen=$((seen + 1))
-    other=$(rank_of "${header%.h}")
-    case $header in
-    workq.h) ;;
-    "$module.h") [ "$name" != "$header" ] || fail "$file includes itself" ;;
-    *)
-      if [ "$other" -eq 0 ] || [ ! -e "src/$header" ]; then
-        fail "$file includes $header, which is no header of src/"
-      elif [ "$other" -gt "$rank" ]; then
-        fail "$file includes $header, which stands above it"
-      fi
-      ;;
-    esac
+    other=$(rank_of "${header%.h}" "$2")
+    if [ "$header" = workq.h ]; then
+      continue
+    elif [ "$header" = "$name" ]; then
+      fail "$file includes itself"
+    elif [ -e "$folder/$header" ]; then
+      if [ "$other" -eq 0 ] || [ "$other" -gt "$own" ]; then fail "$file includes $header, which stands above it"; fi
+    elif [ "$folder" = src ] || [ ! -e "src/$header" ] || [ "${header#*/}" != "$header" ]; then
+      fail "$file includes $header, which is no header of $folder/ or, for an engine, of src/"
+    fi
   done
-done
+}
+
+for file in src/*.[ch]; do check_module "$file" "$common"; done
+for file in src/shm/*.[ch]; do check_module "$file" "$shm"; done
 
 for file in utils/*.[ch] examples/*.[ch]; do
   [ -e "$file" ] || continue

@@ -10,10 +10,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "item.h"
-#include "journal.h"
-#include "queue.h"
-#include "table.h"
+#include "shm/item.h"
+#include "shm/journal.h"
+#include "shm/operation.h"
+#include "shm/table.h"
 
 #define TEST_SECONDS 900
 #define OPENED_MAX   64
@@ -126,7 +126,7 @@ void inner_begin(workq *q) {
 }
 
 int inner_end(workq *q, int rc) {
-  return queue_finish(q, rc);
+  return op_commit(q, rc);
 }
 
 size_t inner_key(uint32_t number, char *text) {

@@ -10,7 +10,7 @@
 
 #include <check.h>
 
-#include "handle.h"
+#include "shm/handle.h"
 #include "plain.h"
 
 /* The time that handles read. */

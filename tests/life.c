@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "delay.h"
-#include "lifecycle.h"
-#include "table.h"
+#include "shm/delay.h"
+#include "shm/state.h"
+#include "shm/table.h"
 
 const int64_t life_far_ns = 3600 * NS_PER_S;
 
@@ -153,39 +153,39 @@ int life_create(uint32_t number, uint32_t *index) {
   size_t len = inner_key(number, key);
   uint32_t hash = table_hash(life_q, key, len);
   struct item *item;
-  return lifecycle_create(life_q, table_bucket(life_q, hash), hash, key, len, index, &item);
+  return state_create(life_q, table_bucket(life_q, hash), hash, key, len, index, &item);
 }
 
 int life_crash(uint32_t index, struct item *item) {
   struct slot *dead = &life_reaper->slots[life_q->slot_id];
   journal_save(life_reaper, &dead->own);
-  return lifecycle_crash(life_reaper, dead, index, item, inner_now_ns);
+  return state_crash(life_reaper, dead, index, item, inner_now_ns);
 }
 
 static int real_step(uint32_t index, struct item *item, enum step step, int64_t due_ns, int priority) {
   switch (step) {
   case MARK:
-    return lifecycle_mark(life_q, index, item, DUE_NOW, priority);
+    return state_add(life_q, index, item, DUE_NOW, priority);
   case MARK_AT:
-    return lifecycle_mark(life_q, index, item, due_ns, priority);
+    return state_add(life_q, index, item, due_ns, priority);
   case START:
-    return lifecycle_start(life_q, index, item);
+    return state_start_run(life_q, index, item);
   case FINISH:
-    return lifecycle_finish(life_q, life_q->slot, index, item);
+    return state_end_run(life_q, life_q->slot, index, item);
   case RETRY:
-    return lifecycle_retry(life_q, life_q->slot, index, item, inner_now_ns);
+    return state_retry(life_q, life_q->slot, index, item, inner_now_ns);
   case GIVE_UP:
-    return lifecycle_give_up(life_q, life_q->slot, index, item);
+    return state_give_up(life_q, life_q->slot, index, item);
   case RELEASE:
-    return lifecycle_release(life_q, life_q->slot, index, item);
+    return state_release(life_q, life_q->slot, index, item);
   case CRASH:
     return life_crash(index, item);
   case FORGET:
-    return lifecycle_forget(life_q, index, item);
+    return state_forget(life_q, index, item);
   case REMOVE:
-    return lifecycle_remove(life_q, index, item);
+    return state_remove(life_q, index, item);
   default:
-    return lifecycle_kick(life_q, index, item);
+    return state_kick(life_q, index, item);
   }
 }
 
@@ -243,7 +243,7 @@ struct key life_born(uint32_t number, int64_t due_ns, int priority) {
   struct key key = {.state = due_ns == DUE_NOW ? READY : DELAYED, .priority = priority, .due_ns = due_ns};
   inner_begin(life_q);
   ck_assert_int_eq(life_create(number, &key.index), 0);
-  ck_assert_int_eq(inner_end(life_q, lifecycle_mark(life_q, key.index, item_at(life_q, key.index), due_ns, priority)),
+  ck_assert_int_eq(inner_end(life_q, state_add(life_q, key.index, item_at(life_q, key.index), due_ns, priority)),
                    1);
   life_assert(&key, "born");
   return key;

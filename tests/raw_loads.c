@@ -14,8 +14,8 @@
  */
 #include "plain.h"
 
-#include "handle.h"
-#include "lock.h"
+#include "shm/handle.h"
+#include "shm/lock.h"
 #include "workq.h"
 
 #include <pthread.h>

@@ -13,7 +13,7 @@
 #include "workq.h"
 
 /* As workq_worker.waiting has it. */
-enum { WAITING_GET = 1, WAITING_ROOM = 2, WAITING_DRAIN = 3 };
+enum { WAITING_GET = 1, WAITING_SPACE = 2, WAITING_DRAIN = 3 };
 
 /* A bound for what must come, and no test of how long that takes, ns; below the longest interval in which a queue is reaped. */
 #define WAITING_EVENT_NS INT64_C(50000000000)

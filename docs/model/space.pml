@@ -1,5 +1,5 @@
 /*
- * space.pml: adds that wait for space: src/queue.c (add_waiting), and of src/wait.c, src/enter.c, src/lifecycle.h and src/slot.c what
+ * space.pml: adds that wait for space: src/queue.c (add_waiting), and of src/wait.c, src/operation.c, src/state.h and src/slot.c what
  * they need.  How a waiter sleeps, and is woken without a wake-up being lost, is wait.pml's; here a signal is one step.
  * docs/model/README.md says what is left out.
  *
@@ -184,7 +184,7 @@ inline is_sorted() {
 #endif
 }
 
-/* wait_signal(WAIT_ROOM): the oldest that is not cancelled. */
+/* wait_signal(WAIT_SPACE): the oldest that is not cancelled. */
 inline wait_signal_room(wakes) {
   do
   :: rooms == 0 -> break
@@ -209,7 +209,7 @@ inline wait_signal_room(wakes) {
   s = 0
 }
 
-/* lifecycle_signal_room() */
+/* state_signal_space() */
 inline signal_room(wakes) {
   if
   :: space > grants -> wait_signal_room(wakes)
@@ -263,7 +263,7 @@ inline pass_over_stopped(me, wakes) {
 #endif
 }
 
-/* queue_leave_cancelled() */
+/* op_leave_cancelled() */
 inline leave_cancelled(me, wakes) {
   if
   :: gave_up[me] ->
@@ -364,7 +364,7 @@ look:
     if
     :: true
     :: waited && timeouts > 0 ->
-       /* queue_cancel_waiting() */
+       /* op_cancel_waiting() */
        timeouts--;
        gave_up[me] = true;
        since[me] = 0;
@@ -417,7 +417,7 @@ look:
     fi;
     if
     :: over ->
-       d_step { /* queue_stop_waiting() */
+       d_step { /* op_stop_waiting() */
          wait_leave(me);
 #ifndef NO_PASS_ON
          signal_room(wakes);
@@ -427,7 +427,7 @@ look:
          ticked = false
        }
     :: else ->
-       d_step { /* queue_sleep() */
+       d_step { /* op_sleep() */
 #ifndef LIVE
          if
          :: since[me] == 0 -> clock++; since[me] = clock

@@ -1,6 +1,6 @@
 /*
- * wait.pml: workers that sleep for keys, and who wakes them: src/enter.c, src/wait.c, src/slot.c (reaping), and of src/queue.c
- * and src/lifecycle.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which
+ * wait.pml: workers that sleep for keys, and who wakes them: src/operation.c, src/wait.c, src/slot.c (reaping), and of src/queue.c
+ * and src/state.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which
  * function, and what is left out.
  *
  * What is checked, at every reachable state:
@@ -350,9 +350,9 @@ inline wake_one(asleep) {
   blocked[s] = false
 }
 
-/* ---- enter.c ---- */
+/* ---- operation.c ---- */
 
-/* The signal_ready() of enter.c and the last lines of slot.c's pass_on(). */
+/* The signal_ready() of operation.c and the last lines of slot.c's pass_on(). */
 inline signal_ready(wakes) {
   if
   :: ready && !paused -> wait_signal(wakes)
@@ -360,7 +360,7 @@ inline signal_ready(wakes) {
   fi
 }
 
-/* lifecycle_enter_ready() */
+/* state_enter_ready() */
 inline enter_ready(key, wakes, serves_itself) {
   place[key] = READY;
   pending[key] = 0;
@@ -409,8 +409,8 @@ inline choose_elder() {
   fi
 }
 
-/* queue_lock(), the lock being free: a death inside it is repaired first, and passed on. */
-inline queue_enter(me, getting) {
+/* op_lock(), the lock being free: a death inside it is repaired first, and passed on. */
+inline op_begin(me, getting) {
   d_step {
     lock = me;
     if
@@ -458,7 +458,7 @@ inline queue_enter(me, getting) {
 #endif
 }
 
-/* queue_unlock(): the stores to the words and each system call are steps of their own. */
+/* op_unlock(): the stores to the words and each system call are steps of their own. */
 #define QUEUE_LEAVE(next) \
   atomic { \
     do \
@@ -483,7 +483,7 @@ inline queue_enter(me, getting) {
      } \
   od
 
-/* queue_leave_cancelled(), as a transaction: what its last call left behind. */
+/* op_leave_cancelled(), as a transaction: what its last call left behind. */
 inline leave_cancelled(me, wakes) {
   gave_up[me] = false;
 #ifdef NO_SWALLOWED_PASS_ON
@@ -501,7 +501,7 @@ inline leave_cancelled(me, wakes) {
 #endif
 }
 
-/* queue_leave_line(), in a transaction. */
+/* op_leave_list(), in a transaction. */
 inline leave_line(me, wakes) {
   if
   :: waits[me] && leads(me) ->
@@ -514,9 +514,9 @@ inline leave_line(me, wakes) {
   fi
 }
 
-/* ---- lifecycle.c ---- */
+/* ---- state.c ---- */
 
-/* lifecycle_mark() with DUE_NOW */
+/* state_add() with DUE_NOW */
 inline mark_now(key, wakes) {
   owed[key] = true;
   if
@@ -526,7 +526,7 @@ inline mark_now(key, wakes) {
   fi
 }
 
-/* lifecycle_mark() with the key's time */
+/* state_add() with the key's time */
 inline mark_at(me, key, wakes) {
   owed[key] = true;
   if
@@ -599,7 +599,7 @@ inline reap(me) {
   fi
 }
 
-/* lifecycle_crash(): the limiter delays it where there are delays. */
+/* state_crash(): the limiter delays it where there are delays. */
 inline put_back(me, key) {
   owner[key] = NOBODY;
   if
@@ -707,13 +707,13 @@ get:
     :: kills > 0 -> kills--; goto dying
 #endif
     fi;
-    queue_enter(me, true);
+    op_begin(me, true);
     if
     :: woken_by == INTERRUPTED -> goto stop_waiting
     :: else
     fi;
     choose_late(me);
-    /* queue_take_over() */
+    /* op_take_lead() */
 #ifndef NO_TAKE_OVER
     if
     :: woken_by == TIMED_OUT && !leads(me) ->
@@ -742,7 +742,7 @@ get:
     :: else
     fi;
 
-    d_step { /* queue_sleep() */
+    d_step { /* op_sleep() */
       has_looked(me);
 #ifndef NO_TAKE_OVER
       wait_prune(me, before);
@@ -838,7 +838,7 @@ end_awake:
   };
 
 stop_waiting:
-  /* queue_stop_waiting() with -EINTR */
+  /* op_stop_waiting() with -EINTR */
   atomic {
     skip;
     d_step {
@@ -855,7 +855,7 @@ stop_waiting:
   QUEUE_LEAVE(another_or_none);
 
 cancel:
-  /* queue_cancel_waiting(): the caller may well do something else from now on. */
+  /* op_cancel_waiting(): the caller may well do something else from now on. */
   atomic {
     woken_by = 0;
     was_far = false;
@@ -893,7 +893,7 @@ elsewhere:
 #endif
     fi;
     waited = false;
-    queue_enter(me, false);
+    op_begin(me, false);
     d_step { wait_leave(me); word[me] = SIGNALLED };
     MAY_DIE
   };
@@ -912,7 +912,7 @@ add:
 #endif
     fi;
     waited = false;
-    queue_enter(me, false);
+    op_begin(me, false);
     if
     :: d_step { mark_at(me, 0, wakes) }
     :: d_step { mark_at(me, 1, wakes) }
@@ -968,7 +968,7 @@ working:
 #endif
     fi;
     in_hand[mine] = NOBODY;
-    queue_enter(me, false);
+    op_begin(me, false);
     d_step { /* workq_done(), in two halves */
       undo = mine + 1;
       undo_place = HELD;
@@ -1021,7 +1021,7 @@ next:
     :: kills > 0 -> kills--; goto dying
 #endif
     fi;
-    queue_enter(P, false);
+    op_begin(P, false);
     if
     :: d_step { mark_now(0, wakes) }
     :: d_step { mark_now(1, wakes) }

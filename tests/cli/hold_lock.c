@@ -9,11 +9,11 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include "queue.h"
+#include "shm/operation.h"
 
 int main(int argc, char **argv) {
   workq *q;
-  if (argc != 2 || workq_open(argv[1], NULL, &q) < 0 || queue_enter(q, CLOCK_NEVER) < 0) {
+  if (argc != 2 || workq_open(argv[1], NULL, &q) < 0 || op_begin(q, CLOCK_NEVER) < 0) {
     fputs("hold_lock: the lock cannot be had\n", stderr);
     return EXIT_FAILURE;
   }
@@ -21,7 +21,7 @@ int main(int argc, char **argv) {
   printf("%d\n", (int)getpid());
   fflush(stdout);
   while (getchar() != EOF) continue;
-  queue_leave(q);
+  op_end(q);
   workq_close(q);
   return EXIT_SUCCESS;
 }

@@ -7,7 +7,7 @@
 #include "keys.h"
 
 #include "plain.h"
-#include "table.h"
+#include "shm/table.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -22,10 +22,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "owner.h"
-#include "lock.h"
+#include "shm/owner.h"
+#include "shm/lock.h"
 #include "plain.h"
-#include "segment.h"
+#include "shm/segment.h"
 #include "two_operations.h"
 
 enum { ROUNDS = 12, ROUNDS_FULL = 400 };

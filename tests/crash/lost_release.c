@@ -11,11 +11,11 @@
  */
 #include <stdio.h>
 
-#include "owner.h"
-#include "lock.h"
+#include "shm/owner.h"
+#include "shm/lock.h"
 #include "plain.h"
 #include "release.h"
-#include "segment.h"
+#include "shm/segment.h"
 #include "two_operations.h"
 
 enum { ROUNDS = 18, ROUNDS_FULL = 600 };

@@ -6,10 +6,10 @@
  */
 #include "keys.h"
 
-#include "journal.h"
-#include "lock.h"
+#include "shm/journal.h"
+#include "shm/lock.h"
 #include "plain.h"
-#include "wait.h"
+#include "shm/wait.h"
 
 enum { BATCH = 5, MANY = 24 /* more than one transaction takes */, LARGE = 300 };
 

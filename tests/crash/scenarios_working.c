@@ -76,7 +76,7 @@ static void crowded(workq *q) {
 
 static void full_and_sleeper(workq *q) {
   keys_add_many(q, 4);
-  scene_sleeper(WAIT_ROOM);
+  scene_sleeper(WAIT_SPACE);
 }
 
 static void drain_waits(workq *q) {

@@ -6,11 +6,11 @@
  */
 #include "scene.h"
 
-#include "journal.h"
-#include "lock.h"
+#include "shm/journal.h"
+#include "shm/lock.h"
 #include "plain.h"
-#include "slot.h"
-#include "wait.h"
+#include "shm/slot.h"
+#include "shm/wait.h"
 
 #include <dirent.h>
 #include <fcntl.h>

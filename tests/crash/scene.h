@@ -13,7 +13,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "handle.h"
+#include "shm/handle.h"
 
 enum {
   SCENE_SAME = 1,       /* the operation changes nothing that can be told afterwards */

@@ -6,8 +6,8 @@
  */
 #include "state.h"
 
-#include "delay.h"
-#include "inspect.h"
+#include "shm/delay.h"
+#include "shm/inspect.h"
 #include "plain.h"
 
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #ifndef STATE_H
 #define STATE_H
 
-#include "handle.h"
+#include "shm/handle.h"
 
 enum { STATE_SIZE = 64 << 10 };
 

@@ -10,7 +10,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "lock.h"
+#include "shm/lock.h"
 #include "plain.h"
 #include "two_points.h"
 

@@ -13,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "lock.h"
+#include "shm/lock.h"
 #include "own_shm.h"
 #include "plain.h"
 

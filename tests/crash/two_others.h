@@ -7,7 +7,7 @@
 #ifndef TWO_OTHERS_H
 #define TWO_OTHERS_H
 
-#include "handle.h"
+#include "shm/handle.h"
 #include "two_trace.h"
 
 enum { OTHERS_MAX = 8, KEYS_MAX = 64 };

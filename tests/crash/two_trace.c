@@ -14,7 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "lock.h"
+#include "shm/lock.h"
 #include "plain.h"
 
 /* A step that takes longer than this may be asleep: then it is looked at. */

@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#include "handle.h"
+#include "shm/handle.h"
 
 /* What became of a step. */
 enum {

@@ -358,7 +358,7 @@ static void make_keys(void) {
 static void set_options(workq *q) {
   q->header.capacity = q->geometry.capacity = t.options.capacity;
   q->geometry.records = t.options.capacity + 1;
-  q->item_reach.max = q->geometry.records;
+  q->item_region.max = q->geometry.records;
   q->header.limiter = t.options.limiter;
   if (limiter_normalize(&q->header.limiter) < 0) abort();
   q->header.max_retries = t.options.max_retries;

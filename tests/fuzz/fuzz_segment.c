@@ -18,12 +18,12 @@
 #include "bytes.h"
 #include "calls.h"
 #include "handles.h"
-#include "journal.h"
+#include "shm/journal.h"
 #include "plain.h"
-#include "queue.h"
+#include "shm/operation.h"
 #include "replay.h"
-#include "segment.h"
-#include "slot.h"
+#include "shm/segment.h"
+#include "shm/slot.h"
 #include "stores.h"
 
 enum { CAPACITY = 24, KEYS = 20, KEY_MAX = 24, POOL = 4, CALLS = 24, EDITS = 16, LARGEST = 1 << 24 };

@@ -10,11 +10,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "owner.h"
-#include "lock.h"
+#include "shm/owner.h"
+#include "shm/lock.h"
 #include "plain.h"
-#include "segment.h"
-#include "slot.h"
+#include "shm/segment.h"
+#include "shm/slot.h"
 #include "stores.h"
 
 workq *handles[HANDLES_MAX];

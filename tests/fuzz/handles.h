@@ -7,7 +7,7 @@
 #ifndef HANDLES_H
 #define HANDLES_H
 
-#include "handle.h"
+#include "shm/handle.h"
 
 enum { HANDLES_MAX = 8 };
 

@@ -29,11 +29,11 @@ command -v "$clang" > /dev/null || {
   echo "clang is needed for fuzzing"
   exit 1
 }
-mkdir -p fuzz/library fuzz/target fuzz/findings
+mkdir -p fuzz/library fuzz/engine fuzz/target fuzz/findings
 
 # Headers are few, and change together: whatever is newer than an object makes all anew.
 newest=$(find "$src/src" "$src/tests" "$src/include" "$src/utils" -name '*.h' -newer fuzz/made 2> /dev/null | head -n 1)
-if [ "$(cat fuzz/made 2> /dev/null)" != "$checks" ] || [ -n "$newest" ]; then rm -f fuzz/library/* fuzz/target/*; fi
+if [ "$(cat fuzz/made 2> /dev/null)" != "$checks" ] || [ -n "$newest" ]; then rm -f fuzz/library/* fuzz/engine/* fuzz/target/*; fi
 
 # compile WHERE FLAGS FILE...
 compile() {
@@ -49,6 +49,7 @@ compile() {
 }
 
 compile library "$watch" "$src"/src/*.c "$src/utils/spec.c"
+compile engine "$watch" "$src"/src/shm/*.c
 compile target "" "$src/tests/fuzz/"fuzz_*.c "$src/tests/fuzz/"inside_*.c "$src/tests/fuzz/bytes.c" \
   "$src/tests/fuzz/handles.c" "$src/tests/fuzz/stores.c" "$src/tests/calls.c" "$src/tests/model/model.c" \
   "$src/tests/model/model_limiter.c" "$src/tests/model/model_work.c"
@@ -60,7 +61,7 @@ link() {
   shift
   # shellcheck disable=SC2086
   (cd fuzz/target && "$clang" -pthread "$link_with" -o "../fuzz_$target" "fuzz_$target.o" "$@" \
-    bytes.o handles.o stores.o ../library/*.o -lm)
+    bytes.o handles.o stores.o ../library/*.o ../engine/*.o -lm)
 }
 link operations inside_compare.o inside_operations.o model.o model_limiter.o model_work.o
 link segment calls.o

@@ -14,7 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "lock.h"
+#include "shm/lock.h"
 #include "plain.h"
 #include "points.h"
 

@@ -11,7 +11,7 @@
 #ifndef STORES_H
 #define STORES_H
 
-#include "handle.h"
+#include "shm/handle.h"
 
 /* Once: q is any handle; all that take part are copies of one mapping. */
 void stores_begin(workq *q);

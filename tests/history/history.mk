@@ -23,7 +23,7 @@ tests_history_check_history_SOURCES = \
 	$(history_checker)
 tests_history_check_history_LDADD = $(plain_ldadd)
 tests_history_check_history_LDFLAGS = \
-	-Wl,--wrap=lifecycle_crash,--wrap=lifecycle_mark_known,--wrap=lifecycle_remove,--wrap=lifecycle_retry
+	-Wl,--wrap=state_crash,--wrap=state_add_known,--wrap=state_remove,--wrap=state_retry
 
 plain_programs += tests/history/check_search
 tests_history_check_search_SOURCES = tests/history/check_search.c $(history_checker)

@@ -7,8 +7,8 @@
 #include "mutant.h"
 
 #include "plain.h"
-#include "queue.h"
-#include "ready.h"
+#include "shm/operation.h"
+#include "shm/ready.h"
 
 #include <errno.h>
 
@@ -48,7 +48,7 @@ int mutant_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_
 
 /* The head of the highest priority goes behind the others of that priority. */
 static void break_order(workq *q) {
-  plain_ok(queue_enter(q, CLOCK_NEVER), "queue_enter");
+  plain_ok(op_begin(q, CLOCK_NEVER), "op_begin");
   uint32_t index;
   plain_ok(ready_first(q, &index), "ready_first");
   struct item *item = item_at(q, index);
@@ -58,7 +58,7 @@ static void break_order(workq *q) {
     plain_ok(ready_push(q, index, item), "ready_push");
     journal_commit(q);
   }
-  queue_leave(q);
+  op_end(q);
 }
 
 int mutant_get(workq *q, workq_item *item, int64_t timeout_ns) {
@@ -100,33 +100,33 @@ int mutant_retry(workq *q, const workq_item *item) {
 
 /* ---- Other steps inside: the linker puts these in place of the library's -------------------------------------- */
 
-int __real_lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
-int __wrap_lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
-int __wrap_lifecycle_mark_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
+int __real_state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
+int __wrap_state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
+int __wrap_state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   if (mutant_active == MUTANT_RAISE_LOST && item->place == PLACE_READY) return 0;
-  return __real_lifecycle_mark_known(q, index, item, due_ns, priority);
+  return __real_state_add_known(q, index, item, due_ns, priority);
 }
 
-int __real_lifecycle_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
-int __wrap_lifecycle_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
-int __wrap_lifecycle_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
-  if (mutant_active == MUTANT_CRASH_NOT_COUNTED) return lifecycle_release(q, slot, index, item);
-  if (mutant_active != MUTANT_REAP_LOSES_KEY) return __real_lifecycle_crash(q, slot, index, item, now_ns);
-  plain_ok(lifecycle_remove(q, index, item), "lifecycle_remove");
-  return lifecycle_finish(q, slot, index, item);
+int __real_state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
+int __wrap_state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
+int __wrap_state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
+  if (mutant_active == MUTANT_CRASH_NOT_COUNTED) return state_release(q, slot, index, item);
+  if (mutant_active != MUTANT_REAP_LOSES_KEY) return __real_state_crash(q, slot, index, item, now_ns);
+  plain_ok(state_remove(q, index, item), "state_remove");
+  return state_end_run(q, slot, index, item);
 }
 
-int __real_lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
-int __wrap_lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
-int __wrap_lifecycle_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
-  if (mutant_active != MUTANT_RETRY_NOT_COUNTED) return __real_lifecycle_retry(q, slot, index, item, now_ns);
-  int rc = lifecycle_release(q, slot, index, item);
+int __real_state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
+int __wrap_state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
+int __wrap_state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
+  if (mutant_active != MUTANT_RETRY_NOT_COUNTED) return __real_state_retry(q, slot, index, item, now_ns);
+  int rc = state_release(q, slot, index, item);
   return rc < 0 ? rc : 1;
 }
 
-int __real_lifecycle_remove(workq *q, uint32_t index, struct item *item);
-int __wrap_lifecycle_remove(workq *q, uint32_t index, struct item *item);
-int __wrap_lifecycle_remove(workq *q, uint32_t index, struct item *item) {
+int __real_state_remove(workq *q, uint32_t index, struct item *item);
+int __wrap_state_remove(workq *q, uint32_t index, struct item *item);
+int __wrap_state_remove(workq *q, uint32_t index, struct item *item) {
   if (mutant_active == MUTANT_REMOVE_DOES_NOT && item->place == PLACE_READY) return 1;
-  return __real_lifecycle_remove(q, index, item);
+  return __real_state_remove(q, index, item);
 }

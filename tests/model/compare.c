@@ -6,7 +6,7 @@
  */
 #include "trial.h"
 
-#include "inspect.h"
+#include "shm/inspect.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -207,7 +207,7 @@ static pid_t start_adder(int number, const char *text) {
     atomic_store(&shared->results[number], rc);
     _exit(PLAIN_PASS); /* without a call of the library, which would tell others */
   }
-  waiting_await(look, pid, WAITING_ROOM);
+  waiting_await(look, pid, WAITING_SPACE);
   return pid;
 }
 

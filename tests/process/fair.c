@@ -68,7 +68,7 @@ static pid_t add_in_line(uint32_t key) {
     plain_ok(workq_close(q), "workq_close");
     _exit(PLAIN_PASS);
   }
-  waiting_await(q, pid, WAITING_ROOM);
+  waiting_await(q, pid, WAITING_SPACE);
   return pid;
 }
 
@@ -178,7 +178,7 @@ static void newcomer_does_not_overtake(void) {
   for (;;) { /* it stands in line, or has overtaken */
     int len = plain_ok(workq_len(q), "workq_len");
     if (len > 0) plain_fail("a newcomer has taken the room of one who has waited before it");
-    if (waiting_for(q, second) == WAITING_ROOM) break;
+    if (waiting_for(q, second) == WAITING_SPACE) break;
     waiting_moment();
   }
   kill(first, SIGCONT);
@@ -230,8 +230,8 @@ static void plain_add_leaves_the_line_as_it_is(void) {
   expect_next("a full queue", 100);
   add(101);
   for (uint32_t i = 0; i < 2; i++) kill(pids[i], SIGCONT);
-  waiting_await(q, pids[0], WAITING_ROOM);
-  waiting_await(q, pids[1], WAITING_ROOM);
+  waiting_await(q, pids[0], WAITING_SPACE);
+  waiting_await(q, pids[1], WAITING_SPACE);
   expect_next("a plain add", 101);
   for (uint32_t i = 0; i < 2; i++) expect_next("room after a plain add", i);
   for (uint32_t i = 0; i < 2; i++) plain_wait_pass(pids[i], "producer");

@@ -1,0 +1,256 @@
+/*
+ * add.c: adding keys.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <limits.h>
+
+#include "shm.h"
+#include "batch.h"
+#include "table.h"
+
+/* With fewer keys ready, whoever adds comes first: a key or two are not worth a hand-over. */
+#define GATHERED 16u
+
+/* An add, made ready for the lock. */
+struct request {
+  const void *key;
+  size_t len;
+  uint32_t hash;
+  int priority;
+  bool keep_priority; /* of the run that is being processed */
+  bool rate_limited;
+  int64_t after_ns;
+};
+
+static void request_fill(struct request *r, const struct engine_add *how) {
+  r->priority = how->priority;
+  r->keep_priority = how->keep_priority;
+  r->rate_limited = how->rate_limited;
+  r->after_ns = how->after_ns;
+}
+
+/* When the key is to run; counts the failure of a rate-limited add. */
+static int64_t request_due_ns(workq *q, const struct request *r, struct item *item) {
+  if (likely(!r->rate_limited && r->after_ns <= 0)) return DUE_NOW;
+  int64_t now_ns = handle_now_ns(q);
+  int64_t due_ns = r->rate_limited && item->place != PLACE_BURIED ? state_count_failure(q, item, now_ns) : DUE_NOW;
+  if (r->after_ns <= 0) return due_ns;
+  int64_t after_ns = r->after_ns < WORKQ_DURATION_MAX ? r->after_ns : WORKQ_DURATION_MAX;
+  int64_t then_ns = clock_add_ns(now_ns, after_ns);
+  return then_ns > due_ns ? then_ns : due_ns;
+}
+
+static void count_add(workq *q, const struct request *r, const struct item *item, int64_t due_ns, int marked) {
+  if (marked) q->slot->own.adds++;
+  else q->slot->own.coalesced++;
+  if (likely(due_ns == DUE_NOW && !r->rate_limited)) return;
+  if (r->rate_limited && item->place != PLACE_BURIED) q->slot->own.retries++;
+  journal_save(q, &q->slot->rare);
+  if (marked && due_ns != DUE_NOW) q->slot->rare.postponed++;
+  if (r->after_ns > 0 && !r->rate_limited) q->slot->rare.after_adds++;
+}
+
+/* In a transaction, which has saved the item's line; index 0 is for a key that is new. */
+static int add_locked(workq *q, const struct request *r, struct bucket *bucket, uint32_t index, struct item *item) {
+  int rc = index ? 0 : state_create(q, bucket, r->hash, r->key, r->len, &index, &item);
+  if (unlikely(rc < 0)) return rc;
+  int priority = r->keep_priority && item->place == PLACE_PROCESSING ? item->run_priority : r->priority;
+  int64_t due_ns = request_due_ns(q, r, item);
+  rc = state_add(q, index, item, due_ns, priority);
+  if (likely(rc >= 0)) count_add(q, r, item, due_ns, rc);
+  return rc;
+}
+
+/* Under the lock, the queue not being shut down: one add as a transaction. */
+static int add_once(workq *q, const struct request *r) {
+  uint32_t index;
+  struct item *item;
+  int rc;
+  if (unlikely(table_is_crowded(q)) && (rc = table_grow(q)) < 0) return rc;
+  struct bucket *bucket = table_bucket(q, r->hash);
+  if (unlikely(!bucket)) return -EUCLEAN;
+  rc = table_find(q, bucket, r->hash, r->key, r->len, &index);
+  if (unlikely(rc < 0)) return rc;
+  /* A new key takes the first free record, if there is one. */
+  item = item_at(q, index ? index : q->control->hot.free_head);
+  if (likely(item)) journal_begin_item(q, item);
+  else journal_begin(q);
+  return journal_end(q, add_locked(q, r, bucket, index, item));
+}
+
+/* /dev/shm is full, so that even the spare record has no memory: an idle one gives way, as a transaction of its own. */
+COLD static int evict_for_memory(workq *q) {
+  if (q->control->cold.idle.count == 0) return -ENOSPC;
+  journal_begin(q);
+  return journal_end(q, state_evict(q));
+}
+
+/* Is the queue full, rather than /dev/shm? */
+static bool is_full(const workq *q) {
+  return q->control->hot.used >= q->geometry.capacity;
+}
+
+static int add_transaction(workq *q, const struct request *r) {
+  if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
+  int rc = add_once(q, r);
+  if (unlikely(rc == -ENOSPC) && evict_for_memory(q) == 0) rc = add_once(q, r);
+  return rc;
+}
+
+static void leave_adding(workq *q) {
+  q->lock_eager = q->control->hot.ready < GATHERED;
+  op_end(q);
+}
+
+FLAT static int add_now(workq *q, struct request *r) {
+  r->hash = table_hash(q, r->key, r->len);
+  table_prefetch(q, r->hash);
+  int rc = op_begin(q, CLOCK_NEVER);
+  if (unlikely(rc < 0)) return rc;
+  rc = add_transaction(q, r);
+  leave_adding(q);
+  return rc;
+}
+
+/* Waiters for space that do not run, because they are stopped perhaps, keep it from nobody for longer than a tick. */
+static int pass_over_stopped(workq *q) {
+  int64_t late_ns = clock_add_ns(handle_now_ns(q), -WAIT_LATE_NS);
+  if (!wait_grants(q) && !wait_anyone(q, WAIT_SPACE)) return 0;
+  journal_begin(q);
+  int rc = wait_prune(q, WAIT_GRANTED, late_ns);
+  if (rc == 0) rc = wait_prune(q, WAIT_SPACE, late_ns);
+  if (rc == 0) rc = state_signal_space(q);
+  return journal_end(q, rc);
+}
+
+/* Under the lock: may this handle, which waits for space or is about to, try its add?  Not where others have come before it,
+ * unless the key is there already. */
+static int may_add(workq *q, const struct request *r) {
+  uint32_t index;
+  struct item *item;
+  int rc = pass_over_stopped(q);
+  if (rc < 0) return rc;
+  uint32_t others = wait_grants(q) - (q->slot->wait.kind == WAIT_GRANTED);
+  if (wait_is_next_for_space(q) && (others == 0 || state_space(q) > others || q->slot->wait.kind == WAIT_GRANTED))
+    return 1;
+  rc = op_find(q, r->hash, r->key, r->len, &index, &item);
+  return rc < 0 ? rc : item != NULL;
+}
+
+/* Under the lock.  Returns as add_transaction(), -EAGAIN to wait. */
+static int try_add_waiting(workq *q, const struct request *r) {
+  int rc = slot_reap_if_due(q, handle_now_ns(q));
+  if (rc >= 0) rc = may_add(q, r);
+  if (rc == 0) return q->control->hot.flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : -EAGAIN;
+  if (rc > 0) rc = add_transaction(q, r);
+  return rc == -ENOSPC && is_full(q) ? -EAGAIN : rc;
+}
+
+/* Under the lock: ends waiting for space with a result.  More than one place may have come, and others may wait to add the same
+ * key: each waiter that leaves signals the next. */
+static int stop_adding(workq *q, const struct request *r, int result) {
+  journal_begin(q);
+  int rc = op_leave_list(q);
+  if (rc >= 0 && result >= 0 && wait_anyone(q, WAIT_SPACE)) rc = wait_signal_key(q, r->hash);
+  if (journal_end(q, rc < 0 ? rc : 0) < 0) result = rc;
+  return op_stop_waiting(q, WAIT_SPACE, result);
+}
+
+static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
+  int64_t deadline_ns = op_relative_deadline_ns(q, timeout_ns);
+  int woken_by = 0;
+  int rc;
+  r->hash = table_hash(q, r->key, r->len);
+  if ((rc = op_begin(q, deadline_ns)) < 0) return rc;
+  for (bool signalled = false;;) {
+    rc = try_add_waiting(q, r);
+    if (rc != -EAGAIN) return stop_adding(q, r, rc);
+    rc = op_waiting_is_over(q, timeout_ns, &deadline_ns, woken_by);
+    if (rc < 0) return stop_adding(q, r, rc);
+    q->space_hash = r->hash;
+    woken_by = op_sleep(q, WAIT_SPACE, signalled, deadline_ns);
+    rc = woken_by < 0 ? woken_by : op_lock(q, deadline_ns, false);
+    if (rc < 0) return op_cancel_waiting(q, rc);
+    /* Who was signalled, and finds that an add that does not wait has taken the space, has its place again. */
+    signalled = signalled || q->slot->wait.kind != WAIT_SPACE;
+  }
+}
+
+int shmq_add(workq *q, const void *key, size_t len, const struct engine_add *how) {
+  struct request r = {.key = key, .len = len};
+  if (likely(!how)) return add_now(q, &r);
+  request_fill(&r, how);
+  return how->wait_ns ? add_waiting(q, &r, how->wait_ns) : add_now(q, &r);
+}
+
+/* Is an add of a batch a step, in the sense of JOURNAL_STEP, as far as can be seen before its key is looked up? */
+static bool add_is_step(const workq *q, const struct request *r) {
+  const struct hot_line *hot = &q->control->hot;
+  return r->after_ns <= 0 && !r->rate_limited && hot->used < q->geometry.capacity && !(hot->flags & QUEUE_SHUT_DOWN) &&
+         !wait_anyone(q, WAIT_GET) && !wait_anyone(q, WAIT_SPACE) && !table_is_crowded(q);
+}
+
+/* One add of a batch.  Where it fails in an open transaction, that is still to be undone. */
+static int add_grouped(workq *q, const struct request *r, group *g) {
+  if (likely(!g->alone && add_is_step(q, r))) {
+    uint32_t index;
+    struct bucket *bucket = table_bucket(q, r->hash);
+    int rc = table_find(q, bucket, r->hash, r->key, r->len, &index);
+    struct item *item = item_at(q, index ? index : q->control->hot.free_head);
+    if (likely(rc == 0 && (!item || item->pending != PENDING_AT))) {
+      group_join(q, g, item);
+      return add_locked(q, r, bucket, index, item);
+    }
+  }
+  group_commit(q, g);
+  return add_transaction(q, r);
+}
+
+/* Adds keys under one hold of the lock.  Returns how many were taken; *rc is why it ended early. */
+FLAT static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct request *r, size_t *marked, int *rc) {
+  uint32_t hashes[BATCH_CHUNK];
+  bool newly[BATCH_CHUNK];
+  size_t checked = 0, done = 0;
+  for (*rc = 0; checked < n && checked < BATCH_CHUNK; checked++) {
+    r->key = keys[checked].data;
+    r->len = keys[checked].len;
+    if ((*rc = engine_check_key(q, r->key, r->len)) < 0) break;
+    hashes[checked] = table_hash(q, r->key, r->len);
+    table_prefetch(q, hashes[checked]);
+  }
+  if (checked == 0) return 0;
+  int entered = op_begin(q, CLOCK_NEVER);
+  if (entered < 0) {
+    *rc = entered;
+    return 0;
+  }
+  group g = {0};
+  while (done < checked) {
+    r->key = keys[done].data;
+    r->len = keys[done].len;
+    r->hash = hashes[done];
+    int added = add_grouped(q, r, &g);
+    if (likely(added >= 0)) {
+      newly[done++] = added;
+    } else if (g.keys) {
+      done -= group_undo(q, &g);
+    } else {
+      *rc = added;
+      break;
+    }
+  }
+  group_commit(q, &g);
+  leave_adding(q);
+  for (size_t i = 0; i < done; i++) *marked += newly[i];
+  return done;
+}
+
+int shmq_add_batch(workq *q, const workq_key *keys, size_t n, const struct engine_add *how, size_t *marked) {
+  struct request r = {0};
+  size_t done = 0;
+  int rc = 0;
+  request_fill(&r, how);
+  while (done < n && rc == 0) done += add_chunk(q, keys + done, n - done, &r, marked, &rc);
+  return done ? (int)done : rc;
+}

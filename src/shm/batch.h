@@ -1,0 +1,54 @@
+/*
+ * batch.h: the keys of a batch that share a transaction.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_BATCH_H
+#define WORKQ_SHM_BATCH_H
+
+#include "operation.h"
+
+/* Keys under one hold of the lock in a batch: bounds how long others wait. */
+#define BATCH_CHUNK 64u
+
+typedef struct group {
+  size_t keys; /* of the open transaction; 0: none is open */
+  bool alone;  /* from now on each key has a transaction of its own: a step has failed, and its group was undone */
+} group;
+
+static inline void group_commit(workq *q, group *g) {
+  if (g->keys) {
+    journal_check_step(q);
+    journal_commit(q);
+  }
+  q->grouped = false;
+  g->keys = 0;
+}
+
+/* Undoes the open transaction, whose last step has failed.  Returns how many steps before that are undone with it. */
+static inline size_t group_undo(workq *q, group *g) {
+  journal_abort(q);
+  size_t before = g->keys - 1;
+  q->grouped = false;
+  g->keys = 0;
+  g->alone = true;
+  return before;
+}
+
+/* A step begins, in the open transaction if that has room.  Saves the item's line; null where the step does so itself. */
+static inline void group_join(workq *q, group *g, const struct item *item) {
+  if (g->keys && unlikely(!journal_has_room(q))) group_commit(q, g);
+  if (g->keys) {
+    journal_check_step(q);
+    q->grouped = true;
+    q->steps++;
+    if (likely(item)) journal_save(q, item);
+  } else if (likely(item)) {
+    journal_begin_item(q, item);
+  } else {
+    journal_begin(q);
+  }
+  g->keys++;
+}
+
+#endif

@@ -1,0 +1,206 @@
+/*
+ * get.c: getting keys, and waiting for them.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "shm.h"
+#include "batch.h"
+#include "finish.h"
+#include "ready.h"
+#include "table.h"
+
+static void item_describe(struct item *from, uint32_t index, workq_item *to) {
+  to->key = item_key(from);
+  to->key_len = from->key_len;
+  to->ticket = (uint64_t)index << 32 | from->ticket;
+  to->priority = from->run_priority;
+  to->failures = from->failures;
+  to->crashes = from->crashes;
+  to->reserved = 0;
+}
+
+/*
+ * Starts to load what the gets after that of item will need, so that in a deep queue they do not wait for memory: the record
+ * AHEAD places behind it, or two where that is not known, and the bucket for the done of the key next to it, whose record is
+ * here by now.
+ */
+static inline void load_ahead(const workq *q, const struct item *item) {
+  if (!item->next) return;
+  const struct item *next = item_at(q, item->next);
+  if (unlikely(!next)) return;
+  table_prefetch(q, next->hash);
+  item_prefetch(q, item->ahead ? item->ahead : next->next);
+}
+
+/* Sets *index and *item to the key that is next.  Returns 0 or -EUCLEAN. */
+static inline int first_ready(const workq *q, uint32_t *index, struct item **item) {
+  int rc = ready_first(q, index);
+  *item = item_at(q, *index);
+  return unlikely(rc < 0 || !*item || (*item)->key_len > q->geometry.key_max) ? -EUCLEAN : 0;
+}
+
+/* Takes the one that is next.  Returns 1 or -EUCLEAN. */
+static inline int take_one(workq *q, workq_item *to) {
+  uint32_t index;
+  struct item *item;
+  int rc = first_ready(q, &index, &item);
+  if (unlikely(rc < 0)) return rc;
+  load_ahead(q, item);
+  journal_begin_item(q, item);
+  rc = state_start_run(q, index, item);
+  if (rc == 0) rc = op_leave_list(q);
+  if (unlikely(journal_end(q, rc) < 0)) return rc;
+  item_describe(item, index, to);
+  return 1;
+}
+
+/* The same for one of a batch, but the first.  Where it fails in an open transaction, that is still to be undone. */
+static int take_grouped(workq *q, workq_item *to, group *g) {
+  uint32_t index;
+  struct item *item;
+  if (unlikely(g->alone)) return take_one(q, to);
+  if (unlikely(first_ready(q, &index, &item) < 0)) {
+    group_commit(q, g);
+    return -EUCLEAN;
+  }
+  load_ahead(q, item);
+  group_join(q, g, item);
+  int rc = state_start_run(q, index, item);
+  if (likely(rc == 0)) item_describe(item, index, to);
+  return rc;
+}
+
+/* Takes up to n.  Returns how many, or -EUCLEAN if there is none because of damage. */
+static int take_some(workq *q, workq_item *items, size_t n) {
+  int taken = take_one(q, items);
+  group g = {0};
+  while (taken > 0 && (size_t)taken < n && q->control->hot.ready) {
+    int rc = take_grouped(q, &items[taken], &g);
+    if (likely(rc >= 0)) taken++;
+    else if (g.keys) taken -= (int)group_undo(q, &g);
+    else break;
+  }
+  group_commit(q, &g);
+  return taken;
+}
+
+/* Looks for the dead where that may bring keys: when others have some in hand, or nothing is ready. */
+static int reap_for_get(workq *q, bool waited) {
+  const struct hot_line *hot = &q->control->hot;
+  if (likely(!waited && hot->processing <= q->slot->own.processing.count)) return 0;
+  int64_t now_ns = q->clock ? q->clock(q->clock_arg) : clock_read(CLOCK_MONOTONIC_COARSE);
+  q->serves_itself = q->control->hot.ready == 0;
+  int rc = slot_reap_if_due(q, now_ns);
+  q->serves_itself = false;
+  return rc < 0 ? rc : 0;
+}
+
+/* Under the lock.  Returns how many keys were taken, 0 to wait, or -ESHUTDOWN, -EUCLEAN. */
+static int try_get(workq *q, workq_item *items, size_t n, bool waited) {
+  const struct hot_line *hot = &q->control->hot;
+  int rc = reap_for_get(q, waited);
+  if (unlikely(rc < 0)) return rc;
+  if (hot->ready == 0) return hot->flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : 0;
+  if (hot->flags & QUEUE_PAUSED) return 0;
+  return n == 1 ? take_one(q, items) : take_some(q, items, n);
+}
+
+/* Without the lock: starts to load what a get will touch first, all at once. */
+static void prefetch_get(const workq *q) {
+  uint32_t number;
+  if (!ready_band(q, &number)) return;
+  prefetch_to_write(lock_mutex_of(q, atomic_load_explicit(&q->control->lock.epoch, memory_order_relaxed)));
+  prefetch_to_write(&q->control->bands[number]);
+}
+
+/* Under the lock, nothing being ready: releases it and polls for a key without, if one is likely to come soon. */
+static bool poll_first(workq *q, int64_t deadline_ns) {
+  int64_t budget_ns = wait_poll_ns(q);
+  if (budget_ns == 0) return false;
+  op_unlock(q);
+  q->sleeping = true;
+  wait_poll(q, budget_ns, deadline_ns);
+  q->sleeping = false;
+  prefetch_get(q);
+  return true;
+}
+
+/* Gets after the first try has found nothing; under the lock.  Results as get_some(). */
+__attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, size_t n, int64_t timeout_ns, int64_t deadline_ns) {
+  int woken_by = 0;
+  bool polled = false, waited = false;
+  for (;;) {
+    int rc = op_waiting_is_over(q, timeout_ns, &deadline_ns, 0);
+    if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
+    if (polled || !(polled = poll_first(q, deadline_ns))) {
+      polled = waited = true;
+      woken_by = op_sleep(q, WAIT_GET, false, deadline_ns);
+      if (unlikely(woken_by < 0)) return op_cancel_waiting(q, woken_by);
+    }
+    rc = op_lock(q, deadline_ns, true);
+    if (unlikely(rc < 0)) {
+      if (waited) return op_cancel_waiting(q, rc);
+      call_end(q);
+      return rc;
+    }
+    if (woken_by == ETIMEDOUT) rc = op_take_lead(q);
+    if (rc == 0) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
+    if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
+    if (rc > 0) {
+      q->lock_eager = false;
+      op_end(q);
+      return rc;
+    }
+  }
+}
+
+FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
+  int64_t deadline_ns = op_relative_deadline_ns(q, timeout_ns);
+  int rc = op_begin_until(q, deadline_ns, true);
+  if (unlikely(rc < 0)) return rc;
+  rc = try_get(q, items, n, false);
+  if (likely(rc > 0)) {
+    q->lock_eager = false;
+    op_end(q);
+    return rc;
+  }
+  if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
+  return get_waiting(q, items, n, timeout_ns, deadline_ns);
+}
+
+int shmq_get(workq *q, workq_item *item, int64_t timeout_ns) {
+  int rc = get_some(q, item, 1, timeout_ns);
+  return rc < 0 ? rc : 0;
+}
+
+int shmq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
+  int got = get_some(q, items, n < BATCH_CHUNK ? n : BATCH_CHUNK, timeout_ns);
+  while (got > 0 && (size_t)got < n) {
+    size_t want = n - (size_t)got < BATCH_CHUNK ? n - (size_t)got : BATCH_CHUNK;
+    int more = get_some(q, items + got, want, 0);
+    if (more <= 0) break;
+    got += more;
+  }
+  return got;
+}
+
+/* Under the lock: completes the item in hand and takes the next.  Returns 1, 0 if none is to be had, or why not. */
+static int finish_and_get(workq *q, workq_item *handed) {
+  struct item *item = item_in_hand(q, handed);
+  if (unlikely(!item)) return -ESTALE;
+  journal_begin_item(q, item);
+  int rc = journal_end(q, finish_locked(q, (uint32_t)(handed->ticket >> 32), item, finish_complete));
+  if (unlikely(rc < 0)) return rc;
+  *handed = (workq_item){0};
+  return try_get(q, handed, 1, false);
+}
+
+FLAT int shmq_next(workq *q, workq_item *item, int64_t timeout_ns) {
+  int rc = op_begin(q, CLOCK_NEVER);
+  if (unlikely(rc < 0)) return rc;
+  rc = finish_and_get(q, item);
+  q->lock_eager = false;
+  op_end(q);
+  if (likely(rc > 0)) return 0;
+  return rc == 0 ? shmq_get(q, item, timeout_ns) : rc;
+}

@@ -1,0 +1,17 @@
+/*
+ * grow.h: memory for more records, buckets or heap entries, in steps.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_GROW_H
+#define WORKQ_SHM_GROW_H
+
+#include "handle.h"
+
+/*
+ * Sees to it that the first `needed` units of a part of this handle's have memory.  In a transaction; memory taken by one that
+ * is rolled back is taken again later, which costs nothing.  Returns 0, -ENOSPC or another -errno, -EUCLEAN.
+ */
+int grow_to(workq *q, struct region *part, uint32_t needed);
+
+#endif

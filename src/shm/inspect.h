@@ -1,0 +1,66 @@
+/*
+ * inspect.h: looking at a queue without changing it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_INSPECT_H
+#define WORKQ_SHM_INSPECT_H
+
+#include <unistd.h>
+
+#include "operation.h"
+#include "read.h"
+
+/*
+ * Around a look: takes the lock, or nothing for a handle that is only for reading (WORKQ_RAW), in which case all that
+ * is read may be torn, and must be read by read.h.  A look within a look on one handle, as by a signal handler, is refused
+ * either way (a forked child's copy of a handle that was in use is free).  read_begin() returns 0 or -errno.
+ */
+static inline int read_begin(workq *q) {
+  if (!(q->flags & WORKQ_RAW)) return op_begin(q, CLOCK_NEVER);
+  pid_t pid = getpid();
+  if (unlikely(q->in_call) && q->fork_page->pid == pid) return -EDEADLK;
+  q->fork_page->pid = pid;
+  q->in_call = true;
+  compiler_fence();
+  stamp_take(q);
+  return 0;
+}
+
+static inline void read_end(workq *q) {
+  if (!(q->flags & WORKQ_RAW)) {
+    op_end(q);
+    return;
+  }
+  compiler_fence();
+  q->in_call = false;
+}
+
+/* The time since a stamp, -1 where none are made. */
+static inline int64_t inspect_age_ns(const workq *q, int64_t stamp_ns) {
+  return q->header.metrics ? clock_since_ns(stamp_ns, q->stamp_ns) : -1;
+}
+
+/* For how long the slot, a copy, has had the oldest key in its hands; -1 where it has none. */
+static inline int64_t inspect_longest_run_ns(const workq *q, const struct slot *slot) {
+  struct item oldest;
+  return read_item(q, slot->own.processing.head, &oldest) ? inspect_age_ns(q, oldest.run_ns) : -1;
+}
+
+/* workq_measure() under the lock. */
+void inspect_measure(workq *q, workq_measures *measures);
+
+/*
+ * Copies what there is to say of the item of that index, of which item is a private copy, as by read_item(); its key to
+ * key_copy, which has room for key_max bytes.  Returns its state, WORKQ_STATE_*; 0 for a free record.
+ */
+int inspect_item(workq *q, uint32_t index, const struct item *item, int64_t now_ns, unsigned char *key_copy,
+                 workq_info *info);
+
+/*
+ * For tests: visits the ready keys in the order in which gets would hand them out, under the lock.  Stops where visit does
+ * not return 0.  Returns what visit returned last, or -EUCLEAN.
+ */
+int inspect_ready_order(workq *q, int (*visit)(void *arg, const void *key, size_t len, int priority), void *arg);
+
+#endif

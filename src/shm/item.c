@@ -1,0 +1,21 @@
+/*
+ * item.c: the records of keys; see item.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "item.h"
+
+#include "grow.h"
+
+int item_take_fresh(workq *q, uint32_t *index, struct item **item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(hot->fresh >= q->geometry.records)) return -EUCLEAN; /* all were used, none is free, yet not full */
+  int rc = grow_to(q, &q->item_region, hot->fresh + 1);
+  if (unlikely(rc < 0)) return rc;
+  *index = hot->fresh + 1;
+  *item = item_at(q, *index);
+  if (unlikely(!*item)) return -EUCLEAN;
+  journal_save(q, *item);
+  hot->fresh++;
+  return 0;
+}

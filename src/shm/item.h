@@ -1,0 +1,66 @@
+/*
+ * item.h: the records of keys: taking one for a new key, and giving it back.
+ *
+ * In a transaction, under the lock.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_ITEM_H
+#define WORKQ_SHM_ITEM_H
+
+#include "table.h"
+
+/* A record that was never used: 0 with its line saved, -ENOSPC where /dev/shm is full, -EUCLEAN. */
+COLD int item_take_fresh(workq *q, uint32_t *index, struct item **item);
+
+/* Starts to load the record of that index, if it is known to have memory, and the beginning of its key. */
+static inline void item_prefetch(const workq *q, uint32_t index) {
+  if (unlikely(index - 1u >= q->item_region.units)) return;
+  struct item *item = item_at(q, index);
+  prefetch_to_write(item);
+  prefetch_to_write(item_key(item));
+}
+
+static inline int item_take_free(workq *q, uint32_t *index, struct item **item) {
+  struct hot_line *hot = &q->control->hot;
+  *index = hot->free_head;
+  *item = item_at(q, *index);
+  if (unlikely(!*item || (*item)->place != PLACE_FREE)) return -EUCLEAN;
+  journal_save(q, *item);
+  hot->free_head = (*item)->next;
+  item_prefetch(q, (*item)->ahead ? (*item)->ahead : hot->free_head);
+  return 0;
+}
+
+/*
+ * A record for a key that the table does not have: entered in the bucket for its hash, in PLACE_NOWHERE, all counts zero;
+ * the caller has looked at the capacity.  Returns 0; -ENOSPC if /dev/shm is full, -EUCLEAN.
+ */
+static inline int item_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
+                              uint32_t *index, struct item **item) {
+  struct hot_line *hot = &q->control->hot;
+  int rc = likely(hot->free_head) ? item_take_free(q, index, item) : item_take_fresh(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  struct item *it = *item;
+  memcpy(item_key(it), key, len); /* of a free record: nobody's, and not journaled */
+  *it = (struct item){.hash = hash, .key_len = (uint16_t)len, .place = PLACE_NOWHERE, .ticket = it->ticket};
+  hot->used++;
+  table_insert(q, bucket, *index, it);
+  return 0;
+}
+
+/* The record is in no list and not in the heap, and its line is saved.  Returns 0 or -EUCLEAN. */
+static inline int item_destroy(workq *q, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  int rc = table_remove(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->place = PLACE_FREE;
+  item->pending = PENDING_NONE;
+  item->next = hot->free_head;
+  item->ahead = recent_note(&q->freed, index);
+  hot->free_head = index;
+  hot->used--;
+  return 0;
+}
+
+#endif

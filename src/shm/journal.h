@@ -1,0 +1,163 @@
+/*
+ * journal.h: the undo journal that makes each operation a transaction.
+ *
+ *   1. journal_save() copies a line into this handle's journal, then raises the count: before the line's first change.
+ *      journal_begin() has saved the two lines that nearly every operation changes.
+ *   2. The operation changes plain fields.
+ *   3. journal_commit() sets the count to 0.
+ *
+ * Whoever finds the owner of the queue lock dead puts the saved lines back in reverse order (journal_recover).
+ * Compiler fences suffice: what a dead process has stored is visible to the next owner of its mutex.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_JOURNAL_H
+#define WORKQ_SHM_JOURNAL_H
+
+#include "handle.h"
+
+/*
+ * Lines that a step on one key saves at most, where it moves nothing in the heap, evicts nothing, splits no bucket and wakes nobody:
+ * it changes six, beside the two that are saved anyway, and may save one twice.
+ */
+#define JOURNAL_STEP 8u
+
+static inline uint32_t journal_line(const workq *q, const void *place) {
+  return (uint32_t)(((uintptr_t)place - (uintptr_t)q->base) / LINE_SIZE);
+}
+
+/* Copies the line that holds place to place n of the journal, where it does not count yet. */
+static inline void journal_copy(struct journal *journal, uint32_t n, const void *place) {
+  memcpy(journal->bytes[n], (const void *)((uintptr_t)place & ~(uintptr_t)(LINE_SIZE - 1)), LINE_SIZE);
+}
+
+/* From now on the first n lines of the journal count. */
+static inline void journal_count(workq *q, uint32_t n) {
+  compiler_fence();
+  atomic_store_explicit(&q->slot->journal.count, n, memory_order_relaxed);
+  compiler_fence();
+}
+
+/* How many do. */
+static inline uint32_t journal_lines(const workq *q) {
+  return atomic_load_explicit(&q->slot->journal.count, memory_order_relaxed);
+}
+
+/* Saves the line that holds place, also if it is saved already: for one that seldom is. */
+static inline void journal_add(workq *q, const void *place) {
+  uint32_t n = journal_lines(q);
+  if (unlikely(n >= JOURNAL_LINES)) {
+    /* Cannot be: every operation's lines are bounded, by the heap's height above all. */
+    atomic_store(&q->control->lock.settled, LOCK_DAMAGED);
+    return;
+  }
+  struct journal *journal = q->journal;
+  journal->line[n] = journal_line(q, place);
+  journal_copy(journal, n, place);
+  journal_count(q, n + 1);
+}
+
+/* Saves the line that holds place, once a transaction. */
+static inline void journal_save(workq *q, const void *place) {
+  uint32_t line = journal_line(q, place);
+  uint64_t mark = (uint64_t)q->transaction << 32 | line;
+  uint64_t *seen = &q->marks[line % MARKS];
+  if (*seen == mark || line == q->own_line) return;
+  *seen = mark;
+  journal_add(q, place);
+}
+
+/* The same where the line is seldom saved already, unless the transaction is of several keys. */
+static inline void journal_save_shared(workq *q, const void *place) {
+  if (unlikely(q->grouped)) journal_save(q, place);
+  else journal_add(q, place);
+}
+
+/* Once for each slot that the handle gets, before its first lock: enters the lines that journal_begin() saves.  What a dead
+ * tenant left in the slot's journal starts with the same two. */
+static inline void journal_attach(workq *q) {
+  q->own_line = journal_line(q, &q->slot->own);
+  q->journal->line[0] = journal_line(q, &q->control->hot);
+  q->journal->line[1] = q->own_line;
+}
+
+#ifdef WORKQ_JOURNAL_CHECK
+/* Debug builds: remembers all journaled state at the start of a transaction, and at its end aborts if a line
+ * changed that was not saved. */
+void journal_check_begin(workq *q);
+void journal_check_end(workq *q);
+/* After each step of a transaction that has several: aborts if it saved more than JOURNAL_STEP lines. */
+void journal_check_step(workq *q);
+void journal_check_free(workq *q);
+#else
+static inline void journal_check_begin(workq *q) {
+  (void)q;
+}
+static inline void journal_check_end(workq *q) {
+  (void)q;
+}
+static inline void journal_check_step(workq *q) {
+  (void)q;
+}
+static inline void journal_check_free(workq *q) {
+  (void)q;
+}
+#endif
+
+/* What starting a transaction is but for counting lines. */
+static inline void journal_open(workq *q) {
+  q->wakes_before = q->wakes_count;
+  q->steps++;
+  if (unlikely(++q->transaction == 0)) {
+    memset(q->marks, 0, sizeof q->marks);
+    q->transaction = 1;
+  }
+  journal_check_begin(q);
+  journal_copy(q->journal, 0, &q->control->hot);
+  journal_copy(q->journal, 1, &q->slot->own);
+}
+
+/* Starts a transaction; the queue lock is held.  The hot line and the slot's own are saved: nearly all change them. */
+static inline void journal_begin(workq *q) {
+  journal_open(q);
+  journal_count(q, 2);
+}
+
+/* Starts a transaction on an item, whose line is saved, too. */
+static inline void journal_begin_item(workq *q, const struct item *item) {
+  journal_open(q);
+  uint32_t line = journal_line(q, item);
+  q->journal->line[2] = line;
+  journal_copy(q->journal, 2, item);
+  q->marks[line % MARKS] = (uint64_t)q->transaction << 32 | line;
+  journal_count(q, 3);
+}
+
+/* May the open transaction take in one more step of JOURNAL_STEP lines at most? */
+static inline bool journal_has_room(const workq *q) {
+  return journal_lines(q) <= JOURNAL_LINES - JOURNAL_STEP;
+}
+
+/* Makes what was done since journal_begin() permanent. */
+static inline void journal_commit(workq *q) {
+  journal_check_end(q);
+  journal_count(q, 0);
+}
+
+/* Undoes what was done since journal_begin(). */
+void journal_abort(workq *q);
+
+/* Commits if rc is a success, else aborts.  Returns rc. */
+static inline int journal_end(workq *q, int rc) {
+  if (likely(rc >= 0)) journal_commit(q);
+  else journal_abort(q);
+  return rc;
+}
+
+/*
+ * Rolls back the one transaction that a dead process left; the queue lock is held.  May be killed and repeated.
+ * Returns how many lines were put back, -EUCLEAN if a journal holds nonsense.
+ */
+int journal_recover(workq *q);
+
+#endif

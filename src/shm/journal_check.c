@@ -1,0 +1,118 @@
+/*
+ * journal_check.c: a debug build's check that no line is changed without having been saved (configure --enable-journal-check).
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "journal.h"
+
+#ifdef WORKQ_JOURNAL_CHECK
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Where what has memory ended in the table, the heap and the records when the transaction began. */
+struct shadow {
+  size_t measures_end, table_end, heap_end, size;
+  uint32_t lines; /* in the journal when the step began, where the transaction has several */
+  LINE_ALIGNED unsigned char bytes[];
+};
+
+static size_t at_most(uint32_t count, uint32_t max) {
+  return count < max ? count : max;
+}
+
+/* The segment's word for what has memory may be damaged. */
+static size_t region_end(const workq *q, const struct region *part) {
+  size_t units = at_most(*part->committed, part->max);
+  if (!region_has(part, (uint32_t)units)) units = part->units;
+  return (size_t)(part->first - q->base) + units * part->unit_size;
+}
+
+/* Slots that were never used have no memory for measures, unless they share a page with one that was. */
+static size_t measures_end(const workq *q) {
+  uint32_t used = 0;
+  for (uint32_t i = 0; i < q->geometry.handles; i++)
+    if (q->slots[i].who.generation) used = i + 1;
+  return (size_t)q->geometry.measures_off + (q->header.metrics ? used * sizeof(struct measures) : 0);
+}
+
+void journal_check_begin(workq *q) {
+  size_t size = region_end(q, &q->item_region);
+  struct shadow *shadow = q->shadow;
+  if (!shadow || shadow->size != size) {
+    free(shadow);
+    q->shadow = shadow = aligned_alloc(LINE_SIZE, sizeof *shadow + (size + LINE_SIZE - 1) / LINE_SIZE * LINE_SIZE);
+    if (!shadow) abort();
+    shadow->size = size;
+  }
+  shadow->lines = 2;
+  shadow->table_end = region_end(q, &q->bucket_region);
+  shadow->heap_end = region_end(q, &q->heap_region);
+  /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
+  const struct geometry *g = &q->geometry;
+  memcpy(shadow->bytes, q->base, (size_t)g->journals_off);
+  shadow->measures_end = measures_end(q);
+  memcpy(shadow->bytes + g->measures_off, q->base + g->measures_off, shadow->measures_end - g->measures_off);
+  memcpy(shadow->bytes + g->table_off, q->base + g->table_off, shadow->table_end - g->table_off);
+  memcpy(shadow->bytes + g->heap_off, q->base + g->heap_off, shadow->heap_end - g->heap_off);
+  memcpy(shadow->bytes + g->items_off, q->base + g->items_off, size - g->items_off);
+}
+
+static bool journal_was_saved(const workq *q, size_t offset) {
+  /* Saved by journal_begin(); their numbers in the journal are from the attach, and may be damaged since. */
+  if (offset / LINE_SIZE == q->own_line || offset / LINE_SIZE == journal_line(q, &q->control->hot)) return true;
+  for (uint32_t i = 0; i < at_most(journal_lines(q), JOURNAL_LINES); i++)
+    if (q->journal->line[i] == offset / LINE_SIZE) return true;
+  return false;
+}
+
+void journal_check_step(workq *q) {
+  struct shadow *shadow = q->shadow;
+  uint32_t lines = journal_lines(q);
+  if (lines > shadow->lines + JOURNAL_STEP) {
+    fprintf(stderr, "workq: a step of several in a transaction saved %u lines\n", lines - shadow->lines);
+    abort();
+  }
+  shadow->lines = lines;
+}
+
+static void journal_check_range(const workq *q, const struct shadow *shadow, size_t from, size_t to) {
+  for (size_t offset = from; offset + LINE_SIZE <= to; offset += LINE_SIZE) {
+    if (memcmp(shadow->bytes + offset, q->base + offset, LINE_SIZE) == 0) continue;
+    if (journal_was_saved(q, offset)) continue;
+    fprintf(stderr, "workq: the line at %zu was changed without a save before it\n", offset);
+    abort();
+  }
+}
+
+void journal_check_end(workq *q) {
+  struct shadow *shadow = q->shadow;
+  const struct geometry *g = &q->geometry;
+  const struct control *c = q->control;
+  if (!shadow) return;
+  journal_check_range(q, shadow, (size_t)((const unsigned char *)&c->hot - q->base),
+                      (size_t)((const unsigned char *)&c->reap - q->base));
+  journal_check_range(q, shadow, (size_t)((const unsigned char *)c->bands - q->base),
+                      (size_t)((const unsigned char *)(c->bands + BANDS) - q->base));
+  for (uint32_t i = 0; i < g->handles; i++) {
+    const struct slot *s = &q->slots[i];
+    journal_check_range(q, shadow, (size_t)((const unsigned char *)&s->who - q->base),
+                        (size_t)((const unsigned char *)&s->futex - q->base));
+  }
+  journal_check_range(q, shadow, (size_t)g->measures_off, shadow->measures_end);
+  journal_check_range(q, shadow, (size_t)g->table_off, shadow->table_end);
+  journal_check_range(q, shadow, (size_t)g->heap_off, shadow->heap_end);
+  /* Of a record that was free at the start, only the header line is under the journal: its key is new. */
+  for (size_t at = (size_t)g->items_off; at + g->item_size <= shadow->size; at += g->item_size) {
+    struct item *old = (void *)(shadow->bytes + at);
+    old->ahead = ((const struct item *)(const void *)(q->base + at))->ahead; /* a guess, which is not journaled */
+    journal_check_range(q, shadow, at, at + (old->place == PLACE_FREE ? LINE_SIZE : g->item_size));
+  }
+}
+
+void journal_check_free(workq *q) {
+  free(q->shadow);
+  q->shadow = NULL;
+}
+
+#endif

@@ -1,0 +1,82 @@
+/*
+ * keys.c: keys by name: forget, remove, kick.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <limits.h>
+
+#include "shm.h"
+#include "operation.h"
+#include "table.h"
+
+/* Keys kicked under one hold of the lock. */
+#define KICK_CHUNK 64u
+
+typedef int by_name(workq *q, uint32_t index, struct item *item);
+
+/* Runs one step on a key, as a transaction; 0 for an unknown one. */
+static int on_key(workq *q, const void *key, size_t len, by_name *step) {
+  uint32_t index, hash = table_hash(q, key, len);
+  struct item *item;
+  table_prefetch(q, hash);
+  int rc = op_begin(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  rc = op_find(q, hash, key, len, &index, &item);
+  if (rc < 0 || !item) return op_fail(q, rc);
+  journal_begin(q);
+  journal_save(q, item);
+  return op_commit(q, step(q, index, item));
+}
+
+static int count_failures(workq *q, uint32_t index, struct item *item) {
+  (void)q;
+  (void)index;
+  return item->failures < INT_MAX ? (int)item->failures : INT_MAX;
+}
+
+int shmq_forget(workq *q, const void *key, size_t len) {
+  return on_key(q, key, len, state_forget);
+}
+int shmq_remove(workq *q, const void *key, size_t len) {
+  return on_key(q, key, len, state_remove);
+}
+int shmq_num_requeues(workq *q, const void *key, size_t len) {
+  return on_key(q, key, len, count_failures);
+}
+
+/* Under the lock.  Returns how many keys were kicked. */
+static int kick_some(workq *q) {
+  int kicked = 0;
+  while (kicked < (int)KICK_CHUNK && q->control->cold.buried.head) {
+    uint32_t index = q->control->cold.buried.head;
+    struct item *item = item_at(q, index);
+    if (!item) return -EUCLEAN;
+    journal_begin(q);
+    journal_save(q, item);
+    int rc = state_kick(q, index, item);
+    if (rc <= 0) {
+      journal_abort(q);
+      return rc < 0 ? rc : -EUCLEAN;
+    }
+    journal_commit(q);
+    kicked++;
+  }
+  return kicked;
+}
+
+int shmq_kick(workq *q, const void *key, size_t len) {
+  return on_key(q, key, len, state_kick);
+}
+
+int shmq_kick_all(workq *q) {
+  int total = 0, kicked;
+  do {
+    int rc = op_begin(q, CLOCK_NEVER);
+    if (rc < 0) return rc;
+    kicked = kick_some(q);
+    op_end(q);
+    if (kicked < 0) return kicked;
+    total += kicked;
+  } while (kicked == (int)KICK_CHUNK);
+  return total;
+}

@@ -1,0 +1,379 @@
+/*
+ * layout.h: everything that lies in the segment, and where.
+ *
+ * Indices, never pointers; fixed-width fields; what different processes write lies on different 64-byte lines.
+ * Each structure says who writes it, under which lock, and whether the undo journal covers it ("journaled": a line
+ * is saved by journal_save() before its first change in a transaction).
+ *
+ * The rule for layout versions: any change to what this file describes, or to what a field means, raises
+ * LAYOUT_VERSION.  There is no reading of older layouts; a segment does not outlive its boot.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_LAYOUT_H
+#define WORKQ_SHM_LAYOUT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "workq.h"
+
+#define LAYOUT_MAGIC   "WORKQSEG"
+#define LAYOUT_VERSION 5u
+
+#define LINE_SIZE    64u
+#define REGION_ALIGN 4096u
+#define SEGMENT_MAX  (UINT64_C(1) << 38) /* a line's number must fit 32 bits */
+
+#define LOCK_DAMAGED   UINT32_MAX
+#define LOCK_MUTEXES   64u  /* one in force, the others spare */
+#define JOURNAL_LINES  60u  /* lines that one transaction may change */
+#define BANDS          256u /* priorities */
+#define BUCKET_ENTRIES 7u
+#define BUCKETS_MIN    64u
+#define BUCKET_LOAD    3u /* keys a bucket, on average, before the table grows */
+#define HEAP_ARITY     4u
+#define HEAP_FIRST     3u /* place of the root, so that brothers share a line */
+
+#define HISTOGRAM_BUCKETS      WORKQ_HISTOGRAM_BUCKETS
+#define HISTOGRAM_LINE_BUCKETS 7u
+#define HISTOGRAM_LINES        (HISTOGRAM_BUCKETS / HISTOGRAM_LINE_BUCKETS)
+#define PRIORITIES_SHOWN       WORKQ_PRIORITIES_SHOWN
+
+#define LINE_ALIGNED _Alignas(LINE_SIZE)
+
+/* Which process may share a segment: all of this must be equal.  Part of the header. */
+struct fingerprint {
+  uint32_t libc;       /* 1 glibc, 2 another (musl) */
+  uint32_t word_size;  /* sizeof(void *) */
+  uint32_t byte_order; /* 0x01020304 as written */
+  uint32_t page_size;
+  uint32_t mutex_size; /* sizeof(pthread_mutex_t) */
+  uint32_t reserved;
+  uint64_t pid_namespace; /* inode of /proc/self/ns/pid, 0 where there is no /proc */
+  uint64_t time_namespace;
+  char boot_id[40]; /* text of /proc/sys/kernel/random/boot_id */
+};
+
+/* From the processor's time-stamp counter to ns: base_ns + (counter - base) * rate / 2^32.  A rate of 0: not to be used. */
+struct tick_scale {
+  uint64_t base;
+  int64_t base_ns; /* near CLOCK_MONOTONIC */
+  int64_t rate;
+};
+
+/* Written once, before the segment has a name; never changed.  Covered by a checksum. */
+struct header {
+  char magic[8];
+  uint32_t layout_version;
+  uint32_t header_size;
+  struct fingerprint fingerprint;
+  uint64_t seed; /* of the hash */
+  uint64_t total_size;
+  uint32_t capacity;
+  uint32_t key_max;
+  uint32_t handles;
+  uint32_t mode;
+  int32_t max_retries;
+  int32_t max_crashes; /* as given: never 0 */
+  uint32_t give_up;
+  uint32_t metrics; /* 1: times are measured */
+  int64_t reap_interval_ns;
+  struct tick_scale ticks; /* what time stamps are made of */
+  uint64_t reserved;       /* 0: whoever finds more here cannot know what it means, and does not attach */
+  workq_limiter limiter;   /* normalized */
+  uint64_t checksum;       /* XXH3 of all before it */
+};
+
+/*
+ * Which mutex is in force.  Not journaled.  epoch is raised by whoever finds the lock abandoned; settled is written
+ * under the lock of the new epoch once nobody can be inside the old one (lock.c has the protocol).
+ */
+struct lock_line {
+  LINE_ALIGNED _Atomic uint32_t epoch;
+  _Atomic uint32_t settled; /* the epoch; LOCK_DAMAGED: a roll-back was not possible, nobody gets in any more */
+};
+
+/* One queue mutex, and the slot (number + 1) of whoever is inside, 0 for nobody.  Written by its holder; not journaled. */
+struct lock_mutex {
+  LINE_ALIGNED pthread_mutex_t mutex;
+  _Atomic uint32_t holder;
+};
+
+enum { QUEUE_SHUT_DOWN = 1, QUEUE_PAUSED = 2 };
+
+/* What nearly every operation changes.  Under the queue lock, journaled. */
+struct hot_line {
+  LINE_ALIGNED uint64_t bitmap[BANDS / 64]; /* bands that hold a key */
+  uint32_t ready;
+  uint32_t processing;
+  uint32_t delayed; /* entries of the heap */
+  uint32_t flags;   /* QUEUE_* */
+  uint32_t free_head;
+  uint32_t fresh; /* records that were ever used: 1 ... fresh */
+  uint32_t used;  /* records in use */
+  uint32_t buckets;
+};
+
+struct list {
+  uint32_t head;
+  uint32_t tail;
+  uint32_t count;
+};
+
+/* Lists that few operations touch.  Under the queue lock, journaled. */
+struct cold_line {
+  LINE_ALIGNED struct list idle; /* oldest first */
+  struct list buried;            /* oldest first */
+  uint32_t drain_round;          /* raised by every shutdown and resume: ends the waits of earlier drains */
+  uint32_t delay_round;          /* raised for each entry of the heap: order among equal times */
+  int64_t bucket_ns;             /* the token bucket: when it will be full again, less its burst */
+  uint32_t items_committed;      /* records, buckets and heap entries that have memory */
+  uint32_t buckets_committed;
+  uint32_t heap_committed;
+  uint32_t arrivals; /* calls that have begun to wait for space or a drain */
+};
+
+/* WAIT_GRANTED: it waited for space and was signalled; one free place is its own until it comes. */
+enum { WAIT_NONE = 0, WAIT_GET = 1, WAIT_SPACE = 2, WAIT_DRAIN = 3, WAIT_GRANTED = 4, WAIT_KINDS = 5 };
+
+/* The waiters: lists of slots (number + 1), newest at the head.  Under the queue lock, journaled. */
+struct wait_line {
+  LINE_ALIGNED struct list list[WAIT_KINDS]; /* [WAIT_NONE] stays empty */
+  uint32_t signals;                          /* of WAIT_GET: every so many goes to the oldest waiter */
+};
+
+/* Counters of slots that are free again, and of what belongs to no slot.  Under the queue lock, journaled. */
+struct totals {
+  LINE_ALIGNED uint64_t adds;
+  uint64_t coalesced;
+  uint64_t gets;
+  uint64_t dones;
+  uint64_t retries;
+  uint64_t gave_up;
+  uint64_t crashes;
+  uint64_t crash_buried;
+  LINE_ALIGNED uint64_t reaped;
+  uint64_t recoveries;
+  uint64_t evictions;
+  uint64_t lock_losses;
+  uint64_t after_adds;
+  uint64_t postponed;
+  uint64_t returned;
+};
+
+/* Seven of a histogram's buckets, and the sum of what they counted: so an observation changes one line. */
+struct histogram_line {
+  LINE_ALIGNED uint64_t sum_ns;
+  uint64_t count[HISTOGRAM_LINE_BUCKETS];
+};
+
+struct histogram {
+  struct histogram_line line[HISTOGRAM_LINES];
+};
+
+/* From ready to a get; from there to the end of the run; from a delayed add until the key is ready. */
+enum { MEASURE_QUEUE = 0, MEASURE_WORK, MEASURE_DELAY, MEASURE_KINDS };
+
+/* A slot's, added to by its tenant alone; and the queue's, of slots that are free again.  Under the queue lock, journaled. */
+struct measures {
+  struct histogram histogram[MEASURE_KINDS];
+};
+
+/* The priorities that metrics name, in the order in which they were first met by a look.  Under the queue lock, journaled. */
+struct shown_line {
+  LINE_ALIGNED uint32_t count;
+  int8_t priority[PRIORITIES_SHOWN];
+};
+
+/* Where the search for dead owners stands.  Under the queue lock; not journaled: any value is good. */
+struct reap_line {
+  LINE_ALIGNED int64_t looked_ns; /* when the last look began */
+  uint32_t next_mutex;            /* the slots at which the next look tries the life mutex ... */
+  uint32_t next_owner;            /* ... and asks the kernel about the owner */
+};
+
+struct band {
+  struct list keys;
+  uint32_t dirty; /* keys in hand that will be ready with this priority when done */
+};
+
+struct control {
+  struct lock_line lock;
+  struct hot_line hot;
+  struct cold_line cold;
+  struct wait_line wait;
+  struct totals totals;
+  struct measures measured;
+  struct shown_line shown;
+  struct reap_line reap;
+  LINE_ALIGNED struct band bands[BANDS]; /* under the queue lock, journaled; [0] is priority 127 */
+};
+
+enum { SLOT_FREE = 0, SLOT_ATTACHED = 1 };
+
+/* A handle's place. */
+struct slot {
+  /* Locked by the handle's thread for its life.  Written by the C library and the kernel, by others than the owner under the
+   * queue lock only; not journaled. */
+  struct {
+    LINE_ALIGNED pthread_mutex_t mutex;
+  } life;
+  /* Whose it is.  Under the queue lock, journaled. */
+  struct {
+    LINE_ALIGNED uint32_t state; /* SLOT_* */
+    uint32_t generation;         /* odd while attached, even while free; raised at both changes */
+    int32_t pid;
+    int32_t tid;
+    int64_t since_ns;
+    char command[16];
+  } who;
+  /* What it does.  Under the queue lock, journaled. */
+  struct slot_own {
+    LINE_ALIGNED struct list processing; /* items, oldest first */
+    uint32_t arrival; /* number of the call that waits for space or a drain: the order in which they came */
+    uint64_t adds;
+    uint64_t coalesced;
+    uint64_t gets;
+    uint64_t dones;
+    uint64_t retries;
+    uint64_t started_ns; /* sum of the starts of what is in hand, modulo 2^64 */
+  } own;
+  /* Its place among the sleepers.  Under the queue lock, journaled. */
+  LINE_ALIGNED struct slot_wait {
+    uint32_t kind; /* WAIT_* */
+    uint32_t next;
+    uint32_t prev;
+    uint32_t hash;   /* WAIT_SPACE: of the key that it wants to add */
+    int64_t wake_ns; /* when it will wake by itself, on the queue's clock; WAIT_GRANTED: until when its place is kept */
+  } wait;
+  /* What it counts less often; in the same line.  Under the queue lock, journaled. */
+  struct slot_rare {
+    uint64_t gave_up;
+    uint64_t failed;     /* retries and give-ups of keys in hand */
+    uint64_t after_adds; /* adds with a delay of the caller's */
+    uint64_t postponed;  /* adds that marked a key, but for later */
+    uint64_t returned;   /* keys that became pending now otherwise than by an add */
+  } rare;
+  /* The futex that it sleeps on.  Written by the owner, and by others under the queue lock; not journaled. */
+  LINE_ALIGNED struct slot_futex {
+    _Atomic uint32_t word; /* generation << 2 | what the waiter does, see wait.c */
+  } futex;
+  /*
+   * In the same line: which thread the owner is, for those who ask the kernel whether it lives.  Written by a new owner
+   * once it has locked its byte of the file and before it first takes the queue lock; read without a lock.  Not journaled.
+   */
+  struct slot_owner {
+    _Atomic uint32_t generation; /* of its ownership, and so of its byte of the file */
+    _Atomic int32_t pid;
+    _Atomic int32_t tid;
+    _Atomic uint64_t start_ticks; /* when the thread started; 0: not known */
+    _Atomic uint64_t stack;       /* where the program's stack starts, another after execve(2); 0: not known */
+    _Atomic uint64_t inode;       /* of the segment's file: a copy of the file has no owners */
+  } owner;
+  /* Lines in its undo journal.  Written by itself, and by whoever rolls back; not journaled. */
+  struct {
+    LINE_ALIGNED _Atomic uint32_t count;
+  } journal;
+};
+
+/* Saved lines: number (offset / 64) and old bytes.  Written like slot.journal; one page a slot. */
+struct journal {
+  uint32_t line[JOURNAL_LINES];
+  LINE_ALIGNED unsigned char bytes[JOURNAL_LINES][LINE_SIZE];
+};
+
+/* One line of the hash table.  Entries are filled from the front; an index of 0 ends them.  Under the queue lock, journaled. */
+struct bucket {
+  LINE_ALIGNED uint32_t hash[BUCKET_ENTRIES];
+  uint32_t item[BUCKET_ENTRIES];
+  uint32_t chain; /* first of the items that found no place here */
+  uint32_t reserved;
+};
+
+/* Under the queue lock, journaled. */
+struct heap_entry {
+  int64_t due_ns;
+  uint32_t round;
+  uint32_t item;
+};
+
+/* Where an item is.  NOWHERE: in no list, only inside a transaction. */
+enum { PLACE_FREE = 0, PLACE_READY, PLACE_DELAYED, PLACE_PROCESSING, PLACE_BURIED, PLACE_IDLE, PLACE_NOWHERE };
+
+/* What an item still has to run for.  READY implies NOW, DELAYED implies AT, BURIED and IDLE imply NONE. */
+enum { PENDING_NONE = 0, PENDING_NOW, PENDING_AT };
+
+/*
+ * A key's record; the key's bytes follow, and are written while the record is free.  Under the queue lock, journaled;
+ * ticket is raised at each get and survives freeing, so that an old ticket never fits a new key.
+ */
+struct item {
+  LINE_ALIGNED uint32_t next; /* in its band, slot, the idle or buried list, or the free list */
+  uint32_t prev;              /* means nothing while it is the head of its list */
+  uint32_t chain;             /* next in its bucket's chain */
+  uint32_t heap_place;        /* 0: not in the heap */
+  uint32_t hash;
+  uint16_t key_len;
+  uint8_t place;   /* PLACE_* */
+  uint8_t pending; /* PENDING_* */
+  uint32_t failures;
+  uint32_t crashes;
+  uint32_t ticket;
+  uint32_t owner;      /* slot + 1 while processing, else 0 */
+  int8_t priority;     /* of the pending run; of the last one where none is pending */
+  int8_t run_priority; /* of the run that is being processed */
+  uint8_t reserved[2];
+  uint32_t ahead;   /* a guess at a record further on in its band or the free list; not journaled: any value is good */
+  int64_t since_ns; /* stamp: when it became pending now, delayed, buried or idle, whichever it is */
+  int64_t run_ns;   /* stamp: when it was last handed out */
+};
+
+static inline unsigned char *item_key(struct item *item) {
+  return (unsigned char *)(item + 1);
+}
+
+/* Offsets and sizes in bytes; computed from capacity, key_max and handles, kept in private memory. */
+struct geometry {
+  uint32_t capacity;
+  uint32_t records; /* one more than capacity: the new key's, while an idle one gives way to it */
+  uint32_t key_max;
+  uint32_t handles;
+  uint32_t buckets_max;
+  uint32_t item_size;
+  uint32_t heap_max; /* entries, those before HEAP_FIRST with them */
+  uint64_t control_off;
+  uint64_t mutexes_off;
+  uint64_t slots_off;
+  uint64_t journals_off;
+  uint64_t measures_off;
+  uint64_t table_off;
+  uint64_t heap_off;
+  uint64_t items_off;
+  uint64_t total_size;
+};
+
+_Static_assert(sizeof(pthread_mutex_t) + sizeof(uint32_t) <= LINE_SIZE, "a mutex and its holder share a line");
+_Static_assert(sizeof(struct header) <= REGION_ALIGN, "the header is one page");
+_Static_assert(sizeof(struct lock_mutex) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct hot_line) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct cold_line) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct wait_line) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct slot_futex) + sizeof(struct slot_owner) <= LINE_SIZE, "they share a line");
+_Static_assert(sizeof(struct totals) == 2 * LINE_SIZE, "lines");
+_Static_assert(sizeof(struct slot) == 6 * LINE_SIZE, "lines");
+_Static_assert(sizeof(struct slot_own) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct slot_wait) + sizeof(struct slot_rare) == LINE_SIZE, "they share a line");
+_Static_assert(sizeof(struct histogram_line) == LINE_SIZE, "line");
+_Static_assert(HISTOGRAM_LINES *HISTOGRAM_LINE_BUCKETS == HISTOGRAM_BUCKETS, "no bucket is left over");
+_Static_assert(sizeof(struct shown_line) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct journal) == REGION_ALIGN, "a page");
+_Static_assert(sizeof(struct bucket) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct heap_entry) * HEAP_ARITY == LINE_SIZE, "brothers share a line");
+_Static_assert(sizeof(struct item) == LINE_SIZE, "line");
+_Static_assert(HEAP_FIRST == HEAP_ARITY - 1, "the children of every entry start a line");
+_Static_assert(WORKQ_KEY_MAX <= UINT16_MAX, "key_len");
+
+#endif

@@ -1,0 +1,88 @@
+/*
+ * lock.h: the queue lock, and the life mutexes of slots.  This module is the only one that touches pthread mutexes.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_LOCK_H
+#define WORKQ_SHM_LOCK_H
+
+#include "handle.h"
+
+/* Initializes every mutex of a segment that has no name yet.  Returns 0 or -errno. */
+int lock_init_all(workq *q);
+
+static inline struct lock_mutex *lock_mutex_of(const workq *q, uint32_t epoch) {
+  return &q->mutexes[epoch % LOCK_MUTEXES];
+}
+
+/* Orders the store of a holder before the load of the epoch; see lock.c for why a processor with short store buffers
+ * needs no instruction for it. */
+#if defined(__x86_64__) || defined(__i386__)
+#define lock_light_fence() compiler_fence()
+#else
+#define lock_light_fence() atomic_thread_fence(memory_order_seq_cst)
+#endif
+
+/* Goes on from a trylock of mutex m that did not lead inside: it said lock_rc.  Results as lock_acquire(). */
+COLD int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, int64_t deadline_ns);
+
+/*
+ * Takes the queue lock.  If its last owner died, rolls back what it left first.
+ * deadline_ns is on CLOCK_MONOTONIC; a negative one is that far from now.  At least one slice (50 ms) is waited.
+ * Returns 0; 1 if a death was repaired; -ETIMEDOUT (q->lock_owner is then set); -EDEADLK if this thread holds it by another
+ * handle; -EUCLEAN.
+ */
+static inline int lock_acquire(workq *q, int64_t deadline_ns) {
+  const struct lock_line *lock = &q->control->lock;
+  uint32_t epoch = atomic_load_explicit(&lock->epoch, memory_order_relaxed);
+  struct lock_mutex *m = lock_mutex_of(q, epoch);
+  int rc = pthread_mutex_trylock(&m->mutex);
+  if (likely(rc == 0)) {
+    atomic_store_explicit(&m->holder, q->slot_id + 1, memory_order_relaxed);
+    lock_light_fence();
+    if (likely(atomic_load_explicit(&lock->epoch, memory_order_relaxed) == epoch &&
+               atomic_load_explicit(&lock->settled, memory_order_relaxed) == epoch)) {
+      q->held = m;
+      return 0;
+    }
+  }
+  return lock_acquire_slowly(q, epoch, m, rc, deadline_ns);
+}
+
+static inline void lock_release(workq *q) {
+  struct lock_mutex *m = q->held;
+  q->held = NULL;
+  atomic_store_explicit(&m->holder, 0, memory_order_release);
+  pthread_mutex_unlock(&m->mutex);
+}
+
+/* The shortest time for which somebody who had the lock just now leaves it to others. */
+#define LOCK_COURTESY_MIN_NS (4 * INT64_C(1000))
+
+/* Spins without touching the segment. */
+void lock_pause(int64_t pause_ns);
+
+/* Had others the lock when this handle wanted it, not many operations ago? */
+static inline bool lock_is_contended(const workq *q) {
+  return q->steps - q->turn_step < 64;
+}
+
+/* The pid of the process that holds the queue lock at this moment, 0 if nobody does.  Takes nothing. */
+int lock_owner_now(const workq *q);
+
+/*
+ * For a new tenant that has its slot's tokens, before it first takes the lock: removes the notes that a dead tenant left at mutexes.
+ * Whoever waits for that holder would take the new tenant, who lives, for it.
+ */
+void lock_forget_predecessor(workq *q);
+
+/*
+ * The life mutex of a slot.  Others than its owner touch it under the queue lock only.  life_try() takes it if nobody living
+ * has it: 0, or 1 if its last owner died holding it; -EBUSY otherwise.
+ */
+int life_try(workq *q, uint32_t slot);
+void life_release(workq *q, uint32_t slot);
+/* Initializes a life mutex again whose owner is dead and cannot unlock it.  The queue lock is held. */
+void life_renew(workq *q, uint32_t slot);
+
+#endif

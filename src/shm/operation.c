@@ -1,0 +1,150 @@
+/*
+ * operation.c: entering the queue, and waiting: what the public operations share.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "operation.h"
+
+#include <unistd.h>
+
+/*
+ * Waiters that are not the leader wake by themselves, too: the leader may die, and so may a process that was about to wake one
+ * of them.  A few do it every reap interval; the more sleep, the longer each, for the sake of an idle machine: some
+ * FEW_FOLLOWERS of them wake in each interval.
+ */
+#define FEW_FOLLOWERS          16
+#define FOLLOWER_INTERVALS_MAX 64
+
+int op_prepare(workq *q) {
+  if (q->flags & WORKQ_RAW) return -EBADF;
+  /* A second sign of a fork, where the kernel only claims that it empties the page. */
+  if (q->fork_page->tid && q->fork_page->pid == getpid()) return -ESTALE;
+  return slot_reattach(q);
+}
+
+int call_begin_nested(workq *q) {
+  /* A copy whose call was under way in another thread of the parent is free to be used in the child.  Where the call's own
+   * thread called fork(3), in a signal handler, the call goes on after the handler. */
+  bool copy = (q->fork_page->tid == 0 || q->fork_page->pid != getpid()) && handle_forked_by() != q->thread;
+  return copy ? 0 : -EDEADLK;
+}
+
+static bool is_anything_ready(const workq *q) {
+  const struct hot_line *hot = &q->control->hot;
+  return hot->ready && !(hot->flags & QUEUE_PAUSED);
+}
+
+/* In a transaction: another waiter of that kind may find what it waits for. */
+static int pass_on(workq *q, uint32_t kind) {
+  switch (kind) {
+  case WAIT_GET:
+    return is_anything_ready(q) ? wait_signal(q, WAIT_GET) : 0;
+  case WAIT_SPACE:
+  case WAIT_GRANTED:
+    return state_signal_space(q);
+  default:
+    return wait_signal(q, kind);
+  }
+}
+
+int op_after_repair(workq *q) {
+  journal_begin(q);
+  int rc = pass_on(q, WAIT_GET);
+  return journal_end(q, rc < 0 ? rc : 0);
+}
+
+int op_leave_cancelled(workq *q) {
+  uint32_t kind = q->cancelled; /* also where it was signalled: the wake-up is passed on */
+  q->cancelled = WAIT_NONE;
+  journal_begin(q);
+  int rc = op_leave_list(q);
+  if (rc >= 0) rc = pass_on(q, kind);
+  return journal_end(q, rc < 0 ? rc : 0);
+}
+
+/* When a waiter wakes that does not lead: some of all in each interval, which the slots' numbers spread. */
+static int64_t follower_wake_ns(const workq *q, int64_t now_ns) {
+  int64_t interval_ns = q->header.reap_interval_ns, wake_ns = clock_add_ns(now_ns, interval_ns);
+  uint32_t intervals = 1 + q->control->wait.list[WAIT_GET].count / FEW_FOLLOWERS;
+  if (intervals > FOLLOWER_INTERVALS_MAX) intervals = FOLLOWER_INTERVALS_MAX;
+  if (intervals == 1 || wake_ns < 0) return wake_ns;
+  int64_t turn = (wake_ns / interval_ns) % intervals, own = q->slot_id % intervals;
+  return clock_add_ns(wake_ns, clock_times(interval_ns, (own - turn + intervals) % intervals));
+}
+
+/* When this handle must look again by itself. */
+static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
+  if (kind != WAIT_GET) return clock_add_ns(now_ns, q->header.reap_interval_ns);
+  return wait_anyone(q, WAIT_GET) && !wait_is_leader(q) ? follower_wake_ns(q, now_ns) : slot_leader_wake_ns(q, now_ns);
+}
+
+/* In a transaction: enters the list.  Sets *wake_ns. */
+static int enter_line(workq *q, uint32_t kind, bool again, int64_t now_ns, int64_t *wake_ns) {
+  int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -WAIT_LATE_NS));
+  *wake_ns = plan_wake_ns(q, kind, now_ns);
+  if (rc == 0) rc = wait_enter(q, kind, *wake_ns, again);
+  /* Another may lead from now on, because those before it were taken out. */
+  return rc < 0 ? rc : wait_lead(q, slot_leader_wake_ns(q, now_ns));
+}
+
+int op_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
+  int64_t now_ns = handle_now_ns(q), wake_ns;
+  q->waited_for = kind;
+  journal_begin(q);
+  int rc = journal_end(q, enter_line(q, kind, again, now_ns, &wake_ns));
+  if (rc == 0) wait_arm(q);
+  op_unlock(q);
+  if (unlikely(rc < 0)) return rc;
+  int64_t duration_ns = wake_ns - now_ns;
+  if (deadline_ns != CLOCK_NEVER) {
+    int64_t left_ns = deadline_ns - clock_monotonic_ns();
+    if (left_ns < duration_ns) duration_ns = left_ns;
+  }
+  q->sleeping = true;
+  rc = wait_sleep(q, kind, duration_ns);
+  q->sleeping = false;
+  return rc;
+}
+
+int op_take_lead(workq *q) {
+  int64_t now_ns = handle_now_ns(q);
+  if (wait_is_leader(q)) return 0;
+  journal_begin(q);
+  int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -WAIT_LATE_NS));
+  if (rc == 0) rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  return journal_end(q, rc);
+}
+
+int op_leave_list(workq *q) {
+  uint32_t kind = q->slot->wait.kind;
+  if (likely(kind == WAIT_NONE)) return 0;
+  bool led = kind == WAIT_GET && wait_is_leader(q);
+  int rc = wait_leave(q, q->slot);
+  if (rc < 0 || !led || !wait_anyone(q, WAIT_GET)) return rc;
+  return wait_lead(q, slot_leader_wake_ns(q, handle_now_ns(q)));
+}
+
+int op_stop_waiting(workq *q, uint32_t kind, int result) {
+  journal_begin(q);
+  int rc = op_leave_list(q);
+  if (rc >= 0) rc = pass_on(q, kind);
+  rc = journal_end(q, rc);
+  op_end(q);
+  return rc < 0 ? rc : result;
+}
+
+int op_cancel_waiting(workq *q, int result) {
+  wait_cancel(q);
+  call_end(q);
+  return result;
+}
+
+int op_waiting_is_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by) {
+  q->lock_owner = 0; /* a timeout is not the lock's */
+  if (timeout_ns == 0) return -ETIMEDOUT;
+  if (woken_by == EINTR) return -EINTR;
+  if (timeout_ns < 0) return 0;
+  if (*deadline_ns < 0)
+    *deadline_ns = clock_add_ns(q->lock_since_ns ? q->lock_since_ns : clock_monotonic_ns(), timeout_ns);
+  return clock_monotonic_ns() >= *deadline_ns ? -ETIMEDOUT : 0;
+}

@@ -1,0 +1,163 @@
+/*
+ * queue.h: how every public operation enters and leaves the queue.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_OPERATION_H
+#define WORKQ_SHM_OPERATION_H
+
+#include "handle.h"
+#include "journal.h"
+#include "state.h"
+#include "lock.h"
+#include "stamp.h"
+#include "times.h"
+#include "slot.h"
+#include "wait.h"
+
+/* A waiter that is this late does not run. */
+#define WAIT_LATE_NS (5 * NS_PER_MS)
+
+/* What entering does where the handle is not simply ready for use: attaches in a forked child.  0 or -errno. */
+COLD int op_prepare(workq *q);
+
+/* The handle is inside a call already.  Returns 0 where this is a forked child's own copy, else -EDEADLK. */
+COLD int call_begin_nested(workq *q);
+
+/* After a repair: passes on what may have been lost with the dead. */
+COLD int op_after_repair(workq *q);
+
+/* The last call was cancelled while the handle was in a list of waiters: leaves it, handing on what was the handle's. */
+COLD int op_leave_cancelled(workq *q);
+
+/* A call begins and ends.  A signal handler that makes another on the same handle meanwhile gets -EDEADLK. */
+static inline int call_begin(workq *q) {
+  if (unlikely(q->in_call) && call_begin_nested(q) < 0) return -EDEADLK;
+  q->in_call = true;
+  compiler_fence();
+  q->outer = handle_calling;
+  handle_calling = q;
+  compiler_fence();
+  return 0;
+}
+
+static inline void call_end(workq *q) {
+  compiler_fence();
+  handle_calling = q->outer;
+  compiler_fence();
+  q->in_call = false;
+}
+
+/* Releases the lock; signals and wakes those for whom there is something. */
+static inline void op_unlock(workq *q) {
+  if (unlikely(q->wakes_count)) wait_publish(q);
+  lock_release(q);
+  if (unlikely(q->wakes_count)) wait_wake(q);
+}
+
+static inline void op_end(workq *q) {
+  op_unlock(q);
+  call_end(q);
+}
+
+static inline int op_fail(workq *q, int rc) {
+  op_end(q);
+  return rc;
+}
+
+/*
+ * Within a call: checks the handle, takes the lock, makes ready what is due.  getting: the first key that this makes ready is
+ * for this handle, no other needs to be signalled.  Returns 0 or -errno, and then the lock is not held.
+ */
+static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
+  int rc;
+  if (unlikely(q->fork_page->tid != handle_thread()))
+    if ((rc = op_prepare(q)) < 0) return rc;
+  stamp_take(q);
+  rc = lock_acquire(q, deadline_ns);
+  if (unlikely(rc < 0)) return rc;
+  if (unlikely(!slot_is_own(q))) {
+    op_unlock(q);
+    return -ESTALE;
+  }
+  if (unlikely(rc > 0)) rc = op_after_repair(q);
+  if (unlikely(q->cancelled) && rc >= 0) rc = op_leave_cancelled(q);
+  const struct hot_line *hot = &q->control->hot;
+  if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
+    q->serves_itself = getting && hot->ready == 0; /* else it takes another key */
+    rc = state_promote(q, handle_now_ns(q));
+    q->serves_itself = false;
+  }
+  if (unlikely(rc < 0)) {
+    op_unlock(q);
+    return rc;
+  }
+  return 0;
+}
+
+/*
+ * Begins a call and takes the lock as op_lock().  Afterwards the caller runs transactions and then calls op_end().
+ * Returns 0 or -errno, and then the call is over.
+ */
+static inline int op_begin_until(workq *q, int64_t deadline_ns, bool getting) {
+  int rc = call_begin(q);
+  if (unlikely(rc < 0)) return rc;
+  rc = op_lock(q, deadline_ns, getting);
+  if (unlikely(rc < 0)) call_end(q);
+  return rc;
+}
+
+static inline int op_begin(workq *q, int64_t deadline_ns) {
+  return op_begin_until(q, deadline_ns, false);
+}
+
+/* Ends a transaction: commits it if rc is a success, else undoes it; then leaves.  Returns rc. */
+static inline int op_commit(workq *q, int rc) {
+  (void)journal_end(q, rc);
+  op_end(q);
+  return rc;
+}
+
+/* Looks a key up: *item is null if it is unknown.  Returns 0 or -EUCLEAN. */
+static inline int op_find(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index,
+                             struct item **item) {
+  const struct bucket *bucket = table_bucket(q, hash);
+  int rc = likely(bucket) ? table_find(q, bucket, hash, key, len, index) : -EUCLEAN;
+  *item = rc == 0 && *index ? item_at(q, *index) : NULL;
+  return rc;
+}
+
+/*
+ * Waiting.  A call that may wait enters with op_relative_deadline_ns(), which is relative, so that a call which need not wait
+ * reads no clock; then, each time its condition does not hold: op_waiting_is_over() says whether to end, by
+ * op_stop_waiting(), or to go on, by op_sleep() and op_lock() with the deadline.  Where that does not get the lock
+ * the call ends by op_cancel_waiting().
+ */
+static inline int64_t op_relative_deadline_ns(workq *q, int64_t timeout_ns) {
+  q->lock_since_ns = 0;
+  return timeout_ns < 0 ? CLOCK_NEVER : timeout_ns == 0 ? -1 : -timeout_ns;
+}
+
+/* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that is what the last sleep said.  Makes the deadline absolute. */
+int op_waiting_is_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by);
+
+/* Under the lock: enters the list of that kind, again: as wait_enter() has it, and sleeps without the lock.  Returns 0,
+ * ETIMEDOUT, EINTR or -EUCLEAN. */
+int op_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns);
+
+/* Under the lock, after a sleep that nobody ended: takes the lead over if the oldest waiter has not woken in time.  0 or
+ * -EUCLEAN. */
+COLD int op_take_lead(workq *q);
+
+/* Under the lock: ends waiting with a result, passes on what it may have been signalled for, and leaves the queue. */
+int op_stop_waiting(workq *q, uint32_t kind, int result);
+
+/* Without the lock: ends the call with a result, its slot being in a list perhaps. */
+int op_cancel_waiting(workq *q, int result);
+
+/*
+ * In a transaction: this handle does not wait any longer.  If it was the leader, the next oldest must wake in time.
+ */
+int op_leave_list(workq *q);
+
+#endif

@@ -1,0 +1,77 @@
+/*
+ * ready.h: the ready keys: a list for each priority, and a bitmap of those that hold a key.
+ *
+ * In a transaction, under the lock, the item's line being saved.  Results: 0, or -EUCLEAN where the segment is damaged.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_READY_H
+#define WORKQ_SHM_READY_H
+
+#include "list.h"
+#include "read.h"
+
+/* With so many keys ready, the one queued AHEAD before is likely to be there still, and not in other hands. */
+#define GUESSED_FROM 16u
+
+/*
+ * Tells the record queued AHEAD before this one what will follow it, so that whoever gets that one can start to load this: from
+ * record to record a queue is a chain, in which each must be there before the next is known.
+ */
+static inline void ready_guess(workq *q, uint32_t index) {
+  uint32_t before = recent_note(&q->queued, index);
+  if (q->control->hot.ready <= GUESSED_FROM || unlikely(before - 1u >= q->item_region.units)) return;
+  item_at(q, before)->ahead = index;
+}
+
+/* Appends an item to the band of its priority. */
+static inline int ready_push(workq *q, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  struct band *band = band_of(q, item->priority);
+  journal_save_shared(q, band);
+  int rc = list_link(q, &band->keys, index, item);
+  if (unlikely(rc < 0)) return rc;
+  uint32_t number = (uint32_t)(band - q->control->bands);
+  hot->bitmap[number / 64] |= UINT64_C(1) << number % 64;
+  hot->ready++;
+  item->ahead = 0; /* of an earlier place */
+  ready_guess(q, index);
+  return 0;
+}
+
+static inline int ready_remove(workq *q, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  struct band *band = band_of(q, item->priority);
+  journal_save_shared(q, band);
+  int rc = list_unlink(q, &band->keys, index, item);
+  if (unlikely(rc < 0)) return rc;
+  if (band->keys.head == 0) {
+    uint32_t number = (uint32_t)(band - q->control->bands);
+    hot->bitmap[number / 64] &= ~(UINT64_C(1) << number % 64);
+  }
+  hot->ready--;
+  return 0;
+}
+
+/* The number of the highest band that is not empty; false where there is none. */
+static inline bool ready_band(const workq *q, uint32_t *number) {
+  const struct hot_line *hot = &q->control->hot;
+  for (uint32_t word = 0; word < BANDS / 64; word++) {
+    uint64_t bits = __atomic_load_n(&hot->bitmap[word], __ATOMIC_RELAXED); /* once: some look without the lock */
+    if (!bits) continue;
+    *number = word * 64 + (uint32_t)__builtin_ctzll(bits);
+    return true;
+  }
+  return false;
+}
+
+/* Sets *index to the head of the highest band that is not empty, 0 if there is none. */
+static inline int ready_first(const workq *q, uint32_t *index) {
+  uint32_t number;
+  *index = 0;
+  if (!ready_band(q, &number)) return 0;
+  *index = read_u32(&q->control->bands[number].keys.head);
+  return *index ? 0 : -EUCLEAN;
+}
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * region.c: how far into a growing part of the segment there is memory; see region.h.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "region.h"
+
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Memory comes in pages of this size at least. */
+#define PAGE 4096u
+
+/* What one call gets to know beyond what it was asked for. */
+#define STRIDE (16u * PAGE)
+
+/*
+ * The kernel reads a signal set from the page before it sees that there is no such way to change the mask.  Where it cannot
+ * read, it says so; a process of ours would get SIGBUS.
+ */
+static bool page_has_memory(const unsigned char *page) {
+  return syscall(SYS_rt_sigprocmask, -1, page, NULL, sizeof(uint64_t)) == 0 || errno != EFAULT;
+}
+
+bool memory_is_backed(const void *from, size_t len) {
+  const unsigned char *page = (const unsigned char *)((uintptr_t)from & ~(uintptr_t)(PAGE - 1));
+  int saved = errno;
+  bool has = true;
+  for (; has && page < (const unsigned char *)from + len; page += PAGE) has = page_has_memory(page);
+  errno = saved;
+  return has;
+}
+
+/* Adds the units up to `units` to the known ones, if they have memory. */
+static bool extend(struct region *r, uint32_t units) {
+  size_t from = (size_t)r->units * r->unit_size;
+  if (!memory_is_backed(r->first + from, (size_t)units * r->unit_size - from)) return false;
+  r->units = units;
+  return true;
+}
+
+static uint32_t claimed(const struct region *r) {
+  uint32_t units = __atomic_load_n(r->committed, __ATOMIC_RELAXED); /* once: some look without the lock */
+  return units < r->max ? units : r->max;
+}
+
+bool region_probe(const struct region *reach, uint32_t unit) {
+  struct region *r = (struct region *)reach;
+  uint32_t end = claimed(r);
+  if (unit >= end) return false;
+  if (!memory_is_backed(r->first + (size_t)unit * r->unit_size, r->unit_size)) return false;
+  uint32_t next = r->units + (STRIDE + r->unit_size - 1) / r->unit_size;
+  (void)extend(r, next < end ? next : end);
+  return true;
+}
+
+bool region_has(const struct region *reach, uint32_t units) {
+  if (units <= reach->units) return true;
+  return units <= claimed(reach) && extend((struct region *)reach, units);
+}

@@ -1,0 +1,74 @@
+/*
+ * restore.c: bringing a key back into the state that was saved of it.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "shm.h"
+#include "list.h"
+#include "operation.h"
+#include "table.h"
+
+static bool is_set_aside(const workq_info *info) {
+  return info->state == WORKQ_STATE_BURIED || info->state == WORKQ_STATE_IDLE;
+}
+
+/* When the key is to run.  What was being processed is in nobody's hands now: it runs again, and at once. */
+static int64_t due_ns(workq *q, const workq_info *info) {
+  if (info->state != WORKQ_STATE_DELAYED || info->due_in_ns <= 0) return DUE_NOW;
+  int64_t due_in_ns = info->due_in_ns < WORKQ_DURATION_MAX ? info->due_in_ns : WORKQ_DURATION_MAX;
+  return clock_add_ns(handle_now_ns(q), due_in_ns);
+}
+
+/* Buries a key, or keeps its counts alone.  Returns 1, or 0 if it is set aside already, or has a run. */
+static int set_aside(workq *q, const workq_info *info, uint32_t index, struct item *item) {
+  bool was_idle = item->place == PLACE_IDLE;
+  bool bury = info->state == WORKQ_STATE_BURIED;
+  if (item->place != PLACE_NOWHERE && !(was_idle && bury)) return 0;
+  int rc = was_idle ? list_remove(q, &q->control->cold.idle, index, item) : 0;
+  if (rc < 0) return rc;
+  item->priority = (int8_t)info->priority;
+  rc = bury ? state_enter_buried(q, index, item) : state_retire(q, index, item);
+  return rc < 0 ? rc : 1;
+}
+
+static void raise_to(uint32_t *count, uint32_t saved) {
+  if (*count < saved) *count = saved;
+}
+
+/* In a transaction, the item's line being saved.  Returns 1 if something changed beside the counts. */
+static int restore_item(workq *q, const workq_info *info, uint32_t index, struct item *item) {
+  raise_to(&item->failures, info->failures);
+  raise_to(&item->crashes, info->crashes);
+  if (is_set_aside(info)) return set_aside(q, info, index, item);
+  int64_t at_ns = due_ns(q, info);
+  int rc = state_add(q, index, item, at_ns, info->priority);
+  if (rc > 0) q->slot->own.adds++;
+  if (rc > 0 && at_ns != DUE_NOW) {
+    journal_save(q, &q->slot->rare);
+    q->slot->rare.postponed++;
+  }
+  if (rc == 0) q->slot->own.coalesced++;
+  return rc;
+}
+
+static int restore_locked(workq *q, const workq_info *info, uint32_t hash) {
+  uint32_t index;
+  struct item *item;
+  int rc = op_find(q, hash, info->key, info->key_len, &index, &item);
+  if (rc < 0) return rc;
+  if (item) journal_save(q, item);
+  else if (info->state == WORKQ_STATE_IDLE && !info->failures && !info->crashes) return 0;
+  else rc = state_create(q, table_bucket(q, hash), hash, info->key, info->key_len, &index, &item);
+  return rc < 0 ? rc : restore_item(q, info, index, item);
+}
+
+int shmq_restore(workq *q, const workq_info *info) {
+  uint32_t hash = table_hash(q, info->key, info->key_len);
+  table_prefetch(q, hash);
+  int rc = op_begin(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  if (q->control->hot.flags & QUEUE_SHUT_DOWN) return op_fail(q, -ESHUTDOWN);
+  if (table_is_crowded(q) && (rc = table_grow(q)) < 0) return op_fail(q, rc);
+  journal_begin(q);
+  return op_commit(q, restore_locked(q, info, hash));
+}

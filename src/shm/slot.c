@@ -1,0 +1,483 @@
+/*
+ * slot.c: a handle's place in the segment.
+ *
+ * A slot's owner locks a byte of the file, which belongs to one generation of the slot, and holds the life mutex.  A newcomer
+ * claims the slot by another byte until it is the owner: so it is alone when it notes itself as that.  Its byte is locked
+ * first, then the queue lock is taken, under which the mutex is locked and the slot is entered as attached.  At the
+ * end the mutex is unlocked under the same hold of the queue lock in which the slot is entered as free; the byte follows.  So,
+ * under the queue lock:
+ *
+ *   attached, mutex free                   its thread died
+ *   attached, mutex busy, owner dead       its thread died, and the kernel could not say so by the mutex (owner.h)
+ *   free, mutex busy                       a dead thread's, likewise
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "slot.h"
+
+#include <pthread.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "delay.h"
+#include "fingerprint.h"
+#include "journal.h"
+#include "owner.h"
+#include "state.h"
+#include "lock.h"
+#include "stamp.h"
+#include "times.h"
+#include "segment.h"
+#include "wait.h"
+
+/*
+ * What one hold of the lock does at most, so that nobody waits for longer than some hundreds of microseconds: tries at life
+ * mutexes (two cache misses each), questions to the kernel (some 7 us each), keys put back.
+ */
+#define LOOK_MUTEXES 1024u
+#define LOOK_OWNERS  16u
+#define REAP_OWNERS  32u /* of shmq_reap(), which asks about all, one hold after another */
+#define KEYS_A_HOLD  256u
+
+#define CLAIM_TRIES 20
+
+__thread pid_t handle_thread_id;
+__thread workq *handle_calling;
+
+/* The thread that called fork(3), in the child. */
+static pid_t forked_by;
+
+pid_t handle_read_thread_id(void) {
+  return handle_thread_id = (pid_t)syscall(SYS_gettid);
+}
+
+pid_t handle_forked_by(void) {
+  return forked_by;
+}
+
+/*
+ * The head of the thread's list of robust mutexes, whose form is the kernel's: musl's fork(3) leaves the parent's list to the
+ * child, whose next lock would write to the parent's mutex, in the segment or where that is mapped no longer.
+ */
+static __thread void **robust_list;
+
+static void note_robust_list(void) {
+  size_t size;
+  if (syscall(SYS_get_robust_list, 0, &robust_list, &size) != 0) robust_list = NULL;
+}
+
+static void after_fork(void) {
+  forked_by = handle_thread_id;
+  handle_thread_id = 0;
+  if (robust_list) *robust_list = robust_list;
+  robust_list = NULL;
+}
+
+static int watch_result;
+
+static void watch_forks(void) {
+  watch_result = -pthread_atfork(NULL, NULL, after_fork);
+}
+
+int handle_watch_forks(void) {
+  static pthread_once_t once = PTHREAD_ONCE_INIT;
+  pthread_once(&once, watch_forks);
+  return watch_result;
+}
+
+static uint32_t load32(const uint32_t *place) {
+  return __atomic_load_n(place, __ATOMIC_RELAXED);
+}
+
+/* ---- Releasing a slot ---- */
+
+typedef int put_back(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
+
+static int put_released(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
+  (void)now_ns;
+  return state_release(q, slot, index, item);
+}
+
+/* Each key as a transaction of its own.  Returns 0, 1 if more are left than one hold of the lock may put back, or -errno. */
+static int put_keys_back(workq *q, struct slot *slot, put_back *put, int64_t now_ns) {
+  uint32_t index;
+  for (uint32_t n = 0; (index = slot->own.processing.head) != 0; n++) {
+    struct item *item = item_at(q, index);
+    if (!item) return -EUCLEAN;
+    if (n == KEYS_A_HOLD) return 1;
+    journal_begin(q);
+    journal_save(q, item);
+    journal_save(q, &slot->own);
+    int rc = journal_end(q, put(q, slot, index, item, now_ns));
+    if (rc < 0) return rc;
+  }
+  return 0;
+}
+
+/* Adds the owner's counters to the queue's. */
+static void fold_counters(workq *q, struct slot *slot) {
+  struct totals *totals = &q->control->totals;
+  journal_save(q, totals);
+  totals->adds += slot->own.adds;
+  totals->coalesced += slot->own.coalesced;
+  totals->gets += slot->own.gets;
+  totals->dones += slot->own.dones;
+  totals->retries += slot->own.retries;
+  totals->gave_up += slot->rare.gave_up;
+  journal_save(q, &totals->after_adds);
+  totals->after_adds += slot->rare.after_adds;
+  totals->postponed += slot->rare.postponed;
+  totals->returned += slot->rare.returned;
+  times_fold(q, (uint32_t)(slot - q->slots));
+}
+
+/* The slot's keys are back; makes it free, as one transaction. */
+static int vacate(workq *q, struct slot *slot, bool dead) {
+  journal_begin(q);
+  int rc = wait_leave(q, slot);
+  if (rc < 0) return journal_end(q, rc);
+  fold_counters(q, slot);
+  journal_save(q, &slot->own);
+  memset(&slot->own, 0, sizeof slot->own);
+  journal_save(q, &slot->rare);
+  memset(&slot->rare, 0, sizeof slot->rare);
+  journal_save(q, &slot->who);
+  slot->who.state = SLOT_FREE;
+  slot->who.generation++;
+  slot->who.pid = slot->who.tid = 0;
+  if (dead) {
+    journal_save(q, &q->control->totals.reaped);
+    q->control->totals.reaped++;
+  }
+  journal_commit(q);
+  return 0;
+}
+
+/* Returns 0, or 1 if keys are left for another hold.  By the exact time, whatever clock the look was for: the keys' delays
+ * begin now. */
+static int evict_dead(workq *q, struct slot *slot) {
+  int rc = put_keys_back(q, slot, state_crash, handle_now_ns(q));
+  return rc != 0 ? rc : vacate(q, slot, true);
+}
+
+int64_t slot_leader_wake_ns(const workq *q, int64_t now_ns) {
+  int64_t tick_ns = clock_add_ns(now_ns, q->header.reap_interval_ns);
+  int64_t next_ns = q->control->hot.flags & QUEUE_SHUT_DOWN ? CLOCK_NEVER : delay_next_ns(q);
+  return next_ns < tick_ns ? next_ns : tick_ns;
+}
+
+/* After a slot was vacated: its owner may have been the leader; and with a dead one, a wake-up may have died. */
+static int pass_on(workq *q, bool dead, int64_t now_ns) {
+  const struct hot_line *hot = &q->control->hot;
+  journal_begin(q);
+  int rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  if (rc >= 0 && dead) rc = wait_rouse(q);
+  if (rc >= 0 && hot->ready && !(hot->flags & QUEUE_PAUSED)) rc = wait_signal(q, WAIT_GET);
+  if (rc >= 0) rc = state_signal_space(q);
+  if (rc >= 0) rc = state_signal_drained(q);
+  return journal_end(q, rc < 0 ? rc : 0);
+}
+
+/* ---- Looking for the dead ---- */
+
+/* Is the owner of an attached slot dead?  Only a dead owner's note is overwritten, by a newcomer. */
+static bool is_dead(const workq *q, uint32_t i) {
+  const struct slot *slot = &q->slots[i];
+  return atomic_load(&slot->owner.generation) != load32(&slot->who.generation) || owner_is_dead(q, i);
+}
+
+/* What a look has found so far. */
+struct look {
+  int found;
+  bool unfinished; /* a dead owner had more keys than one hold may put back */
+};
+
+/* ask: also the kernel, where the mutex says that the owner lives. */
+static int look_at(workq *q, uint32_t i, bool ask, struct look *look) {
+  struct slot *slot = &q->slots[i];
+  if (i == q->slot_id || slot->who.state != SLOT_ATTACHED) return 0;
+  bool stuck = life_try(q, i) < 0;
+  if (stuck && (!ask || !is_dead(q, i))) return 0;
+  int rc = evict_dead(q, slot);
+  if (!stuck) life_release(q, i);
+  else if (rc == 0) life_renew(q, i); /* nobody unlocks it any more, and no newcomer touches it outside the queue lock */
+  if (rc == 0) look->found++;
+  if (rc > 0) look->unfinished = true;
+  return rc < 0 ? rc : 0;
+}
+
+static int end_look(workq *q, const struct look *look, int64_t now_ns) {
+  return look->found || look->unfinished ? pass_on(q, true, now_ns) : 0;
+}
+
+/* Tries the life mutexes of some slots, from where the last look ended. */
+static int look_at_mutexes(workq *q, struct look *look) {
+  uint32_t handles = q->geometry.handles, i = q->control->reap.next_mutex;
+  for (uint32_t n = 0; n < handles && n < LOOK_MUTEXES && !look->unfinished; n++, i++) {
+    if (i >= handles) i = 0;
+    int rc = look_at(q, i, false, look);
+    if (rc < 0) return rc;
+  }
+  q->control->reap.next_mutex = i;
+  return 0;
+}
+
+/* Asks the kernel about some owners, from where the last look ended. */
+static int look_at_owners(workq *q, struct look *look) {
+  uint32_t handles = q->geometry.handles, i = q->control->reap.next_owner;
+  for (uint32_t n = 0, asked = 0; n < handles && n < LOOK_MUTEXES && asked < LOOK_OWNERS && !look->unfinished; n++, i++) {
+    if (i >= handles) i = 0;
+    asked += q->slots[i].who.state == SLOT_ATTACHED;
+    int rc = look_at(q, i, true, look);
+    if (rc < 0) return rc;
+  }
+  q->control->reap.next_owner = i;
+  return 0;
+}
+
+int slot_reap(workq *q, uint32_t *next, bool *over) {
+  struct look look = {0};
+  int rc = 0;
+  uint32_t i = *next;
+  for (uint32_t n = 0; i < q->geometry.handles && n < REAP_OWNERS && rc == 0; n++) {
+    rc = look_at(q, i, true, &look);
+    if (look.unfinished) break; /* the same slot again in the next hold */
+    i++;
+  }
+  *next = i;
+  *over = i >= q->geometry.handles;
+  if (*over) q->control->reap.looked_ns = handle_now_ns(q);
+  if (rc == 0) rc = end_look(q, &look, handle_now_ns(q));
+  return rc < 0 ? rc : look.found;
+}
+
+/* The coarse clock may be so late, as the kernel's slowest tick has it. */
+#define TICK_NS (10 * NS_PER_MS)
+
+/* Has interval_ns passed since?  A time from the future (another clock, or damage) counts as passed; not one that only the
+ * exact clock can have told yet. */
+static bool interval_over(int64_t since_ns, int64_t now_ns, int64_t interval_ns) {
+  return since_ns > clock_add_ns(now_ns, TICK_NS) || clock_add_ns(since_ns, interval_ns) <= now_ns;
+}
+
+int slot_reap_if_due(workq *q, int64_t now_ns) {
+  struct reap_line *reap = &q->control->reap;
+  if (!interval_over(reap->looked_ns, now_ns, q->header.reap_interval_ns)) return 0;
+  struct look look = {0};
+  int rc = look_at_mutexes(q, &look);
+  if (rc == 0) rc = look_at_owners(q, &look);
+  reap->looked_ns = look.unfinished ? INT64_MIN : now_ns; /* the next operation goes on at once */
+  if (rc == 0) rc = end_look(q, &look, now_ns);
+  return rc < 0 ? rc : look.found;
+}
+
+/* ---- Taking a slot ---- */
+
+/* The byte that a newcomer locks until it is the owner: one newcomer at a time looks at a slot and notes itself there. */
+#define CLAIM 0u
+
+/* With the slot claimed: locks the byte for its next owner, if it is in that state, free or a dead owner's. */
+static int lock_next(workq *q, uint32_t i, uint32_t state) {
+  const struct slot *slot = &q->slots[i];
+  uint32_t generation = owner_next_generation(load32(&slot->who.generation));
+  if (load32(&slot->who.state) != state || (state == SLOT_ATTACHED && !is_dead(q, i))) return -EBUSY;
+  int rc = owner_byte_lock(q, i, generation);
+  if (rc < 0) return rc;
+  q->slot_id = i;
+  q->generation = generation;
+  return 0;
+}
+
+/* Claims a slot.  Returns 0, and the handle has its number and the next owner's generation; -EBUSY or another -errno. */
+static int claim(workq *q, uint32_t i, uint32_t state) {
+  if (load32(&q->slots[i].who.state) != state) return -EBUSY;
+  if (state == SLOT_ATTACHED && !is_dead(q, i)) return -EBUSY;
+  int rc = owner_byte_lock(q, i, CLAIM);
+  if (rc < 0) return rc;
+  rc = lock_next(q, i, state);
+  if (rc < 0) owner_byte_unlock(q, i, CLAIM);
+  return rc;
+}
+
+/*
+ * One pass over all slots, the free ones first.  *changing is set if another newcomer has the byte of a free one.  Returns
+ * -EUSERS if none is available, and what else the system may say of a lock.
+ */
+static int claim_pass(workq *q, bool *changing) {
+  for (uint32_t state = SLOT_FREE; state <= SLOT_ATTACHED; state++) {
+    for (uint32_t i = 0; i < q->geometry.handles; i++) {
+      int rc = claim(q, i, state);
+      if (rc != -EBUSY) return rc;
+      if (load32(&q->slots[i].who.state) == SLOT_FREE) *changing = true;
+    }
+  }
+  return -EUSERS;
+}
+
+/* A slot that another newcomer is just claiming may be available shortly. */
+static int claim_any(workq *q) {
+  int rc = -EUSERS;
+  bool changing = true;
+  for (int tries = 0; tries < CLAIM_TRIES && rc == -EUSERS && changing; tries++) {
+    if (tries) clock_sleep(NS_PER_MS);
+    changing = false;
+    rc = claim_pass(q, &changing);
+  }
+  return rc;
+}
+
+/* Under the lock: enters this thread as the owner.  Returns 0; -EAGAIN if the slot has had another owner since it was claimed,
+ * or has more keys of a dead one than one hold of the lock may put back; or another -errno. */
+static int enter_slot(workq *q) {
+  struct slot *slot = q->slot;
+  int64_t now_ns = handle_now_ns(q);
+  if (owner_next_generation(slot->who.generation) != q->generation) return -EAGAIN;
+  /* Nobody else touches it now: if it is busy, a dead thread holds it. */
+  bool stuck = life_try(q, q->slot_id) < 0;
+  int rc = 0;
+  if (slot->who.state == SLOT_ATTACHED && (rc = evict_dead(q, slot)) == 0) rc = pass_on(q, true, now_ns);
+  if (rc != 0) {
+    if (!stuck) life_release(q, q->slot_id);
+    return rc > 0 ? -EAGAIN : rc;
+  }
+  if (stuck) {
+    life_renew(q, q->slot_id);
+    if (life_try(q, q->slot_id) < 0) return -EUCLEAN;
+  }
+  note_robust_list();
+  char command[sizeof slot->who.command + 1] = "";
+  prctl(PR_GET_NAME, command);
+  atomic_store(&slot->futex.word, q->generation << 2);
+  journal_begin(q);
+  journal_save(q, &slot->who);
+  slot->who.state = SLOT_ATTACHED;
+  slot->who.generation = q->generation;
+  slot->who.pid = getpid();
+  slot->who.tid = handle_thread();
+  slot->who.since_ns = now_ns;
+  memcpy(slot->who.command, command, sizeof slot->who.command);
+  journal_commit(q);
+  return 0;
+}
+
+/* The handle's private memory for the slot that it has claimed. */
+static void use_slot(workq *q) {
+  q->slot = &q->slots[q->slot_id];
+  q->journal = &q->journals[q->slot_id];
+  q->measure = times_of(q, q->slot_id);
+  wait_forget(q);
+  q->grouped = false;
+  q->serves_itself = false;
+  q->cancelled = WAIT_NONE;
+  q->held = NULL;
+}
+
+static int commit_slot(workq *q) {
+  uint64_t journal_off = q->geometry.journals_off + (uint64_t)q->slot_id * sizeof(struct journal);
+  int rc = segment_commit(q, journal_off, sizeof(struct journal));
+  if (rc < 0 || !q->measure) return rc;
+  return segment_commit(q, (uint64_t)((unsigned char *)q->measure - q->base), sizeof *q->measure);
+}
+
+/* Takes the slot that was claimed.  Returns 0 or -errno as enter_slot(), also of the lock. */
+static int take_slot(workq *q) {
+  use_slot(q);
+  int rc = commit_slot(q);
+  if (rc < 0) return rc;
+  stamp_take(q);
+  lock_forget_predecessor(q);
+  owner_describe(q);
+  journal_attach(q);
+  /* Here rather than under the lock: the heap is needed as a whole. */
+  (void)region_has(&q->heap_region, q->control->cold.heap_committed);
+  do {
+    if ((rc = lock_acquire(q, CLOCK_NEVER)) < 0) return rc;
+    rc = enter_slot(q);
+    wait_publish(q);
+    lock_release(q);
+    wait_wake(q);
+  } while (rc == -EAGAIN && owner_next_generation(load32(&q->slot->who.generation)) == q->generation);
+  return rc;
+}
+
+/* The thread does not own the slot that it has claimed, or does not any more: its byte alone tells from now on. */
+static void disown_slot(workq *q) {
+  /* Before it has noted itself there, the note is a dead owner's. */
+  if (atomic_load(&q->slot->owner.generation) == q->generation) atomic_store(&q->slot->owner.tid, 0);
+  owner_byte_unlock(q, q->slot_id, q->generation);
+}
+
+int slot_attach(workq *q) {
+  int rc = -EAGAIN;
+  (void)handle_read_thread_id();
+  for (int tries = 0; tries < CLAIM_TRIES && rc == -EAGAIN; tries++) {
+    if ((rc = claim_any(q)) < 0) return rc;
+    rc = take_slot(q);
+    if (rc < 0) disown_slot(q);
+    owner_byte_unlock(q, q->slot_id, CLAIM);
+  }
+  if (rc < 0) return rc == -EAGAIN ? -EUSERS : rc;
+  q->fork_page->pid = getpid();
+  q->fork_page->tid = q->thread = handle_thread();
+  return 0;
+}
+
+/* Under the lock.  Returns 0, and the life mutex is released; 1 if there is more to do than one hold of the lock may; or
+ * -errno. */
+static int leave_slot(workq *q) {
+  if (!slot_is_own(q)) return -ESTALE;
+  int64_t now_ns = handle_now_ns(q);
+  /* What was due before goes before. */
+  int rc = q->control->hot.flags & QUEUE_SHUT_DOWN ? 0 : state_promote(q, now_ns);
+  if (rc == 0) rc = put_keys_back(q, q->slot, put_released, now_ns);
+  if (rc == 0) rc = vacate(q, q->slot, false);
+  if (rc != 0) return rc;
+  life_release(q, q->slot_id);
+  (void)pass_on(q, false, now_ns); /* what it finds damaged, the next operation finds, too */
+  return 0;
+}
+
+int slot_detach(workq *q) {
+  int rc;
+  stamp_take(q);
+  do {
+    if ((rc = lock_acquire(q, CLOCK_NEVER)) < 0) break;
+    rc = leave_slot(q);
+    wait_publish(q);
+    lock_release(q);
+    wait_wake(q);
+  } while (rc > 0);
+  if (rc == 0) owner_byte_unlock(q, q->slot_id, q->generation);
+  if (rc < 0 && rc != -ESTALE && rc != -EDEADLK) {
+    /* It is left for the next look, as a dead owner's. */
+    life_release(q, q->slot_id);
+    disown_slot(q);
+  }
+  return rc;
+}
+
+static int reattach(workq *q) {
+  struct fingerprint here;
+  int rc = fingerprint_read(&here);
+  if (rc < 0) return rc;
+  if (fingerprint_differs(&q->header.fingerprint, &here, NULL, 0)) return -EPROTONOSUPPORT;
+  /* The inherited description would keep the parent's byte locked as long as it is open here. */
+  int fd = segment_reopen(q);
+  if (fd < 0) return fd;
+  segment_close(q);
+  rc = segment_adopt(q, fd);
+  if (rc == 0) rc = segment_mark(q);
+  if (rc < 0) return rc;
+  if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random ^= (uint64_t)getpid();
+  return slot_attach(q);
+}
+
+int slot_reattach(workq *q) {
+  int state;
+  pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+  int rc = reattach(q);
+  pthread_setcancelstate(state, &state);
+  return rc;
+}

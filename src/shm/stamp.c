@@ -1,0 +1,113 @@
+/*
+ * stamp.c: the rate of the time-stamp counter.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "stamp.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
+
+#define RATE_ONE (INT64_C(1) << 32)
+
+/* At the fastest and the slowest a counter may be taken for one: 50 and 0.01 GHz. */
+#define RATE_MIN (RATE_ONE / 50)
+#define RATE_MAX (RATE_ONE * 100)
+
+/* The longer, the better the rate is known: a reading is good for some 10 ns. */
+#define CALIBRATION_NS (200 * INT64_C(1000))
+
+/* What the two scales may be apart: by the time between two readings, and by an error of the rate, or of the clock, which
+ * is slowed down and sped up by as much as 1/2000. */
+#define APART_NS    NS_PER_MS
+#define APART_SHARE 1000
+
+#ifdef __x86_64__
+
+/* One moment on both scales. */
+struct moment {
+  uint64_t ticks;
+  int64_t ns;
+  uint64_t width; /* ticks within which it was */
+};
+
+/* The best of several: between the two readings the processor may have been taken away. */
+static struct moment read_moment(void) {
+  struct moment best = {.width = UINT64_MAX};
+  for (int i = 0; i < 8; i++) {
+    uint64_t before = __builtin_ia32_rdtsc();
+    int64_t ns = clock_monotonic_ns();
+    uint64_t width = __builtin_ia32_rdtsc() - before;
+    if (width < best.width) best = (struct moment){before + width / 2, ns, width};
+  }
+  return best;
+}
+
+/* Does it run at one rate, whatever the processor does? */
+static bool counter_is_invariant(void) {
+  unsigned eax, ebx, ecx, edx;
+  return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && edx >> 8 & 1;
+}
+
+/* The kernel compares the processors' counters with each other and with other clocks; what it trusts is good. */
+static bool kernel_trusts_counter(void) {
+  char name[8] = "";
+  int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return false;
+  ssize_t n = read(fd, name, sizeof name - 1);
+  close(fd);
+  return n > 0 && strcmp(name, "tsc\n") == 0;
+}
+
+/* ns a tick x 2^32; 0 where the counter is not to be used. */
+static int64_t find_rate(void) {
+  if (!counter_is_invariant() || !kernel_trusts_counter()) return 0;
+  struct moment start = read_moment(), end;
+  do end = read_moment();
+  while (end.ns - start.ns < CALIBRATION_NS);
+  if (end.ns - start.ns > NS_PER_S || end.ticks <= start.ticks) return 0;
+  int64_t rate = (int64_t)((uint64_t)(end.ns - start.ns) * (uint64_t)RATE_ONE / (end.ticks - start.ticks));
+  return rate >= RATE_MIN && rate <= RATE_MAX ? rate : 0;
+}
+
+void stamp_describe(struct header *header) {
+  /* A property of the machine, found once a process. */
+  static _Atomic int64_t known = -1;
+  int64_t rate = atomic_load_explicit(&known, memory_order_relaxed);
+  if (rate < 0) atomic_store_explicit(&known, rate = find_rate(), memory_order_relaxed);
+  if (rate == 0) return;
+  struct moment now = read_moment();
+  header->ticks = (struct tick_scale){.base = now.ticks, .base_ns = now.ns, .rate = rate};
+}
+
+/* Is the scale of the segment's maker still good, here? */
+static bool scale_is_good(const struct tick_scale *scale) {
+  if (scale->rate < RATE_MIN || scale->rate > RATE_MAX) return false;
+  struct moment now = read_moment();
+  if (scale->base_ns < 0 || scale->base_ns > now.ns) return false;
+  int64_t passed_ns = now.ns - scale->base_ns, most_ns = APART_NS + passed_ns / APART_SHARE;
+  stamp_wide apart_ns = stamp_passed_ns(scale, now.ticks) - passed_ns;
+  return apart_ns >= -most_ns && apart_ns <= most_ns;
+}
+
+#else
+
+void stamp_describe(struct header *header) {
+  (void)header;
+}
+
+static bool scale_is_good(const struct tick_scale *scale) {
+  (void)scale;
+  return false;
+}
+
+#endif
+
+void stamp_start(workq *q) {
+  if (!q->header.metrics) q->stamps = STAMPS_NONE;
+  else q->stamps = !q->clock && scale_is_good(&q->header.ticks) ? STAMPS_TICKS : STAMPS_CLOCK;
+}

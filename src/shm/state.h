@@ -1,0 +1,203 @@
+/*
+ * state.h: what can happen to a key, as steps between the states that docs/architecture.md shows.
+ *
+ * Each function runs in a transaction, under the lock, with the item's line saved by whoever brought the item in, and the
+ * own line of the slot whose hands it leaves; it keeps every list and count in step with the item's place, and
+ * signals whoever waits for what it brought about.  Results: >= 0 as said, -EUCLEAN where the segment is damaged.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_SHM_STATE_H
+#define WORKQ_SHM_STATE_H
+
+#include "item.h"
+#include "stamp.h"
+#include "times.h"
+#include "ready.h"
+#include "wait.h"
+
+/* A due time that means "at once". */
+#define DUE_NOW INT64_MIN
+
+/* Keys made ready in one hold of the lock, at most, when many are due. */
+#define PROMOTE_MAX 256u
+
+/* Drops the oldest idle record.  Returns 0; -ENOSPC if there is none. */
+COLD int state_evict(workq *q);
+
+/*
+ * A record for a new key, after dropping the oldest idle one if the queue is full.  It must be marked in the same
+ * transaction.  Returns 0; -ENOSPC.
+ */
+static inline int state_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
+                                   uint32_t *index, struct item **item) {
+  const struct control *control = q->control;
+  /* Who waits for space for this key need not wait any longer. */
+  if (unlikely(wait_anyone(q, WAIT_SPACE))) {
+    int signalled = wait_signal_key(q, hash);
+    if (signalled < 0) return signalled;
+  }
+  if (likely(control->hot.used < q->geometry.capacity)) return item_create(q, bucket, hash, key, len, index, item);
+  if (control->cold.idle.count == 0) return -ENOSPC;
+  /* The new key first: into a record that was free before, since the evicted one's key must outlive a roll-back. */
+  int rc = item_create(q, bucket, hash, key, len, index, item);
+  return rc < 0 ? rc : state_evict(q);
+}
+
+/* One key became ready: tells a sleeper, unless the queue is paused or this handle is about to take it. */
+COLD int state_signal_ready(workq *q);
+
+/* The item is in no list. */
+static inline int state_enter_ready(workq *q, uint32_t index, struct item *item) {
+  int rc = ready_push(q, index, item);
+  if (unlikely(rc < 0)) return rc;
+  item->place = PLACE_READY;
+  item->pending = PENDING_NOW;
+  return likely(!wait_anyone(q, WAIT_GET)) ? 0 : state_signal_ready(q);
+}
+
+/* Space for how many new keys: an idle record gives way to one. */
+static inline int64_t state_space(const workq *q) {
+  return (int64_t)q->geometry.capacity - q->control->hot.used + q->control->cold.idle.count;
+}
+
+/* Grants space to a waiter if there is more than has been granted. */
+COLD int state_grant_space(workq *q);
+
+/* There may be space for a key again, beyond what has been granted. */
+static inline int state_signal_space(workq *q) {
+  return likely(!wait_anyone(q, WAIT_SPACE)) ? 0 : state_grant_space(q);
+}
+
+/* If nothing is left, whoever drains the queue may go on. */
+static inline int state_signal_drained(workq *q) {
+  const struct hot_line *hot = &q->control->hot;
+  if (likely(!wait_anyone(q, WAIT_DRAIN)) || hot->processing || hot->ready) return 0;
+  int rc = wait_signal(q, WAIT_DRAIN);
+  return rc < 0 ? rc : 0;
+}
+
+/* Nothing is pending or processed: the record is kept for its counts, or not at all. */
+static inline int state_retire(workq *q, uint32_t index, struct item *item) {
+  int rc;
+  item->pending = PENDING_NONE;
+  if (item->failures || item->crashes) {
+    rc = list_append(q, &q->control->cold.idle, index, item);
+    item->place = PLACE_IDLE;
+    item->since_ns = q->stamp_ns;
+  } else {
+    rc = item_destroy(q, index, item);
+  }
+  return rc < 0 ? rc : state_signal_space(q);
+}
+
+/* The item is in no list: set aside. */
+int state_enter_buried(workq *q, uint32_t index, struct item *item);
+
+/* state_add() of a key that is known, or for a later time. */
+int state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
+
+/*
+ * An add: gives the key a pending run at due_ns (or DUE_NOW), or brings it forward, or raises its priority.
+ * Returns 1 if it was newly marked or brought forward, 0 if coalesced; -ENOSPC where the heap gets no memory.
+ */
+static inline int state_add(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
+  if (item->place != PLACE_NOWHERE || due_ns != DUE_NOW) return state_add_known(q, index, item, due_ns, priority);
+  item->priority = (int8_t)priority;
+  item->since_ns = q->stamp_ns;
+  int rc = state_enter_ready(q, index, item);
+  return unlikely(rc < 0) ? rc : 1;
+}
+
+/* Out of the hands of the slot, whose own line is saved; the caller says where it goes. */
+static inline int state_leave_in_flight(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(item->place != PLACE_PROCESSING || hot->processing == 0)) return -EUCLEAN;
+  int rc = list_unlink(q, &slot->own.processing, index, item);
+  if (unlikely(rc < 0)) return rc;
+  hot->processing--;
+  if (q->measure) slot->own.started_ns -= (uint64_t)item->run_ns;
+  item->owner = 0;
+  return state_signal_drained(q);
+}
+
+/* A get: the ready key goes into this handle's hands. */
+static inline int state_start_run(workq *q, uint32_t index, struct item *item) {
+  struct hot_line *hot = &q->control->hot;
+  if (unlikely(item->place != PLACE_READY)) return -EUCLEAN;
+  int rc = ready_remove(q, index, item);
+  if (rc == 0) rc = list_link(q, &q->slot->own.processing, index, item);
+  if (unlikely(rc < 0)) return rc;
+  hot->processing++;
+  item->place = PLACE_PROCESSING;
+  item->pending = PENDING_NONE;
+  item->run_priority = item->priority;
+  item->owner = q->slot_id + 1;
+  item->ticket++;
+  q->slot->own.gets++;
+  if (q->measure) {
+    item->run_ns = q->stamp_ns;
+    q->slot->own.started_ns += (uint64_t)q->stamp_ns;
+    times_observe(q, MEASURE_QUEUE, item->since_ns, q->stamp_ns);
+  }
+  return 0;
+}
+
+/* Where a key goes that is in nobody's hands any more. */
+static inline int state_place_by_pending(workq *q, uint32_t index, struct item *item) {
+  int rc;
+  switch (item->pending) {
+  case PENDING_NOW:
+    rc = state_enter_ready(q, index, item);
+    band_of(q, item->priority)->dirty--; /* its line was saved just now */
+    return rc < 0 ? rc : 1;
+  case PENDING_AT:
+    item->place = PLACE_DELAYED;
+    return 0;
+  case PENDING_NONE:
+    return state_retire(q, index, item);
+  default:
+    return -EUCLEAN;
+  }
+}
+
+/*
+ * A done: takes the key out of slot's hands; it becomes ready, delayed, idle or is gone, as its pending run and counts
+ * say.  Returns 1 if it became ready.
+ */
+static inline int state_end_run(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  int rc = state_leave_in_flight(q, slot, index, item);
+  return unlikely(rc < 0) ? rc : state_place_by_pending(q, index, item);
+}
+
+/* The limiter's delay for a failure of the item, which is counted.  Returns the due time, DUE_NOW for none. */
+int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns);
+
+/* A retry by its worker: returns 1 if it will run again, 0 if it was given up. */
+int state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
+
+/* Sets the processed key aside or forgets it, as the queue's options say.  Returns 1 if it will run again. */
+int state_give_up(workq *q, struct slot *slot, uint32_t index, struct item *item);
+
+/* Puts the processed key back, ready, untried. */
+int state_release(workq *q, struct slot *slot, uint32_t index, struct item *item);
+
+/* slot's worker died with the key in hand.  Returns 0. */
+int state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
+
+/* Zeroes the counts.  Returns 1 if there were any; an idle record is gone then. */
+int state_forget(workq *q, uint32_t index, struct item *item);
+
+/* Cancels the pending run and the counts.  Returns 1 if there was something to cancel. */
+int state_remove(workq *q, uint32_t index, struct item *item);
+
+/* Makes a buried key ready, its counts zero.  Returns 1, or 0 if it is not buried. */
+int state_kick(workq *q, uint32_t index, struct item *item);
+
+/*
+ * Makes ready (or dirty) what is due, up to PROMOTE_MAX keys, each as a transaction of its own: not to be called
+ * inside one.
+ */
+int state_promote(workq *q, int64_t now_ns);
+
+#endif

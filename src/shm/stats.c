@@ -1,0 +1,182 @@
+/*
+ * stats.c: reading the numbers of a queue, and the times that it has measured.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <sys/stat.h>
+
+#include "shm.h"
+#include "delay.h"
+#include "inspect.h"
+#include "times.h"
+
+static void stats_of_segment(workq *q, workq_stats_data *s) {
+  const struct header *h = &q->header;
+  struct stat st;
+  memcpy(s->name, q->name, strlen(q->name) + 1);
+  s->capacity = h->capacity;
+  s->key_max = h->key_max;
+  s->handles = h->handles;
+  s->max_retries = h->max_retries;
+  s->max_crashes = h->max_crashes;
+  s->give_up = h->give_up;
+  s->mode = h->mode;
+  s->reap_interval_ns = h->reap_interval_ns;
+  s->metrics = h->metrics;
+  s->size = q->geometry.total_size;
+  s->incarnation = h->checksum;
+  if (fstat(q->fd, &st) == 0) {
+    s->mode = (uint32_t)st.st_mode & 0777;
+    s->committed = (uint64_t)st.st_blocks * 512;
+  }
+}
+
+/* What the slot, a copy, has in hand. */
+static void stats_of_runs(const workq *q, const struct slot *slot, workq_stats_data *s) {
+  int64_t longest_ns = inspect_longest_run_ns(q, slot);
+  if (longest_ns < 0) return;
+  if (longest_ns > s->longest_ns) s->longest_ns = longest_ns;
+  int64_t sum_ns = (int64_t)(slot->own.processing.count * (uint64_t)q->stamp_ns - slot->own.started_ns);
+  if (sum_ns > 0) s->unfinished_ns = clock_add_ns(s->unfinished_ns, sum_ns);
+}
+
+static void stats_of_slots(const workq *q, workq_stats_data *s) {
+  for (uint32_t i = 0; i < q->geometry.handles; i++) {
+    struct slot copy;
+    const struct slot *slot = &copy;
+    if (read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) continue;
+    read_slot(&copy, &q->slots[i]);
+    s->attached++;
+    s->adds += slot->own.adds;
+    s->coalesced += slot->own.coalesced;
+    s->gets += slot->own.gets;
+    s->dones += slot->own.dones;
+    s->retries += slot->own.retries;
+    s->gave_up += slot->rare.gave_up;
+    s->after_adds += slot->rare.after_adds;
+    s->queued += slot->own.adds - slot->rare.postponed + slot->rare.returned;
+    stats_of_runs(q, slot, s);
+  }
+}
+
+static void stats_of_queue(workq *q, workq_stats_data *s) {
+  const struct control *c = q->control;
+  struct hot_line hot;
+  read_line(&hot, &c->hot);
+  s->ready = hot.ready;
+  s->processing = hot.processing;
+  s->delayed = hot.delayed;
+  s->buried = read_u32(&c->cold.buried.count);
+  s->idle = read_u32(&c->cold.idle.count);
+  s->keys = hot.used;
+  for (uint32_t i = 0; i < BANDS; i++) s->dirty += read_u32(&c->bands[i].dirty);
+  s->waiting = read_u32(&c->wait.list[WAIT_GET].count);
+  s->shut_down = (hot.flags & QUEUE_SHUT_DOWN) != 0;
+  s->paused = (hot.flags & QUEUE_PAUSED) != 0;
+  s->next_due_in_ns = s->delayed ? clock_since_ns(handle_now_ns(q), delay_next_ns(q)) : -1;
+}
+
+/* What belongs to no slot. */
+static void stats_of_totals(const workq *q, workq_stats_data *s) {
+  struct totals totals;
+  read_lines(&totals, &q->control->totals, sizeof totals);
+  s->adds = totals.adds;
+  s->coalesced = totals.coalesced;
+  s->gets = totals.gets;
+  s->dones = totals.dones;
+  s->retries = totals.retries;
+  s->gave_up = totals.gave_up;
+  s->crashes = totals.crashes;
+  s->crash_buried = totals.crash_buried;
+  s->reaped = totals.reaped;
+  s->recoveries = totals.recoveries;
+  s->evictions = totals.evictions;
+  s->lock_losses = totals.lock_losses;
+  s->after_adds = totals.after_adds;
+  s->queued = totals.adds - totals.postponed + totals.returned;
+}
+
+int shmq_stats(workq *q, workq_stats_data *stats) {
+  memset(stats, 0, sizeof *stats);
+  stats_of_segment(q, stats);
+  int rc = read_begin(q);
+  if (rc < 0) return rc;
+  stats_of_queue(q, stats);
+  stats_of_totals(q, stats);
+  stats_of_slots(q, stats);
+  read_end(q);
+  return 0;
+}
+
+/* ---- Measures ---- */
+
+static bool is_shown(const int8_t *shown, uint32_t count, int priority) {
+  for (uint32_t i = 0; i < count; i++)
+    if (shown[i] == priority) return true;
+  return false;
+}
+
+/* The depths, and the priorities to show: those shown before, 0, and what has been met now. */
+static void measure_priorities(const workq *q, workq_measures *m) {
+  struct shown_line shown;
+  read_line(&shown, &q->control->shown);
+  m->shown = shown.count < PRIORITIES_SHOWN ? shown.count : PRIORITIES_SHOWN;
+  memcpy(m->shown_priority, shown.priority, m->shown);
+  if (m->shown == 0) m->shown_priority[m->shown++] = 0;
+  for (int priority = INT8_MIN; priority <= INT8_MAX; priority++) {
+    struct band band;
+    read_lines(&band, band_of(q, priority), sizeof band);
+    m->depth[priority + 128] = band.keys.count + band.dirty;
+    if (m->depth[priority + 128] == 0 || m->shown == PRIORITIES_SHOWN) continue;
+    if (!is_shown(m->shown_priority, m->shown, priority)) m->shown_priority[m->shown++] = (int8_t)priority;
+  }
+}
+
+/* So that the next look names the same. */
+static void remember_priorities(workq *q, const workq_measures *m) {
+  struct shown_line *shown = &q->control->shown;
+  if (q->flags & WORKQ_RAW || shown->count == m->shown) return;
+  journal_begin(q);
+  journal_save(q, shown);
+  memcpy(shown->priority, m->shown_priority, m->shown);
+  shown->count = m->shown;
+  journal_commit(q);
+}
+
+static void measure_times(const struct measures *from, workq_measures *m) {
+  times_sum(&from->histogram[MEASURE_QUEUE], &m->queue_time);
+  times_sum(&from->histogram[MEASURE_WORK], &m->work_time);
+  times_sum(&from->histogram[MEASURE_DELAY], &m->delay_time);
+}
+
+static void measure_slot(const workq *q, uint32_t i, workq_measures *m) {
+  const struct measures *measures = times_of(q, i);
+  if (!measures || read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) return;
+  /* The state may be damaged: a slot that was never used has no memory here. */
+  if (measures == q->measure || memory_is_backed(measures, sizeof *measures)) measure_times(measures, m);
+}
+
+void inspect_measure(workq *q, workq_measures *m) {
+  memset(m, 0, sizeof *m);
+  stats_of_segment(q, &m->stats);
+  stats_of_queue(q, &m->stats);
+  stats_of_totals(q, &m->stats);
+  stats_of_slots(q, &m->stats);
+  measure_priorities(q, m);
+  measure_times(&q->control->measured, m);
+  for (uint32_t i = 0; i < q->geometry.handles; i++) measure_slot(q, i, m);
+}
+
+int shmq_measure(workq *q, workq_measures *measures) {
+  int rc = read_begin(q);
+  if (rc < 0) return rc;
+  inspect_measure(q, measures);
+  remember_priorities(q, measures);
+  read_end(q);
+  return 0;
+}
+
+int shmq_get_limiter(workq *q, workq_limiter *limiter) {
+  *limiter = q->header.limiter;
+  return 0;
+}
