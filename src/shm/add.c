@@ -177,11 +177,16 @@ static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
   }
 }
 
-int shmq_add(workq *q, const void *key, size_t len, const struct engine_add *how) {
+__attribute__((noinline)) static int add_as(workq *q, const void *key, size_t len, const struct engine_add *how) {
   struct request r = {.key = key, .len = len};
-  if (likely(!how)) return add_now(q, &r);
   request_fill(&r, how);
   return how->wait_ns ? add_waiting(q, &r, how->wait_ns) : add_now(q, &r);
+}
+
+int shmq_add(workq *q, const void *key, size_t len, const struct engine_add *how) {
+  if (unlikely(how)) return add_as(q, key, len, how);
+  struct request r = {.key = key, .len = len};
+  return add_now(q, &r);
 }
 
 /* Is an add of a batch a step, in the sense of JOURNAL_STEP, as far as can be seen before its key is looked up? */

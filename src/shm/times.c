@@ -10,11 +10,12 @@
 
 void times_observe(workq *q, uint32_t which, int64_t since_ns, int64_t until_ns) {
   uint64_t ns = likely(until_ns > since_ns) ? (uint64_t)until_ns - (uint64_t)since_ns : 0;
-  uint32_t bucket = histogram_bucket(ns);
-  struct histogram_line *line = &q->measure->histogram[which].line[bucket / HISTOGRAM_LINE_BUCKETS];
+  uint32_t bucket = histogram_bucket(ns), number = bucket / HISTOGRAM_LINE_BUCKETS;
+  struct histogram_line *line = &q->measure->histogram[which].line[number];
+  uint64_t *count = &line->count[bucket - number * HISTOGRAM_LINE_BUCKETS];
   journal_save_shared(q, line);
   line->sum_ns += ns;
-  line->count[bucket % HISTOGRAM_LINE_BUCKETS]++;
+  ++*count;
 }
 
 static bool line_is_empty(const struct histogram_line *line) {
