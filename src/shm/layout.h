@@ -145,23 +145,32 @@ struct wait_line {
   uint32_t signals;                          /* of WAIT_GET: every so many goes to the oldest waiter */
 };
 
-/* Counters of slots that are free again, and of what belongs to no slot.  Under the queue lock, journaled. */
+/*
+ * What is counted for each slot, and folded into the totals when the slot becomes free: often; less often; and what the stats
+ * show only as a part of another figure.  A counter that is added here needs a field of that name in workq_stats_data, unless
+ * it is hidden, and the place where it is raised.
+ */
+#define OWN_COUNTERS(each) each(adds) each(coalesced) each(gets) each(dones) each(retries)
+#define RARE_COUNTERS(each) each(gave_up) each(after_adds)
+#define HIDDEN_COUNTERS(each) each(postponed) each(returned)
+
+/* What belongs to no slot. */
+#define CRASH_COUNTERS(each) each(crashes) each(crash_buried)
+#define QUEUE_COUNTERS(each) each(reaped) each(recoveries) each(evictions) each(lock_losses)
+
+#define COUNTER_FIELD(name) uint64_t name;
+
+/* Counters of slots that are free again, and of what belongs to no slot: two lines.  Under the queue lock, journaled. */
 struct totals {
-  LINE_ALIGNED uint64_t adds;
-  uint64_t coalesced;
-  uint64_t gets;
-  uint64_t dones;
-  uint64_t retries;
-  uint64_t gave_up;
-  uint64_t crashes;
-  uint64_t crash_buried;
-  LINE_ALIGNED uint64_t reaped;
-  uint64_t recoveries;
-  uint64_t evictions;
-  uint64_t lock_losses;
-  uint64_t after_adds;
-  uint64_t postponed;
-  uint64_t returned;
+  LINE_ALIGNED struct {
+    OWN_COUNTERS(COUNTER_FIELD)
+    CRASH_COUNTERS(COUNTER_FIELD)
+  };
+  LINE_ALIGNED struct {
+    QUEUE_COUNTERS(COUNTER_FIELD)
+    RARE_COUNTERS(COUNTER_FIELD)
+    HIDDEN_COUNTERS(COUNTER_FIELD)
+  };
 };
 
 /* Seven of a histogram's buckets, and the sum of what they counted: so an observation changes one line. */
@@ -234,11 +243,7 @@ struct slot {
   struct slot_own {
     LINE_ALIGNED struct list processing; /* items, oldest first */
     uint32_t arrival; /* number of the call that waits for space or a drain: the order in which they came */
-    uint64_t adds;
-    uint64_t coalesced;
-    uint64_t gets;
-    uint64_t dones;
-    uint64_t retries;
+    OWN_COUNTERS(COUNTER_FIELD)
     uint64_t started_ns; /* sum of the starts of what is in hand, modulo 2^64 */
   } own;
   /* Its place among the sleepers.  Under the queue lock, journaled. */
@@ -251,11 +256,9 @@ struct slot {
   } wait;
   /* What it counts less often; in the same line.  Under the queue lock, journaled. */
   struct slot_rare {
-    uint64_t gave_up;
-    uint64_t failed;     /* retries and give-ups of keys in hand */
-    uint64_t after_adds; /* adds with a delay of the caller's */
-    uint64_t postponed;  /* adds that marked a key, but for later */
-    uint64_t returned;   /* keys that became pending now otherwise than by an add */
+    uint64_t failed;                 /* retries and give-ups of keys in hand; not folded */
+    RARE_COUNTERS(COUNTER_FIELD)     /* after_adds: with a delay of the caller's */
+    HIDDEN_COUNTERS(COUNTER_FIELD)   /* adds for a later time; keys that became pending now otherwise than by an add */
   } rare;
   /* The futex that it sleeps on.  Written by the owner, and by others under the queue lock; not journaled. */
   LINE_ALIGNED struct slot_futex {

@@ -119,17 +119,15 @@ static int put_keys_back(workq *q, struct slot *slot, put_back *put, int64_t now
 /* Adds the owner's counters to the queue's. */
 static void fold_counters(workq *q, struct slot *slot) {
   struct totals *totals = &q->control->totals;
-  journal_save(q, totals);
-  totals->adds += slot->own.adds;
-  totals->coalesced += slot->own.coalesced;
-  totals->gets += slot->own.gets;
-  totals->dones += slot->own.dones;
-  totals->retries += slot->own.retries;
-  totals->gave_up += slot->rare.gave_up;
-  journal_save(q, &totals->after_adds);
-  totals->after_adds += slot->rare.after_adds;
-  totals->postponed += slot->rare.postponed;
-  totals->returned += slot->rare.returned;
+  journal_save(q, &totals->adds);
+  journal_save(q, &totals->reaped);
+#define FOLD_OWN(name) totals->name += slot->own.name;
+#define FOLD_RARE(name) totals->name += slot->rare.name;
+  OWN_COUNTERS(FOLD_OWN)
+  RARE_COUNTERS(FOLD_RARE)
+  HIDDEN_COUNTERS(FOLD_RARE)
+#undef FOLD_OWN
+#undef FOLD_RARE
   times_fold(q, (uint32_t)(slot - q->slots));
 }
 

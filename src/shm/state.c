@@ -240,7 +240,7 @@ int state_release(workq *q, struct slot *slot, uint32_t index, struct item *item
 int state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
   struct totals *totals = &q->control->totals;
   int32_t max_crashes = q->header.max_crashes;
-  journal_save(q, totals);
+  journal_save(q, &totals->crashes);
   if (item->crashes < UINT32_MAX) item->crashes++;
   totals->crashes++;
   if (max_crashes > 0 && item->crashes >= (uint32_t)max_crashes) {

@@ -47,13 +47,12 @@ static void stats_of_slots(const workq *q, workq_stats_data *s) {
     if (read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) continue;
     read_slot(&copy, &q->slots[i]);
     s->attached++;
-    s->adds += slot->own.adds;
-    s->coalesced += slot->own.coalesced;
-    s->gets += slot->own.gets;
-    s->dones += slot->own.dones;
-    s->retries += slot->own.retries;
-    s->gave_up += slot->rare.gave_up;
-    s->after_adds += slot->rare.after_adds;
+#define ADD_OWN(name) s->name += slot->own.name;
+#define ADD_RARE(name) s->name += slot->rare.name;
+    OWN_COUNTERS(ADD_OWN)
+    RARE_COUNTERS(ADD_RARE)
+#undef ADD_OWN
+#undef ADD_RARE
     s->queued += slot->own.adds - slot->rare.postponed + slot->rare.returned;
     stats_of_runs(q, slot, s);
   }
@@ -80,19 +79,12 @@ static void stats_of_queue(workq *q, workq_stats_data *s) {
 static void stats_of_totals(const workq *q, workq_stats_data *s) {
   struct totals totals;
   read_lines(&totals, &q->control->totals, sizeof totals);
-  s->adds = totals.adds;
-  s->coalesced = totals.coalesced;
-  s->gets = totals.gets;
-  s->dones = totals.dones;
-  s->retries = totals.retries;
-  s->gave_up = totals.gave_up;
-  s->crashes = totals.crashes;
-  s->crash_buried = totals.crash_buried;
-  s->reaped = totals.reaped;
-  s->recoveries = totals.recoveries;
-  s->evictions = totals.evictions;
-  s->lock_losses = totals.lock_losses;
-  s->after_adds = totals.after_adds;
+#define SET(name) s->name = totals.name;
+  OWN_COUNTERS(SET)
+  RARE_COUNTERS(SET)
+  CRASH_COUNTERS(SET)
+  QUEUE_COUNTERS(SET)
+#undef SET
   s->queued = totals.adds - totals.postponed + totals.returned;
 }
 
