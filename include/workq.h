@@ -285,8 +285,8 @@ WORKQ_API int workq_unlink(const char *name);
  * visit  gets arg and a name, which is valid until it returns; not 0 ends the visits.  It may call anything, workq_unlink() of
  *        that name, too.  A queue that is made or unlinked meanwhile is visited or not.
  *
- * Returns what visit returned last, 0 without queues.  -EINVAL: visit is null; -EMFILE, -ENFILE, -ENOMEM, -EACCES: the list of
- * queues cannot be read.
+ * Returns what visit returned last, 0 without queues.  -EINVAL: visit is null; -EMFILE, -ENFILE, -ENOMEM, -EACCES, -EIO: the
+ * list of queues cannot be read.
  */
 WORKQ_API int workq_list(int (*visit)(void *arg, const char *name), void *arg);
 

@@ -95,6 +95,52 @@ START_TEST(a_segment_outlives_its_handles) {
 }
 END_TEST
 
+/* What an iteration over the queues has met. */
+struct listed {
+  unsigned queues, own;
+  int result; /* of the visit to the own queue */
+};
+
+static int note_listed(void *arg, const char *found) {
+  struct listed *listed = arg;
+  listed->queues++;
+  if (strcmp(found, name) != 0) return 0;
+  listed->own++;
+  return listed->result;
+}
+
+START_TEST(each_queue_is_listed_until_it_is_unlinked) {
+  struct listed listed = {0};
+  create();
+  ck_assert_int_eq(workq_list(note_listed, &listed), 0);
+  ck_assert_uint_eq(listed.own, 1);
+  listed = (struct listed){.result = 7};
+  ck_assert_int_eq(workq_list(note_listed, &listed), 7);
+  ok(workq_unlink(name));
+  listed = (struct listed){0};
+  ck_assert_int_eq(workq_list(note_listed, &listed), 0);
+  ck_assert_uint_eq(listed.own, 0);
+  ck_assert_int_eq(workq_list(NULL, NULL), -EINVAL);
+  ok(workq_close(q));
+  create();
+}
+END_TEST
+
+START_TEST(a_queue_that_is_made_anew_is_another_one) {
+  create();
+  uint64_t before = stats().incarnation;
+  workq *other = open_again();
+  workq_stats_data seen;
+  ok(workq_stats(other, &seen));
+  ck_assert_uint_eq(seen.incarnation, before); /* whoever looks */
+  ok(workq_close(other));
+  ok(workq_close(q));
+  ok(workq_unlink(name));
+  create();
+  ck_assert_uint_ne(stats().incarnation, before);
+}
+END_TEST
+
 START_TEST(an_unlinked_queue_stays_good_until_it_is_closed) {
   create();
   workq *first = q;
@@ -410,6 +456,8 @@ Suite *handle_suite(void) {
   tcase_add_test(tcase, close_puts_keys_in_hand_back_as_release_does);
   tcase_add_test(tcase, close_of_nothing_is_nothing);
   tcase_add_test(tcase, a_segment_outlives_its_handles);
+  tcase_add_test(tcase, each_queue_is_listed_until_it_is_unlinked);
+  tcase_add_test(tcase, a_queue_that_is_made_anew_is_another_one);
   tcase_add_test(tcase, an_unlinked_queue_stays_good_until_it_is_closed);
   tcase_add_test(tcase, a_handles_descriptor_is_closed_on_exec);
 

@@ -93,7 +93,7 @@ static unsigned read_formats(char formats[][FAULTS_LINE], unsigned most) {
   ck_assert_msg(top != NULL, "WORKQ_SRCDIR is not set");
   char path[4096], *text = NULL;
   size_t size = 0;
-  snprintf(path, sizeof path, "%s/src/check.c", top);
+  snprintf(path, sizeof path, "%s/src/shm/check.c", top);
   FILE *file = fopen(path, "r");
   ck_assert_ptr_nonnull(file);
   ck_assert_int_gt(getdelim(&text, &size, '\0', file), 0);

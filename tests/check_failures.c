@@ -29,6 +29,7 @@ static const struct promise {
     {"open", true, {ENOENT, EINVAL, ENAMETOOLONG, OPENING}},
     {"open_or_create", true, {EINVAL, ENAMETOOLONG, EFBIG, EAGAIN, OPENING}},
     {"unlink", false, {ENOENT, EINVAL, ENAMETOOLONG, EACCES, EISDIR}},
+    {"list", false, {EMFILE, ENFILE, ENOMEM, EACCES, EIO}},
     {"describe_mismatch", true, {ENOENT, EINVAL, ENAMETOOLONG, OPENING}},
     {"add", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},
     {"add_after", false, {EINVAL, EMSGSIZE, ENOSPC, ESHUTDOWN}},

@@ -226,6 +226,35 @@ START_TEST(unlink_while_it_is_used) {
 }
 END_TEST
 
+/* ---- The list of queues ---- */
+
+static bool listed;
+
+static int find_own(void *arg, const char *found) {
+  (void)arg;
+  listed = listed || strcmp(found, name) == 0;
+  return 0;
+}
+
+static int run_list(void) {
+  listed = false;
+  refusals_arm();
+  return refusals_disarm(workq_list(find_own, NULL));
+}
+
+static void finish_list(int rc) {
+  ck_assert(rc < 0 || listed);
+  assert_usable(q);
+}
+
+static const struct scenario listing = {"list", NULL, run_list, 0, finish_list};
+
+START_TEST(list_the_queues) {
+  create();
+  ck_assert_uint_gt(refuse_each(&listing), 2);
+}
+END_TEST
+
 Suite *handles_suite(void) {
   Suite *suite = suite_create("handles");
   TCase *tcase = failures_case(suite, "each call of");
@@ -238,5 +267,6 @@ Suite *handles_suite(void) {
   tcase_add_test(tcase, describe_mismatch);
   tcase_add_test(tcase, close_with_a_key_in_hand);
   tcase_add_test(tcase, unlink_while_it_is_used);
+  tcase_add_test(tcase, list_the_queues);
   return suite;
 }

@@ -245,6 +245,20 @@ int __wrap_close(int fd) {
   return -1;
 }
 
+DIR *__real_opendir(const char *path);
+DIR *__wrap_opendir(const char *path);
+DIR *__wrap_opendir(const char *path) {
+  static const int errors[] = {EMFILE, ENFILE, ENOMEM, EACCES, 0};
+  return refused("opendir", errors) ? NULL : __real_opendir(path);
+}
+
+struct dirent *__real_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir);
+struct dirent *__wrap_readdir(DIR *dir) {
+  static const int errors[] = {EIO, 0};
+  return refused("readdir", errors) ? NULL : __real_readdir(dir);
+}
+
 static unsigned count_entries(const char *path) {
   unsigned count = 0;
   DIR *dir = opendir(path);

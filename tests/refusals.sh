@@ -29,6 +29,7 @@ clock_gettime geteuid getpid getppid gettid pthread_self: cannot fail
 sysconf: asked for what every system knows
 prctl sched_yield personality pthread_setcancelstate: PR_GET_NAME, PR_SET_PDEATHSIG and these cannot fail
 pthread_atfork pthread_once: called once a process, before any refusal
+closedir: the directory is open
 _exit kill sigaction pthread_sigmask: cannot fail for own children and valid signals
 waitpid: its one error here is that somebody else has waited for the child, which check_pool tests
 pthread_mutex_consistent pthread_mutex_unlock pthread_mutexattr_destroy: cannot fail for who holds the mutex

@@ -235,9 +235,16 @@ int segment_list(int (*visit)(void *arg, const char *name), void *arg) {
   DIR *directory = opendir(SHM_DIR);
   if (!directory) return errno == ENOENT ? 0 : -errno;
   int rc = 0;
-  for (const struct dirent *entry; rc == 0 && (entry = readdir(directory));)
+  while (rc == 0) {
+    errno = 0;
+    const struct dirent *entry = readdir(directory);
+    if (!entry) {
+      rc = -errno;
+      break;
+    }
     if (strncmp(entry->d_name, OBJECT_PREFIX + 1, prefix) == 0 && name_check(entry->d_name + prefix) == 0)
       rc = visit(arg, entry->d_name + prefix);
+  }
   closedir(directory);
   return rc;
 }
