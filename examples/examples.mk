@@ -8,10 +8,10 @@ examples_hello_LDADD = libworkq.la
 noinst_PROGRAMS += examples/controller
 examples_controller_SOURCES = \
 	examples/controller.c \
-	utils/informer.c \
-	utils/informer.h \
-	utils/spec.c \
-	utils/spec.h
+	utils/common/parse.c \
+	utils/common/parse.h \
+	utils/watch/informer.c \
+	utils/watch/informer.h
 examples_controller_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 examples_controller_LDADD = libworkq.la
 

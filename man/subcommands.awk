@@ -1,6 +1,6 @@
 # subcommands.awk: makes the page of each subcommand from its parts in workq(1).
 #
-#   awk [-v page=NAME] -f subcommands.awk commands.c workq.1
+#   awk [-v page=NAME] -f subcommands.awk subcommands.c workq.1
 #
 # prints the page NAME, like workq-create, or without it the names of all pages.  Each command that has an item of its own in
 # workq(1) has a page.  What it takes from there: its synopses; its item; of the arguments those in its synopses; the limiters if
@@ -104,7 +104,7 @@ function put(text) {
 
 function summary(    at) {
   if (!match(source, "[{]\"" name "\", *cmd_[a-z_]+, *\"[^\"]*\", *\"[^\"]*\"")) {
-    print "subcommands.awk: commands.c has no " name >"/dev/stderr"
+    print "subcommands.awk: subcommands.c has no " name >"/dev/stderr"
     exit 1
   }
   source = substr(source, RSTART, RLENGTH - 1)

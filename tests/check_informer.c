@@ -5,7 +5,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "informer.h"
+#include "watch/informer.h"
 
 #include <check.h>
 #include <errno.h>

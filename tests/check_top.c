@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "top_format.h"
-#include "top_rates.h"
+#include "top/format.h"
+#include "top/rates.h"
 
 #define MS INT64_C(1000000)
 #define S  TOP_SECOND_NS

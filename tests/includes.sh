@@ -1,7 +1,9 @@
 #!/bin/sh
 # Includes point one way.  A module of src/ includes its own header and those of modules that stand before it in the list
-# below; one of src/shm/ also those of src/, never the other way round: nothing outside an engine knows what is inside.  utils/
-# and examples/ include workq.h and headers of utils/ and examples/, never the library's inside.
+# below; one of src/shm/ also those of src/, never the other way round: nothing outside an engine knows what is inside.  A file
+# of utils/ includes workq.h, headers of its own folder by their name, and as "FOLDER/NAME.h" those of utils/common/ and, as a
+# subcommand does, of utils/cli/; utils/common/ includes no other folder.  The examples include workq.h, their own headers and
+# those of utils/.  None of them includes the library's inside.
 # Copyright 2026 The workq authors
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -68,13 +70,36 @@ check_module() {
 for file in src/*.[ch]; do check_module "$file" "$common"; done
 for file in src/shm/*.[ch]; do check_module "$file" "$shm"; done
 
-for file in utils/*.[ch] examples/*.[ch]; do
-  [ -e "$file" ] || continue
-  for header in $(headers_of "$file"); do
+# check_includes FILE FOLDERS: FILE includes workq.h, headers beside it, and those of these folders of utils/.
+check_includes() {
+  for header in $(headers_of "$1"); do
     seen=$((seen + 1))
-    [ "$header" = workq.h ] || [ -e "${file%/*}/$header" ] || [ -e "utils/$header" ] ||
-      fail "$file includes $header, which is neither workq.h nor a header of utils/ or examples/"
+    case $header in
+    workq.h) continue ;;
+    */*)
+      case " $2 " in
+      *" ${header%/*} "*) [ ! -e "utils/$header" ] || continue ;;
+      esac
+      ;;
+    *) [ ! -e "${1%/*}/$header" ] || continue ;;
+    esac
+    fail "$1 includes $header, which is neither workq.h, nor beside it, nor a header of: $2"
   done
+}
+
+for file in utils/*.[ch]; do
+  [ ! -e "$file" ] || fail "$file is in no folder of utils/"
+done
+for file in utils/*/*.[ch]; do
+  case $file in
+  utils/common/*) check_includes "$file" "" ;;
+  utils/cli/*) check_includes "$file" common ;;
+  utils/serve/page_files.c) ;; # made by a build in the source tree
+  *) check_includes "$file" "common cli" ;;
+  esac
+done
+for file in examples/*.[ch]; do
+  check_includes "$file" "common watch"
 done
 
 [ $seen -gt 0 ] || fail "no include was found: this test looks in the wrong place"

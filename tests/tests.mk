@@ -137,17 +137,17 @@ tests_check_pool_SOURCES = tests/check_pool.c
 tests_check_pool_LDADD = $(check_ldadd)
 
 check_programs += tests/check_informer
-tests_check_informer_SOURCES = tests/check_informer.c utils/informer.c utils/informer.h
+tests_check_informer_SOURCES = tests/check_informer.c utils/watch/informer.c utils/watch/informer.h
 tests_check_informer_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_check_informer_LDADD = $(CHECK_LIBS)
 
 check_programs += tests/check_top
 tests_check_top_SOURCES = \
 	tests/check_top.c \
-	utils/top_format.c \
-	utils/top_format.h \
-	utils/top_rates.c \
-	utils/top_rates.h
+	utils/top/format.c \
+	utils/top/format.h \
+	utils/top/rates.c \
+	utils/top/rates.h
 tests_check_top_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_check_top_LDADD = $(check_ldadd)
 

@@ -3,90 +3,91 @@
 bin_PROGRAMS += utils/workq
 
 utils_workq_SOURCES = \
-	utils/add.c \
-	utils/check.c \
-	utils/command.c \
-	utils/command.h \
-	utils/commands.c \
-	utils/commands.h \
-	utils/common.c \
-	utils/common.h \
-	utils/create.c \
-	utils/dump.c \
-	utils/informer.c \
-	utils/informer.h \
-	utils/keys.c \
-	utils/load.c \
-	utils/ls.c \
-	utils/main.c \
-	utils/names.c \
-	utils/names.h \
-	utils/progress.c \
-	utils/progress.h \
-	utils/report.c \
-	utils/report.h \
-	utils/run.c \
-	utils/save.c \
-	utils/saved.h \
-	utils/shutdown.c \
-	utils/spec.c \
-	utils/spec.h \
-	utils/state.c \
-	utils/stats.c \
-	utils/top.h \
-	utils/top_command.c \
-	utils/top_rates.h \
-	utils/watch.c
+	utils/cli/add.c \
+	utils/cli/check.c \
+	utils/cli/control.c \
+	utils/cli/create.c \
+	utils/cli/dump.c \
+	utils/cli/exec.c \
+	utils/cli/exec.h \
+	utils/cli/kick_remove.c \
+	utils/cli/load.c \
+	utils/cli/ls.c \
+	utils/cli/main.c \
+	utils/cli/progress.c \
+	utils/cli/progress.h \
+	utils/cli/run.c \
+	utils/cli/save.c \
+	utils/cli/savefile.h \
+	utils/cli/shutdown.c \
+	utils/cli/stats.c \
+	utils/cli/subcommands.c \
+	utils/cli/subcommands.h \
+	utils/common/common.c \
+	utils/common/common.h \
+	utils/common/output.c \
+	utils/common/output.h \
+	utils/common/parse.c \
+	utils/common/parse.h \
+	utils/common/queue_list.c \
+	utils/common/queue_list.h \
+	utils/top/rates.h \
+	utils/top/top.c \
+	utils/top/top.h \
+	utils/watch/informer.c \
+	utils/watch/informer.h \
+	utils/watch/watch.c
 
 # Its server, with the page that it shows.
 page_files = \
-	utils/page/index.html \
-	utils/page/app.js \
-	utils/page/format.js \
-	utils/page/icon.svg \
-	utils/page/plot.js \
-	utils/page/queue.js \
-	utils/page/style.css \
-	utils/page/table.js \
-	utils/page/token.js
+	utils/serve/page/index.html \
+	utils/serve/page/app.js \
+	utils/serve/page/format.js \
+	utils/serve/page/icon.svg \
+	utils/serve/page/plot.js \
+	utils/serve/page/queue.js \
+	utils/serve/page/style.css \
+	utils/serve/page/table.js \
+	utils/serve/page/token.js
 if SERVE
 utils_workq_SOURCES += \
-	utils/serve.c \
-	utils/serve.h \
-	utils/serve_actions.c \
-	utils/serve_api.c \
-	utils/serve_guard.c \
-	utils/serve_history.c \
-	utils/serve_http.c \
-	utils/serve_listen.c \
-	utils/serve_look.c
-nodist_utils_workq_SOURCES = utils/serve_page.c
+	utils/serve/actions.c \
+	utils/serve/api.c \
+	utils/serve/auth.c \
+	utils/serve/history.c \
+	utils/serve/http.c \
+	utils/serve/listen.c \
+	utils/serve/peek.c \
+	utils/serve/serve.c \
+	utils/serve/serve.h
+nodist_utils_workq_SOURCES = utils/serve/page_files.c
 else
-utils_workq_SOURCES += utils/serve_absent.c
+utils_workq_SOURCES += utils/serve/stub.c
 endif
-utils/serve_page.c: utils/page/embed.sh $(page_files)
-	$(AM_V_GEN)$(MKDIR_P) utils && \
-	(cd $(srcdir) && $(SHELL) utils/page/embed.sh $(page_files)) >$@-new && mv -f $@-new $@
-CLEANFILES += utils/serve_page.c utils/serve_page.c-new
-EXTRA_DIST += utils/page/embed.sh $(page_files)
+utils/serve/page_files.c: utils/serve/page/embed.sh $(page_files)
+	$(AM_V_GEN)$(MKDIR_P) utils/serve && \
+	(cd $(srcdir) && $(SHELL) utils/serve/page/embed.sh $(page_files)) >$@-new && mv -f $@-new $@
+CLEANFILES += utils/serve/page_files.c utils/serve/page_files.c-new
+EXTRA_DIST += utils/serve/page/embed.sh $(page_files)
 
 # Its live view.
 if TOP
 utils_workq_SOURCES += \
-	utils/top.c \
-	utils/top_draw.c \
-	utils/top_format.c \
-	utils/top_format.h \
-	utils/top_items.c \
-	utils/top_keys.c \
-	utils/top_look.c \
-	utils/top_pages.c \
-	utils/top_queue.c \
-	utils/top_rates.c
+	utils/top/draw.c \
+	utils/top/format.c \
+	utils/top/format.h \
+	utils/top/keyboard.c \
+	utils/top/page_queue.c \
+	utils/top/pages.c \
+	utils/top/rates.c \
+	utils/top/read_items.c \
+	utils/top/read_queues.c \
+	utils/top/terminal.c
 else
-utils_workq_SOURCES += utils/top_absent.c
+utils_workq_SOURCES += utils/top/stub.c
 endif
 
+# Each file includes the headers of its own folder by their name, and others as "common/parse.h".
 utils_workq_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS) $(NCURSES_CFLAGS)
 utils_workq_LDFLAGS = $(AM_LDFLAGS) -static
 utils_workq_LDADD = libworkq.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS) $(NCURSES_LIBS)
@@ -94,7 +95,7 @@ utils_workq_LDADD = libworkq.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS) $(NCURSES_LIB
 dist_man_MANS += man/workq.1
 
 # The page of each subcommand is made from its parts in workq(1).
-subcommand_pages_from = utils/commands.c man/workq.1
+subcommand_pages_from = utils/cli/subcommands.c man/workq.1
 make_subcommand_pages = $(AWK) -f $(srcdir)/man/subcommands.awk
 nodist_man1_MANS := $(addprefix man/,$(addsuffix .1,$(shell \
 	$(make_subcommand_pages) $(addprefix $(srcdir)/,$(subcommand_pages_from)))))

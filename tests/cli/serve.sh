@@ -160,9 +160,9 @@ has_lines "$scratch/files" 3 || fail "the page names no files"
 ! grep -Eiq ' style=| on[a-z]+=|<script>|javascript:|https?://' "$scratch/body" || fail "something inline, or of another host"
 while read -r path; do
   asked 200 "$path"
-  cmp -s "$scratch/body" "$WORKQ_SRCDIR/utils/page$path" || fail "$path is not what its source is"
+  cmp -s "$scratch/body" "$WORKQ_SRCDIR/utils/serve/page$path" || fail "$path is not what its source is"
 done <"$scratch/files"
-! grep -q 'innerHTML\|outerHTML\|insertAdjacentHTML\|document.write\|eval(' "$WORKQ_SRCDIR"/utils/page/*.js ||
+! grep -q 'innerHTML\|outerHTML\|insertAdjacentHTML\|document.write\|eval(' "$WORKQ_SRCDIR"/utils/serve/page/*.js ||
   fail "the page makes HTML out of text"
 ok "the page and its files"
 

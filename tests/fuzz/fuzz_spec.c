@@ -13,7 +13,7 @@
 #include "limiter.h"
 #include "plain.h"
 #include "replay.h"
-#include "spec.h"
+#include "common/parse.h"
 
 const char replay_name[] = "spec";
 const unsigned replay_shifts = 1;

@@ -48,7 +48,7 @@ compile() {
   done
 }
 
-compile library "$watch" "$src"/src/*.c "$src/utils/spec.c"
+compile library "$watch" "$src"/src/*.c "$src/utils/common/parse.c"
 compile engine "$watch" "$src"/src/shm/*.c
 compile target "" "$src/tests/fuzz/"fuzz_*.c "$src/tests/fuzz/"inside_*.c "$src/tests/fuzz/bytes.c" \
   "$src/tests/fuzz/handles.c" "$src/tests/fuzz/stores.c" "$src/tests/calls.c" "$src/tests/model/model.c" \

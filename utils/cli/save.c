@@ -1,0 +1,208 @@
+/*
+ * `workq save`: the whole logical state of a queue, at one moment, as JSON lines: the queue with its options, its keys in
+ * their order, and a last line that tells a whole file from one that was cut off.
+ *
+ * The file appears under its name when it is whole.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "common/common.h"
+#include "common/output.h"
+#include "savefile.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+struct saver {
+  const char *name; /* of the queue */
+  const char *path; /* "-": standard output */
+  char *target;     /* what is to have the whole file: path, or where a symbolic link leads; null: written in place */
+  char *temporary;  /* the file's name until it is whole */
+  FILE *out;
+  uint32_t keys;
+  uint32_t faults;   /* of a damaged segment */
+  uint32_t undue;    /* delayed keys whose time is damaged */
+  uint32_t expected; /* keys that there are, as the segment counts them */
+};
+
+/* ---- The file ------------------------------------------------------------------------------------------------ */
+
+static int cannot_write(const struct saver *saver) {
+  return fail("cannot write '%s': %s", saver->path, strerror(errno));
+}
+
+/* A device, a pipe or what else is no file is written in place: a file must not take its name. */
+static bool is_special(const char *path) {
+  struct stat status;
+  return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
+}
+
+/* A file beside the one that it is to become.  Returns its descriptor, or -1 with errno. */
+static int make_temporary(struct saver *saver) {
+  saver->target = realpath(saver->path, NULL);
+  if (saver->target == NULL) saver->target = strdup(saver->path);
+  if (saver->target == NULL || asprintf(&saver->temporary, "%s.XXXXXX", saver->target) < 0) {
+    saver->temporary = NULL;
+    errno = ENOMEM;
+    return -1;
+  }
+  return mkstemp(saver->temporary);
+}
+
+static void forget_names(struct saver *saver) {
+  free(saver->temporary);
+  free(saver->target);
+  saver->temporary = saver->target = NULL;
+}
+
+static int open_file(struct saver *saver) {
+  if (strcmp(saver->path, "-") == 0) {
+    saver->out = stdout;
+    return STATUS_OK;
+  }
+  if (is_special(saver->path)) {
+    saver->out = fopen(saver->path, "we");
+    return saver->out != NULL ? STATUS_OK : cannot_write(saver);
+  }
+  int fd = make_temporary(saver);
+  if (fd >= 0) saver->out = fdopen(fd, "w");
+  if (saver->out != NULL) return STATUS_OK;
+  int status = cannot_write(saver);
+  if (fd >= 0) {
+    unlink(saver->temporary);
+    close(fd);
+  }
+  forget_names(saver);
+  return status;
+}
+
+/* Writes what is buffered, and down to the disk where there is one. */
+static bool flush_file(const struct saver *saver) {
+  if (fflush(saver->out) != 0 || ferror(saver->out) != 0) return false;
+  return saver->temporary == NULL || fsync(fileno(saver->out)) == 0;
+}
+
+/* Gives a whole file its name, and takes a file away that is not whole. */
+static int close_file(struct saver *saver, int status) {
+  if (saver->out == stdout) return status;
+  if (status == STATUS_OK && !flush_file(saver)) status = cannot_write(saver);
+  if (fclose(saver->out) != 0 && status == STATUS_OK) status = cannot_write(saver);
+  if (saver->temporary == NULL) return status;
+  if (status == STATUS_OK && rename(saver->temporary, saver->target) != 0) status = cannot_write(saver);
+  if (status != STATUS_OK) unlink(saver->temporary);
+  forget_names(saver);
+  return status;
+}
+
+/* ---- The lines ----------------------------------------------------------------------------------------------- */
+
+static void print_queue(struct saver *saver, const workq_stats_data *stats, const workq_limiter *limiter) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  json_t *object = report_queue_json(stats, limiter);
+  report_set_integer(object, SAVED_FORMAT_NAME, SAVED_FORMAT);
+  report_set_integer(object, SAVED_AT_NAME, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+  report_print(saver->out, object);
+}
+
+static int print_key(void *arg, const workq_info *info) {
+  struct saver *saver = arg;
+  workq_info item = *info;
+  /* No delay is that long: its entry in the heap is damaged. */
+  if (item.due_in_ns > WORKQ_DURATION_MAX) {
+    item.due_in_ns = 0;
+    saver->undue++;
+  }
+  report_print(saver->out, report_item_json(&item));
+  saver->keys++;
+  return ferror(saver->out) != 0 ? -EIO : 0;
+}
+
+static void count_fault(void *arg, const char *line) {
+  (void)line;
+  ((struct saver *)arg)->faults++;
+}
+
+/* Writes the copy of a queue.  Returns 0 or an error of the library. */
+static int print_copy(struct saver *saver, workq *copy) {
+  workq_stats_data stats;
+  workq_limiter limiter;
+  int result = workq_stats(copy, &stats);
+  if (result >= 0) result = workq_get_limiter(copy, &limiter);
+  if (result >= 0) result = workq_check(copy, count_fault, saver);
+  if (result < 0) return result;
+  saver->expected = stats.keys;
+  print_queue(saver, &stats, &limiter);
+  result = workq_iterate_order(copy, print_key, saver);
+  if (result < 0) return result;
+  json_t *end = report_new("end");
+  report_set_integer(end, SAVED_KEYS_NAME, saver->keys);
+  report_print(saver->out, end);
+  return 0;
+}
+
+static int save_copy(struct saver *saver, workq *copy) {
+  int status = open_file(saver);
+  if (status != STATUS_OK) return status;
+  errno = 0;
+  int result = print_copy(saver, copy);
+  if (result == -EIO && saver->out != stdout) status = cannot_write(saver);
+  else if (result < 0 && result != -EIO) status = queue_failed(saver->name, copy, result);
+  return close_file(saver, status);
+}
+
+/* ---- The queue ----------------------------------------------------------------------------------------------- */
+
+/* A queue that is damaged is opened as it is: what can be read of it is saved. */
+static int open_any(const char *name, bool raw, bool shared, workq **out) {
+  int status = raw ? STATUS_DECLINED : open_queue_unless(name, 0, shared, -EUCLEAN, out);
+  return status == STATUS_DECLINED ? open_queue(name, WORKQ_RAW, shared, out) : status;
+}
+
+/* What is missing in the file is said. */
+static int report_damage(const struct saver *saver) {
+  if (saver->faults == 0) return STATUS_OK;
+  say("queue '%s' is damaged (workq check '%s' says how): saved the %u keys that could be read", saver->name,
+      saver->name, saver->keys);
+  if (saver->expected > saver->keys)
+    say("left out: %u keys that the queue counts and that could not be read", saver->expected - saver->keys);
+  if (saver->undue > 0) say("%u delayed keys have lost their time: they will be ready at once", saver->undue);
+  return STATUS_ERROR;
+}
+
+static int save(struct saver *saver, workq *q, bool verbose) {
+  workq *copy;
+  int result = workq_snapshot(q, &copy);
+  if (result == -ENOSPC) return fail("there is not enough memory for a copy of queue '%s'", saver->name);
+  if (result < 0) return queue_failed(saver->name, q, result);
+  int status = save_copy(saver, copy);
+  workq_close(copy);
+  if (status != STATUS_OK) return status;
+  note(verbose, "saved %u keys", saver->keys);
+  return report_damage(saver);
+}
+
+int cmd_save(int argc, char **argv) {
+  static const struct option options[] = {
+      {"raw", no_argument, NULL, 'r'}, {"verbose", no_argument, NULL, 'v'}, LONG_OPTION_SHARED, LONG_OPTION_END};
+  bool raw = false, shared = false, verbose = false;
+  for (int option; (option = next_option(argc, argv, ":v", options)) != -1;) {
+    if (option == 'r') raw = true;
+    else if (option == 'v') verbose = true;
+    else if (option == OPTION_SHARED) shared = true;
+    else return STATUS_USAGE;
+  }
+  if (expect_arguments(argc, argv, 2, 2) != STATUS_OK) return STATUS_USAGE;
+  struct saver saver = {.name = argv[optind], .path = argv[optind + 1]};
+  workq *q;
+  int status = open_any(saver.name, raw, shared, &q);
+  if (status != STATUS_OK) return status;
+  status = save(&saver, q, verbose);
+  workq_close(q);
+  return status;
+}

@@ -1,0 +1,14 @@
+/*
+ * The queues of this machine, as their names in /dev/shm tell.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_UTILS_COMMON_QUEUE_LIST_H
+#define WORKQ_UTILS_COMMON_QUEUE_LIST_H
+
+/* Fills *names, in order.  Returns how many there are; -1, with errno, where the directory cannot be read. */
+int names_read(char ***names);
+
+void names_free(char **names, int count);
+
+#endif

@@ -1,0 +1,151 @@
+/*
+ * Who may ask `workq serve`, and who may act.
+ *
+ * Whoever can connect may read.  But a browser connects for any page that it shows: so the Host header must name this
+ * server (a page whose name was made to lead here has another), and nothing says that pages of others may read the
+ * answers.  To act takes a token that no browser sends by itself.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/stat.h>
+
+#include "common/common.h"
+#include "serve.h"
+#include "common/parse.h"
+
+#define TOKEN_MIN 16u
+#define TOKEN_MAX 1024u
+
+/* Room for a name of the longest that DNS has. */
+#define HOST_SIZE 256u
+
+/* ---- Host and Origin ----------------------------------------------------------------------------------------- */
+
+#define DIGITS  "0123456789"
+#define HEX     DIGITS "abcdefABCDEF"
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+/* ":80", or nothing. */
+static bool is_port(const char *text) {
+  int64_t port;
+  if (*text == '\0') return true;
+  return *text == ':' && text[1 + strspn(text + 1, DIGITS)] == '\0' && spec_integer(text + 1, 0, 65535, &port);
+}
+
+/*
+ * Cuts the port off, and the brackets of an address of IPv6.  What is not just one host, with a port or without, is refused: a
+ * proxy may have read another name in it.
+ */
+static bool host_of(const char *value, char host[HOST_SIZE]) {
+  bool brackets = *value == '[';
+  const char *begin = value + brackets;
+  size_t len = strspn(begin, brackets ? HEX ":." : LETTERS DIGITS "-._");
+  if (len == 0 || len >= HOST_SIZE || (brackets && begin[len] != ']')) return false;
+  if (!is_port(begin + len + brackets)) return false;
+  memcpy(host, begin, len);
+  host[len] = '\0';
+  return true;
+}
+
+bool guard_host_form(const char *value) {
+  char host[HOST_SIZE];
+  return host_of(value, host);
+}
+
+/* An address in figures is what the browser has connected to; no name was made to lead here. */
+static bool is_own_address(const struct serve *serve, const char *host) {
+  char text[HOST_SIZE + sizeof "[]:0"];
+  struct sockaddr_storage address;
+  snprintf(text, sizeof text, strchr(host, ':') != NULL ? "[%s]:0" : "%s:0", host);
+  if (!listen_parse(text, &address)) return false;
+  return listen_is_loopback(&address) || listen_reaches(&serve->address, &address);
+}
+
+bool guard_host(const struct serve *serve, const char *value) {
+  char host[HOST_SIZE];
+  if (value == NULL || !host_of(value, host)) return false;
+  for (unsigned i = 0; i < serve->host_count; i++)
+    if (strcasecmp(host, serve->hosts[i]) == 0) return true;
+  return strcasecmp(host, "localhost") == 0 || is_own_address(serve, host);
+}
+
+bool guard_origin(const char *origin, const char *host) {
+  if (origin == NULL) return true;
+  const char *slashes = strstr(origin, "://");
+  return slashes != NULL && strcasecmp(slashes + 3, host) == 0;
+}
+
+/* ---- The token ----------------------------------------------------------------------------------------------- */
+
+bool guard_token(const struct serve *serve, const char *authorization) {
+  static const char scheme[] = "Bearer ";
+  if (serve->token == NULL || authorization == NULL) return false;
+  if (strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) return false;
+  const char *given = authorization + sizeof scheme - 1;
+  size_t given_len = strlen(given), len = strlen(serve->token);
+  volatile unsigned char difference = given_len != len;
+  for (size_t i = 0; i < len; i++) difference |= (unsigned char)(serve->token[i] ^ given[given_len == len ? i : 0]);
+  return difference == 0;
+}
+
+static char *refuse_token(int *status, int why) {
+  *status = why;
+  return NULL;
+}
+
+/* The first line; -1 if it cannot be read. */
+static ssize_t read_first_line(const char *file, char **line) {
+  FILE *in = fopen(file, "re");
+  size_t size = 0;
+  if (in == NULL) return -1;
+  errno = 0;
+  ssize_t len = getline(line, &size, in);
+  if (len < 0 && !ferror(in)) len = 0;
+  fclose(in);
+  while (len > 0 && ((*line)[len - 1] == '\n' || (*line)[len - 1] == '\r')) len--;
+  return len;
+}
+
+/* Whoever can read the token can act. */
+static void warn_of_readers(const char *file) {
+  struct stat status;
+  if (stat(file, &status) == 0 && (status.st_mode & 077) != 0)
+    say("serve: others may use the token file '%s', too; keep it from them with: chmod 600 '%s'", file, file);
+}
+
+char *guard_read_token(const char *file, int *status) {
+  char *token = NULL;
+  ssize_t len;
+  if (file != NULL) {
+    len = read_first_line(file, &token);
+    if (len < 0) fail("cannot read the token file '%s': %s", file, strerror(errno));
+    if (len >= 0) warn_of_readers(file);
+  } else {
+    const char *given = getenv("WORKQ_TOKEN");
+    if (given == NULL)
+      usage_error("serve", "--allow-actions needs a token: --token-file FILE, or WORKQ_TOKEN in the environment");
+    token = given == NULL ? NULL : strdup(given);
+    len = token == NULL ? -1 : (ssize_t)strlen(token);
+    unsetenv("WORKQ_TOKEN");
+  }
+  if (len < 0) {
+    free(token);
+    return refuse_token(status, file != NULL ? STATUS_ERROR : STATUS_USAGE);
+  }
+  bool good = (size_t)len >= TOKEN_MIN && (size_t)len <= TOKEN_MAX;
+  for (ssize_t i = 0; i < len && good; i++) good = token[i] > ' ' && token[i] < 0x7f;
+  if (good) {
+    token[len] = '\0';
+    return token;
+  }
+  free(token);
+  return refuse_token(status, usage_error("serve", "the token must have %u to %u printable characters and no space",
+                                          TOKEN_MIN, TOKEN_MAX));
+}

@@ -1,0 +1,205 @@
+/*
+ * `workq serve`: a small HTTP server in one thread, with metrics, an interface in JSON and one page.
+ *
+ *   serve.c      options, the main loop; stub.c where there is no libmicrohttpd
+ *   listen.c     the address to listen at
+ *   auth.c       who may ask, and who may act
+ *   http.c       requests and answers; the only file that knows libmicrohttpd
+ *   api.c        queues, workers and keys as JSON
+ *   actions.c    what changes a queue
+ *   history.c    what queues were in the last minutes
+ *   peek.c       looking at a queue that may vanish, be damaged, or be another user's
+ *   page/        the page, put into the program by page/embed.sh
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_UTILS_SERVE_SERVE_H
+#define WORKQ_UTILS_SERVE_SERVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include <jansson.h>
+#include <workq.h>
+
+#define SERVE_NS_PER_MS INT64_C(1000000)
+#define SERVE_NS_PER_S  INT64_C(1000000000)
+
+/* Most names that --allow-host may give. */
+#define SERVE_HOSTS_MAX 16u
+
+struct serve {
+  bool shared;       /* looks at queues of other users, too */
+  const char *token; /* who has it may act; null: nobody may */
+  const char *hosts[SERVE_HOSTS_MAX];
+  unsigned host_count;
+  struct sockaddr_storage address; /* at which it listens */
+  struct histories *histories;
+};
+
+/* CLOCK_MONOTONIC, ns. */
+int64_t serve_now_ns(void);
+
+/* ---- listen.c ------------------------------------------------------------------------------------------------ */
+
+/* Room for an address with its port as text. */
+#define SERVE_ADDRESS_SIZE 80
+
+/* ADDRESS:PORT, [ADDRESS]:PORT or localhost:PORT.  Returns whether it is one; with its length then. */
+bool listen_parse(const char *text, struct sockaddr_storage *out);
+
+/* The address with its port, as it stands in a URL. */
+void listen_print(const struct sockaddr_storage *address, char text[SERVE_ADDRESS_SIZE]);
+
+bool listen_is_loopback(const struct sockaddr_storage *address);
+
+/* Whether connections to the other address come to this one, whatever the ports. */
+bool listen_reaches(const struct sockaddr_storage *listening, const struct sockaddr_storage *address);
+
+/* Returns a listening socket, and puts the port that it has into *address; -errno. */
+int listen_open(struct sockaddr_storage *address);
+
+/* ---- auth.c -------------------------------------------------------------------------------------------------- */
+
+/*
+ * Whether a Host header names this server: a page of somebody else's whose name was made to lead here does not.
+ * value may be null: no such header.
+ */
+bool guard_host(const struct serve *serve, const char *value);
+
+/* Whether a Host header is what one may be at all: a name or an address, with a port or without. */
+bool guard_host_form(const char *value);
+
+/* Whether the request of this Origin header came from a page of this server, or from no page at all. */
+bool guard_origin(const char *origin, const char *host);
+
+/* Whether an Authorization header has the token.  Takes the same time for each wrong token of the same length. */
+bool guard_token(const struct serve *serve, const char *authorization);
+
+/* The token in the file (null: in the environment), to be freed; null if it is no good: why is said, and in *status. */
+char *guard_read_token(const char *file, int *status);
+
+/* ---- peek.c -------------------------------------------------------------------------------------------------- */
+
+/* Once, before the first look. */
+void look_prepare(void);
+
+/*
+ * Calls look with a handle that costs the queue nothing (WORKQ_RAW).  Returns what look returned or an error; -EUCLEAN,
+ * too, where the queue's file was cut off meanwhile.  look must own nothing that arg does not know.
+ */
+int look_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg);
+
+/* The figures alone. */
+int look_measure(const char *name, bool shared, workq_measures *measures);
+
+/* Why a queue could not be looked at. */
+const char *look_error(int error);
+
+/* ---- history.c ----------------------------------------------------------------------------------------------- */
+
+/* Ten minutes, a sample a second. */
+#define HISTORY_SAMPLES 600u
+
+/* Queues beyond these, by name, have no history. */
+#define HISTORY_QUEUES 256u
+
+/* What a sample has of each histogram. */
+enum { HISTORY_QUEUE_TIME, HISTORY_WORK_TIME, HISTORY_TIMES };
+
+struct history_sample {
+  bool is_there; /* else nothing could be seen in this second */
+  uint32_t ready;
+  uint32_t processing;
+  uint32_t delayed;
+  uint32_t buried;
+  float adds;                       /* a second */
+  float dones;                      /* a second */
+  float retries;                    /* a second */
+  int64_t median_ns[HISTORY_TIMES]; /* of what ended in this second; -1 where nothing did */
+  int64_t p99_ns[HISTORY_TIMES];
+};
+
+struct histories *histories_new(void);
+void histories_free(struct histories *histories);
+
+/* Takes a sample of every queue; missed is how many seconds went by without one. */
+void histories_sample(struct histories *histories, bool shared, uint64_t missed);
+
+struct history;
+
+/* Null if there is none. */
+const struct history *history_find(const struct histories *histories, const char *name);
+
+/* Samples have numbers from 0 on; those from *first up to but without the result are kept. */
+uint64_t history_end(const struct history *history, uint64_t *first);
+const struct history_sample *history_at(const struct history *history, uint64_t number);
+
+/* The times of the last minute or so, up to these measures. */
+void history_minute(const struct history *history, const workq_measures *now, workq_histogram out[HISTORY_TIMES]);
+
+/* ---- api.c --------------------------------------------------------------------------------------------------- */
+
+/* Each gives an object for the caller, and the status of HTTP. */
+json_t *api_error(unsigned status, const char *reason, unsigned *status_out);
+json_t *api_queues(const struct serve *serve, unsigned *status);
+
+/* since: the number of the first sample that is wanted. */
+json_t *api_queue(const struct serve *serve, const char *name, uint64_t since, unsigned *status);
+
+/* Which keys are wanted. */
+struct api_filter {
+  int state;          /* WORKQ_STATE_*; 0: any */
+  const char *search; /* bytes that the key must contain; letters of ASCII in whatever case */
+  size_t search_len;
+  unsigned limit; /* most keys to show */
+};
+
+#define API_ITEMS_MAX     1000u
+#define API_ITEMS_DEFAULT 100u
+
+json_t *api_items(const struct serve *serve, const char *name, const struct api_filter *filter, unsigned *status);
+
+/* Everything for Prometheus, to be freed; null without memory. */
+char *api_metrics(const struct serve *serve, size_t *len);
+
+/* What an error of the library is in HTTP. */
+unsigned api_status(int error);
+
+/* ---- actions.c ----------------------------------------------------------------------------------------------- */
+
+/* The longest body of a request: a key of any length, each byte as \u00XX. */
+#define ACTION_BODY_MAX ((6u * WORKQ_KEY_MAX) + 1024u)
+
+bool action_exists(const char *action);
+json_t *action_run(const struct serve *serve, const char *name, const char *action, const char *body, size_t len,
+                   unsigned *status);
+
+/* ---- http.c -------------------------------------------------------------------------------------------------- */
+
+struct http;
+
+/* Takes connections from the listening socket from now on; null with errno. */
+struct http *http_start(struct serve *serve, int listener);
+
+/* What to wait for before the next http_run(), and how long at most, ms; -1 for ever. */
+int http_descriptor(const struct http *http);
+int http_timeout_ms(const struct http *http);
+void http_run(struct http *http);
+void http_stop(struct http *http);
+
+/* ---- The page, as made by page/embed.sh ---------------------------------------------------------------------- */
+
+struct page_file {
+  const char *path;
+  const char *type;
+  const unsigned char *bytes;
+  size_t len;
+};
+
+extern const struct page_file page_files[];
+extern const size_t page_file_count;
+
+#endif

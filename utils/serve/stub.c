@@ -1,0 +1,12 @@
+/*
+ * `workq serve` where it was built without libmicrohttpd.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "common/common.h"
+
+int cmd_serve(int argc, char **argv) {
+  (void)argc;
+  (void)argv;
+  return fail("serve: this workq was built without libmicrohttpd, and so without its server");
+}

@@ -1,0 +1,209 @@
+/*
+ * `workq top`: looking at workers and keys.  However large the queue, a look takes some milliseconds at most for each state:
+ * then it shows what it has found, and says that there is more.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "top.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/common.h"
+
+/* How long a look at the keys of one state may take, and how many keys are passed between looks at the clock. */
+#define LOOK_NS    INT64_C(5000000)
+#define LOOK_BLOCK 64u
+
+const char *const top_sort_names[SORT_COUNT] = {"queue", "age", "priority", "failures", "key"};
+
+/* The states that there are lists of, in the order in which they are shown. */
+static const int states[] = {WORKQ_STATE_PROCESSING, WORKQ_STATE_READY, WORKQ_STATE_DELAYED, WORKQ_STATE_BURIED,
+                             WORKQ_STATE_IDLE};
+
+#define STATES (int)(sizeof states / sizeof states[0])
+
+/* ---- Order --------------------------------------------------------------------------------------------------- */
+
+static int rank_of(int state) {
+  int rank = 0;
+  if (state == WORKQ_STATE_DIRTY) state = WORKQ_STATE_PROCESSING;
+  while (rank < STATES && states[rank] != state) rank++;
+  return rank;
+}
+
+/* -1 if it is smaller, 1 if it is larger. */
+static int compare(int64_t left, int64_t right) {
+  return (left > right) - (left < right);
+}
+
+static int compare_in_queue(const struct top_item *a, const struct top_item *b) {
+  int order = compare(rank_of(a->info.state), rank_of(b->info.state));
+  if (order == 0 && a->info.state == WORKQ_STATE_DELAYED) order = compare(a->info.due_in_ns, b->info.due_in_ns);
+  return order != 0 ? order : compare(a->turn, b->turn);
+}
+
+static int64_t age_of(const struct top_item *item) {
+  return item->info.running_ns >= 0 ? item->info.running_ns : item->info.waiting_ns;
+}
+
+static int compare_keys(const struct top_item *a, const struct top_item *b) {
+  size_t common = a->info.key_len < b->info.key_len ? a->info.key_len : b->info.key_len;
+  int order = memcmp(a->info.key, b->info.key, common);
+  return order != 0 ? order : compare((int64_t)a->info.key_len, (int64_t)b->info.key_len);
+}
+
+/* What is most of interest comes first: old, urgent, often failed. */
+static int compare_items(const void *left, const void *right, void *arg) {
+  const struct top_item *a = left, *b = right;
+  const struct top_wish *wish = arg;
+  int order = 0;
+  if (wish->sort == SORT_AGE) order = compare(age_of(b), age_of(a));
+  if (wish->sort == SORT_PRIORITY) order = compare(b->info.priority, a->info.priority);
+  if (wish->sort == SORT_FAILURES) order = compare(b->info.failures, a->info.failures);
+  if (wish->sort == SORT_KEY) order = compare_keys(a, b);
+  if (order == 0) order = compare_in_queue(a, b);
+  return wish->backwards ? -order : order;
+}
+
+/* ---- Keeping the first of them ------------------------------------------------------------------------------- */
+
+/* A look that is going on. */
+struct gathering {
+  struct top_items *items;
+  const struct top_wish *wish;
+  int64_t end_ns;
+  uint32_t turn;
+  uint32_t room;   /* keys of this state that are wanted, where they come in the order asked for */
+  uint32_t before; /* keys of other states that are kept */
+  bool full;       /* there are TOP_ITEMS_MAX sorted ones; what comes after these is not kept */
+};
+
+static void drop_item(struct top_item *item) {
+  free((void *)(uintptr_t)item->info.key);
+}
+
+static void drop_from(struct top_items *items, uint32_t first) {
+  while (items->count > first) drop_item(&items->items[--items->count]);
+}
+
+static void sort_items(struct top_items *items, const struct top_wish *wish) {
+  if (items->count > 0)
+    qsort_r(items->items, items->count, sizeof *items->items, compare_items, (void *)(uintptr_t)wish);
+}
+
+static void keep(struct gathering *gathering, const workq_info *info) {
+  struct top_items *items = gathering->items;
+  struct top_item item = {.info = *info, .turn = gathering->turn};
+  if (gathering->full &&
+      compare_items(&item, &items->items[TOP_ITEMS_MAX - 1], (void *)(uintptr_t)gathering->wish) >= 0)
+    return;
+  void *key = malloc(info->key_len + 1);
+  if (key == NULL) return;
+  item.info.key = memcpy(key, info->key, info->key_len);
+  items->items[items->count++] = item;
+  if (items->count < 2 * TOP_ITEMS_MAX) return;
+  sort_items(items, gathering->wish);
+  drop_from(items, TOP_ITEMS_MAX);
+  gathering->full = true;
+}
+
+static bool fits(const struct top_wish *wish, const workq_info *info) {
+  if (wish->filter[0] == '\0') return true;
+  if (strchr(wish->filter, '\\') == NULL)
+    return memmem(info->key, info->key_len, wish->filter, strlen(wish->filter)) != NULL;
+  char *text = escape(info->key, info->key_len);
+  bool found = strstr(text, wish->filter) != NULL;
+  free(text);
+  return found;
+}
+
+static int visit_item(void *arg, const workq_info *info) {
+  struct gathering *gathering = arg;
+  struct top_items *items = gathering->items;
+  if (++items->looked % LOOK_BLOCK == 0 && top_now_ns() > gathering->end_ns) return 1;
+  gathering->turn++;
+  if (!fits(gathering->wish, info)) return 0;
+  bool in_order = gathering->wish->sort == SORT_QUEUE && !gathering->wish->backwards;
+  if (in_order && items->count - gathering->before >= gathering->room) return 1;
+  items->matches++;
+  keep(gathering, info);
+  return 0;
+}
+
+static void gather(workq *q, struct gathering *gathering, int state, uint32_t room) {
+  gathering->end_ns = top_now_ns() + LOOK_NS;
+  gathering->before = gathering->items->count;
+  gathering->room = room;
+  if (workq_iterate_state(q, state, visit_item, gathering) != 0) gathering->items->all = false;
+}
+
+/* Looks at the keys that are wished for; at all the others before the ready ones, which may fill what is left. */
+static void look_at_items(workq *q, const struct top_wish *wish, struct top_items *items) {
+  drop_from(items, 0);
+  *items = (struct top_items){.items = items->items, .all = true};
+  if (items->items == NULL) items->items = calloc(2 * (size_t)TOP_ITEMS_MAX, sizeof *items->items);
+  if (items->items == NULL) return;
+  struct gathering gathering = {.items = items, .wish = wish};
+  for (int i = 0; i < STATES; i++)
+    if (wish->state == 0 && states[i] != WORKQ_STATE_READY) gather(q, &gathering, states[i], TOP_ITEMS_MAX / STATES);
+  if (wish->state == 0) gather(q, &gathering, WORKQ_STATE_READY, TOP_ITEMS_MAX - items->count % TOP_ITEMS_MAX);
+  else gather(q, &gathering, wish->state, TOP_ITEMS_MAX);
+  sort_items(items, wish);
+  if (items->count > TOP_ITEMS_MAX) drop_from(items, TOP_ITEMS_MAX);
+}
+
+int top_find_chosen(const struct top *top) {
+  if (top->chosen == NULL) return -1;
+  for (uint32_t i = 0; i < top->items.count; i++) {
+    const workq_info *info = &top->items.items[i].info;
+    if (info->key_len == top->chosen_len && memcmp(info->key, top->chosen, info->key_len) == 0) return (int)i;
+  }
+  return -1;
+}
+
+/* ---- Workers ------------------------------------------------------------------------------------------------- */
+
+static int visit_worker(void *arg, const workq_worker *worker) {
+  struct top_workers *workers = arg;
+  if (workers->count == workers->places) {
+    uint32_t places = workers->places == 0 ? 64 : 2 * workers->places;
+    workq_worker *grown = realloc(workers->workers, places * sizeof *grown);
+    if (grown == NULL) return 1;
+    workers->workers = grown;
+    workers->places = places;
+  }
+  workers->workers[workers->count++] = *worker;
+  return 0;
+}
+
+const char *top_command_of(const struct top *top, int pid) {
+  for (uint32_t i = 0; i < top->workers.count; i++)
+    if (top->workers.workers[i].pid == pid) return top->workers.workers[i].command;
+  return "";
+}
+
+void top_look_inside(struct top *top) {
+  static const struct top_wish processing = {.state = WORKQ_STATE_PROCESSING, .sort = SORT_AGE};
+  top->workers.count = 0;
+  if (top->queue == NULL || top->queue->q == NULL) {
+    drop_from(&top->items, 0);
+    drop_from(&top->processing, 0);
+    return;
+  }
+  enum top_page page = top->page == PAGE_HELP ? top->page_before_help : top->page;
+  workq_iterate_workers(top->queue->q, visit_worker, &top->workers);
+  if (page == PAGE_ITEMS) look_at_items(top->queue->q, &top->wish, &top->items);
+  else look_at_items(top->queue->q, &processing, &top->processing);
+  int chosen = top_find_chosen(top);
+  if (page == PAGE_ITEMS && chosen >= 0) top->places[PAGE_ITEMS].selected = chosen;
+}
+
+void top_forget_inside(struct top *top) {
+  drop_from(&top->items, 0);
+  drop_from(&top->processing, 0);
+  free(top->items.items);
+  free(top->processing.items);
+  free(top->workers.workers);
+  free(top->chosen);
+}

@@ -1,0 +1,12 @@
+/*
+ * `workq top` where it was built without ncurses.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "common/common.h"
+#include "top.h"
+
+int top_run(struct top *top) {
+  (void)top;
+  return fail("top: this workq was built without ncurses, which a live view needs");
+}

@@ -1,0 +1,208 @@
+/*
+ * The parts of `workq top` and what they share.
+ *
+ *   top.c           the arguments
+ *   terminal.c      the terminal, signals, the loop; stub.c where there is no ncurses
+ *   read_queues.c   the figures of queues, which there are, whether one has gone or was made anew
+ *   read_items.c    workers and keys
+ *   rates.c         what two looks at a queue tell
+ *   format.c        figures as short texts
+ *   draw.c          drawing: text that is cut to its room, the frame, tables
+ *   page_queue.c    the page of one queue
+ *   pages.c         the pages of all queues, of workers, of items, and the help
+ *   keyboard.c      what each key of the keyboard does
+ *
+ * Every look is taken by a WORKQ_RAW handle: without a slot and without the queue's lock.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#ifndef WORKQ_UTILS_TOP_TOP_H
+#define WORKQ_UTILS_TOP_TOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/stat.h>
+
+#include <workq.h>
+
+#include "rates.h"
+
+/* The smallest terminal that has room for all pages. */
+#define TOP_ROWS_MIN    18
+#define TOP_COLUMNS_MIN 80
+
+/* ---- A queue ------------------------------------------------------------------------------------------------- */
+
+struct top_queue {
+  char name[WORKQ_NAME_MAX + 1];
+  workq *q;     /* null while it cannot be looked at */
+  dev_t device; /* of the segment that q is attached to */
+  ino_t inode;
+  off_t size;      /* a file that was cut off must not be touched */
+  int error;       /* of the last look: 0 or -errno; -ENOENT: there is none of this name */
+  int64_t lost_ns; /* since when there is an error */
+  bool known;      /* it has been seen, so that what is shown is its last state */
+  bool renewed;    /* it was made anew since the last key of the keyboard */
+  bool has_rates;
+  struct top_look now;
+  struct top_rates rates;
+  struct top_window window;
+  struct top_history history;
+};
+
+/* ---- Workers and keys ---------------------------------------------------------------------------------------- */
+
+/* Keys that are kept of one look; there may be more. */
+#define TOP_ITEMS_MAX 1000
+
+/* A key that was seen. */
+struct top_item {
+  workq_info info; /* its key points to this item's own copy */
+  uint32_t turn;   /* in the order of the queue */
+};
+
+enum top_sort { SORT_QUEUE, SORT_AGE, SORT_PRIORITY, SORT_FAILURES, SORT_KEY, SORT_COUNT };
+
+/* What is asked of a look at keys. */
+struct top_wish {
+  int state; /* WORKQ_STATE_*, 0 for all */
+  enum top_sort sort;
+  bool backwards;
+  char filter[64]; /* what is in the key, as it is shown; empty for all */
+};
+
+/* The keys that were found, in the order asked for. */
+struct top_items {
+  struct top_item *items; /* twice TOP_ITEMS_MAX places */
+  uint32_t count;
+  uint64_t matches; /* keys that fit, of those looked at */
+  uint64_t looked;  /* keys looked at */
+  bool all;         /* there were no others */
+};
+
+struct top_workers {
+  workq_worker *workers;
+  uint32_t count, places;
+};
+
+/* ---- The program --------------------------------------------------------------------------------------------- */
+
+enum top_page { PAGE_QUEUES, PAGE_QUEUE, PAGE_WORKERS, PAGE_ITEMS, PAGE_HELP, PAGE_COUNT };
+
+/* What is asked at the bottom line, if anything. */
+enum top_question { ASK_NOTHING, ASK_FILTER, ASK_PAUSE, ASK_KICK_ALL, ASK_REMOVE };
+
+/* A table's place on its page. */
+struct top_place {
+  int selected; /* row of the table */
+  int first;    /* the first that is shown */
+};
+
+struct top {
+  const char *only; /* the queue's name on the command line; null: all queues */
+  bool shared;
+  int64_t interval_ns;
+  bool utf8;
+  bool colours;
+  bool over;     /* it is time to end */
+  bool look_now; /* not only when the interval is over */
+
+  struct top_queue **queues; /* by name */
+  int queue_count;
+  int list_error;          /* why the directory could not be read, 0 or an errno */
+  struct top_queue *queue; /* the one that is shown; null on the page of all */
+
+  enum top_page page, page_before_help;
+  struct top_place places[PAGE_COUNT];
+  struct top_wish wish;
+  struct top_items items;      /* as wished; on the page of items */
+  struct top_items processing; /* all that is processed; on the pages of a queue and of workers */
+  struct top_workers workers;
+
+  enum top_question question;
+  char asked_name[WORKQ_NAME_MAX + 1]; /* the queue that it is about */
+  ino_t asked_inode;
+  char filter_before[sizeof(((struct top_wish *)NULL)->filter)]; /* to go back to */
+  char *chosen; /* the key that a question is about, and that stays selected; null for none */
+  size_t chosen_len;
+  char message[512]; /* what the last key of the keyboard has done; empty for nothing to say */
+};
+
+/* Shows everything until it is to end.  Returns the exit status. */
+int top_run(struct top *top);
+int64_t top_now_ns(void);
+
+/* ---- read_queues.c */
+
+/* Opens a queue of that name; no words about errors, which are -errno. */
+int top_open(const struct top *top, const char *name, uint32_t flags, workq **out);
+/* Looks at all queues there are, or at the one that was asked for. */
+void top_look(struct top *top);
+/* Whether the segment of that name is still the one that was looked at. */
+bool top_same_segment(const struct top_queue *queue);
+void top_forget_queues(struct top *top);
+
+/* ---- read_items.c */
+
+/* Looks at what the page shows beside the figures.  Without memory for it, it shows less. */
+void top_look_inside(struct top *top);
+void top_forget_inside(struct top *top);
+/* The place of the chosen key among the items, -1 if it is not there. */
+int top_find_chosen(const struct top *top);
+/* The command of the worker with that pid, as text; "" where it is not known. */
+const char *top_command_of(const struct top *top, int pid);
+extern const char *const top_sort_names[SORT_COUNT];
+
+/* ---- draw.c */
+
+enum top_look_of {
+  LOOK_PLAIN,
+  LOOK_HEAD,
+  LOOK_STRONG,
+  LOOK_FAINT,
+  LOOK_GOOD,
+  LOOK_WARN,
+  LOOK_BAD,
+  LOOK_CHOSEN,
+  LOOK_COUNT
+};
+
+void top_draw(struct top *top);
+/* Prepares colours; after the screen is there. */
+void top_draw_start(const struct top *top);
+/* Text in so many columns: what is longer is cut. */
+void top_put(int row, int column, int width, enum top_look_of look, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* The same, against the right edge of its columns. */
+void top_put_right(int row, int column, int width, enum top_look_of look, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Bytes as text with escapes, cut to the width. */
+void top_put_bytes(int row, int column, int width, enum top_look_of look, const void *bytes, size_t len);
+/* A bar of so many columns, of which this share is full. */
+void top_put_bar(const struct top *top, int row, int column, int width, double share);
+/* Keeps the table's place within its rows; returns how many rows there are to be shown, at most `room`. */
+int top_settle(struct top_place *place, int rows, int room);
+/* Rows and columns between the head line and the bottom lines. */
+int top_rows(void);
+int top_columns(void);
+/* The first row below the head line. */
+#define TOP_FIRST_ROW 1
+
+/* ---- page_queue.c, pages.c */
+
+void top_draw_queue(struct top *top);
+void top_draw_queues(struct top *top);
+void top_draw_workers(struct top *top);
+void top_draw_items(struct top *top);
+void top_draw_help(const struct top *top);
+
+/* ---- keyboard.c */
+
+/* A key of the keyboard, as getch() gives it. */
+void top_key(struct top *top, int key);
+/* The question at the bottom as text. */
+void top_question_text(const struct top *top, char *text, size_t size);
+/* A line at the bottom, for some seconds. */
+void top_tell(struct top *top, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
