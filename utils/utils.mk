@@ -14,6 +14,8 @@ utils_workq_SOURCES = \
 	utils/cli/load.c \
 	utils/cli/ls.c \
 	utils/cli/main.c \
+	utils/cli/options.c \
+	utils/cli/options.h \
 	utils/cli/progress.c \
 	utils/cli/progress.h \
 	utils/cli/run.c \
@@ -23,14 +25,22 @@ utils_workq_SOURCES = \
 	utils/cli/stats.c \
 	utils/cli/subcommands.c \
 	utils/cli/subcommands.h \
-	utils/common/common.c \
-	utils/common/common.h \
+	utils/common/escape.c \
+	utils/common/escape.h \
+	utils/common/open.c \
+	utils/common/open.h \
 	utils/common/output.c \
 	utils/common/output.h \
 	utils/common/parse.c \
 	utils/common/parse.h \
+	utils/common/queue_error.c \
+	utils/common/queue_error.h \
 	utils/common/queue_list.c \
 	utils/common/queue_list.h \
+	utils/common/say.c \
+	utils/common/say.h \
+	utils/common/shm.h \
+	utils/common/status.h \
 	utils/top/rates.h \
 	utils/top/top.c \
 	utils/top/top.h \

@@ -3,9 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "progress.h"
-#include "common/parse.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,6 +10,16 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "common/escape.h"
+#include "common/open.h"
+#include "common/parse.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "common/shm.h"
+#include "options.h"
+#include "progress.h"
+#include "subcommands.h"
 
 enum {
   BATCH_KEYS = 512, /* keys handed to the library at a time */

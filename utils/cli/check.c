@@ -3,11 +3,16 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/escape.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "options.h"
+#include "subcommands.h"
 
 static void print_problem(void *arg, const char *line) {
   (void)arg;

@@ -3,9 +3,13 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
 
 #include <errno.h>
+
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "options.h"
+#include "subcommands.h"
 
 /* Opens the queue named by the arguments and calls change. */
 static int change_queue(int argc, char **argv, int (*change)(workq *q)) {

@@ -3,12 +3,18 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "common/parse.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/open.h"
+#include "common/parse.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "common/shm.h"
+#include "options.h"
+#include "subcommands.h"
 
 enum {
   OPTION_CAPACITY = 1,

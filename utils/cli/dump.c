@@ -3,11 +3,15 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "common/output.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+#include "common/open.h"
+#include "common/output.h"
+#include "common/queue_error.h"
+#include "options.h"
+#include "subcommands.h"
 
 static int visit_worker(void *arg, const workq_worker *worker) {
   (void)arg;

@@ -8,7 +8,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "exec.h"
-#include "common/common.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -24,6 +23,9 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/escape.h"
+#include "common/say.h"
 
 /* How long a command that was told to end because its time is up may take for that. */
 #define GRACE_NS INT64_C(2000000000)

@@ -3,11 +3,17 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "common/escape.h"
+#include "common/open.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "options.h"
+#include "subcommands.h"
 
 struct request {
   const char *name; /* of the queue */

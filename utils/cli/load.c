@@ -3,9 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "savefile.h"
-#include "common/parse.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,6 +13,14 @@
 #include <unistd.h>
 
 #include <jansson.h>
+
+#include "common/open.h"
+#include "common/parse.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "options.h"
+#include "savefile.h"
+#include "subcommands.h"
 
 /* The longest key has 32 KiB, and each byte six characters at most. */
 enum { LINE_MAX_BYTES = 256 * 1024 };

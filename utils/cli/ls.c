@@ -4,8 +4,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "common/queue_list.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -13,6 +11,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/escape.h"
+#include "common/queue_list.h"
+#include "common/say.h"
+#include "common/shm.h"
+#include "options.h"
+#include "subcommands.h"
 
 static const char *state_name(const workq_stats_data *stats) {
   if (stats->shut_down != 0) return "shut-down";

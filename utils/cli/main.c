@@ -5,13 +5,16 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include <workq.h>
+
+#include "common/say.h"
 #include "subcommands.h"
-#include "common/common.h"
 
 /*
  * A standard descriptor that is closed would be given to the queue's segment, and output would be written into it.

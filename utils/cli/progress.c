@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/common.h"
 #include "common/parse.h"
+#include "common/say.h"
 
 #define SECOND_NS     INT64_C(1000000000)
 #define QUIET_NS      (SECOND_NS / 2) /* what is over that soon needs no line */

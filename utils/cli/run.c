@@ -4,15 +4,20 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "exec.h"
-#include "common/common.h"
-#include "progress.h"
-#include "common/parse.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+
+#include "common/open.h"
+#include "common/parse.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "exec.h"
+#include "options.h"
+#include "progress.h"
+#include "subcommands.h"
 
 struct run {
   const char *name; /* of the queue */

@@ -6,9 +6,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "common/output.h"
-#include "savefile.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +14,14 @@
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "common/open.h"
+#include "common/output.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "options.h"
+#include "savefile.h"
+#include "subcommands.h"
 
 struct saver {
   const char *name; /* of the queue */

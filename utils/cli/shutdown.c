@@ -3,11 +3,16 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "common/parse.h"
 
 #include <errno.h>
 #include <stdio.h>
+
+#include "common/open.h"
+#include "common/parse.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "options.h"
+#include "subcommands.h"
 
 /* Keys that wait for their time, such as a retry, are no part of a drain: whoever goes on to remove the queue should know. */
 static void tell_what_stays(const char *name, workq *q) {

@@ -9,9 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/common.h"
-#include "common/queue_list.h"
+#include "common/open.h"
 #include "common/output.h"
+#include "common/queue_error.h"
+#include "common/queue_list.h"
+#include "common/say.h"
+#include "common/shm.h"
+#include "options.h"
+#include "subcommands.h"
 
 static int print_figures(const char *name, bool json, bool shared) {
   workq *q;

@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/common.h"
-
 /* A screen of 80 columns and 24 lines has room for each of these, and for the list of all. */
 
 #define HELP_SHARED "  --shared          use it though others own it or may write to it\n"

@@ -21,4 +21,25 @@ const struct subcommand *commands_find(const char *name);
 void commands_print_all(void);
 void commands_print(const struct subcommand *command);
 
+/* Each gets its own name as argv[0] and returns an exit status. */
+int cmd_add(int argc, char **argv);
+int cmd_check(int argc, char **argv);
+int cmd_create(int argc, char **argv);
+int cmd_dump(int argc, char **argv);
+int cmd_kick(int argc, char **argv);
+int cmd_load(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
+int cmd_pause(int argc, char **argv);
+int cmd_remove(int argc, char **argv);
+int cmd_resume(int argc, char **argv);
+int cmd_rm(int argc, char **argv);
+int cmd_run(int argc, char **argv);
+int cmd_save(int argc, char **argv);
+int cmd_serve(int argc, char **argv);
+int cmd_shutdown(int argc, char **argv);
+int cmd_stats(int argc, char **argv);
+int cmd_top(int argc, char **argv);
+int cmd_unpause(int argc, char **argv);
+int cmd_watch(int argc, char **argv);
+
 #endif

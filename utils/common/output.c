@@ -13,8 +13,9 @@
 
 #include <jansson.h>
 
-#include "common.h"
+#include "escape.h"
 #include "parse.h"
+#include "say.h"
 
 /* ---- The queue's figures ------------------------------------------------------------------------------------- */
 

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common.h"
+#include "shm.h"
 
 #define PREFIX_LENGTH (sizeof SHM_PREFIX - 1)
 

@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/common.h"
 #include "common/output.h"
+#include "common/say.h"
 #include "serve.h"
 
 /* How long an action waits for the queue's lock; meanwhile nobody else is answered. */

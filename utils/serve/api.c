@@ -9,9 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/common.h"
-#include "common/queue_list.h"
 #include "common/output.h"
+#include "common/queue_list.h"
+#include "common/say.h"
+#include "common/shm.h"
 #include "serve.h"
 
 /* Bounds of an answer: queues, workers, and how long keys are looked through. */

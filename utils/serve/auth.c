@@ -16,9 +16,10 @@
 #include <strings.h>
 #include <sys/stat.h>
 
-#include "common/common.h"
-#include "serve.h"
+#include "cli/options.h"
 #include "common/parse.h"
+#include "common/say.h"
+#include "serve.h"
 
 #define TOKEN_MIN 16u
 #define TOKEN_MAX 1024u

@@ -12,8 +12,8 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "common/common.h"
 #include "common/queue_list.h"
+#include "common/shm.h"
 #include "serve.h"
 
 #define LOOKS_MAX 5

@@ -15,7 +15,9 @@
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "common/common.h"
+#include "cli/options.h"
+#include "cli/subcommands.h"
+#include "common/say.h"
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
 

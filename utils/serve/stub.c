@@ -3,7 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
+#include "cli/subcommands.h"
+#include "common/say.h"
 
 int cmd_serve(int argc, char **argv) {
   (void)argc;

@@ -4,7 +4,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "top.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -15,9 +14,10 @@
 
 #include <ncurses.h>
 
-#include "common/common.h"
+#include "common/escape.h"
 #include "common/parse.h"
 #include "format.h"
+#include "top.h"
 
 /* ---- Text ---------------------------------------------------------------------------------------------------- */
 

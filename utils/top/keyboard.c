@@ -4,7 +4,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "top.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -14,8 +13,9 @@
 
 #include <ncurses.h>
 
-#include "common/common.h"
+#include "common/escape.h"
 #include "format.h"
+#include "top.h"
 
 #define CONTROL(letter) ((letter)&0x1f)
 #define ESCAPE          27

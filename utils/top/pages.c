@@ -3,15 +3,16 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "top.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/common.h"
+#include "common/escape.h"
+#include "common/shm.h"
 #include "format.h"
+#include "top.h"
 
 /* ---- All queues ---------------------------------------------------------------------------------------------- */
 

@@ -4,12 +4,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "top.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/common.h"
+#include "common/escape.h"
+#include "top.h"
 
 /* How long a look at the keys of one state may take, and how many keys are passed between looks at the clock. */
 #define LOOK_NS    INT64_C(5000000)

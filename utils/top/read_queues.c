@@ -4,7 +4,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "top.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -12,8 +11,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/common.h"
 #include "common/queue_list.h"
+#include "common/shm.h"
+#include "top.h"
 
 /* How long an action waits for the queue's lock: somebody sits before the screen. */
 #define ACTION_TIMEOUT_NS TOP_SECOND_NS

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
+#include "common/say.h"
 #include "top.h"
 
 int top_run(struct top *top) {

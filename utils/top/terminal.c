@@ -6,7 +6,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "top.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -23,7 +22,8 @@
 #include <ncurses.h>
 #include <term.h>
 
-#include "common/common.h"
+#include "common/say.h"
+#include "top.h"
 
 /* The second look comes soon, so that there are rates. */
 #define SECOND_LOOK_NS (TOP_SECOND_NS / 4)

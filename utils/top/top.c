@@ -7,8 +7,11 @@
 
 #include <unistd.h>
 
-#include "common/common.h"
+#include "cli/options.h"
+#include "cli/subcommands.h"
+#include "common/open.h"
 #include "common/parse.h"
+#include "common/say.h"
 
 #define INTERVAL_MIN_NS (TOP_SECOND_NS / 10)
 

@@ -3,9 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "common/common.h"
-#include "informer.h"
-#include "common/parse.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -14,6 +11,16 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
+
+#include "cli/options.h"
+#include "cli/subcommands.h"
+#include "common/escape.h"
+#include "common/open.h"
+#include "common/parse.h"
+#include "common/queue_error.h"
+#include "common/say.h"
+#include "common/shm.h"
+#include "informer.h"
 
 #define NS_PER_MS INT64_C(1000000)
 #define NS_PER_S  INT64_C(1000000000)

@@ -1,0 +1,28 @@
+/*
+ * Opening a queue for a subcommand.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "open.h"
+
+#include "queue_error.h"
+
+static int try_open(const char *name, uint32_t flags, bool shared, workq **out) {
+  workq_options options = {.flags = flags, .lock_timeout_ns = LOCK_TIMEOUT_NS};
+  if (shared) {
+    options.flags |= WORKQ_ANY_OWNER;
+    options.mode = 0666;
+  }
+  return workq_open(name, &options, out);
+}
+
+int open_queue(const char *name, uint32_t flags, bool shared, workq **out) {
+  int result = try_open(name, flags, shared, out);
+  return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
+}
+
+int open_queue_unless(const char *name, uint32_t flags, bool shared, int declined, workq **out) {
+  int result = try_open(name, flags, shared, out);
+  if (result == declined) return STATUS_DECLINED;
+  return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
+}

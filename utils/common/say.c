@@ -1,0 +1,84 @@
+/*
+ * Lines for people, on standard error.
+ *
+ * SPDX-License-Identifier: Apache-2.0
+ */
+#include "say.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char hex_digits[] = "0123456789abcdef";
+
+static bool is_printable(unsigned char byte) {
+  return byte >= 0x20 && byte < 0x7f;
+}
+
+/* Writes all of the line in as few calls as the descriptor allows, so that lines of several processes stay whole. */
+static void write_line(const char *line, size_t len) {
+  while (len > 0) {
+    ssize_t written = write(STDERR_FILENO, line, len);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) return;
+    line += written;
+    len -= (size_t)written;
+  }
+}
+
+static bool line_to_clear;
+
+void say_over_line(bool is_there) {
+  line_to_clear = is_there;
+}
+
+static void say_list(const char *format, va_list arguments) {
+  char *text;
+  if (vasprintf(&text, format, arguments) < 0) return;
+  const char *begin = line_to_clear && isatty(STDERR_FILENO) ? "\r\033[Kworkq: " : "workq: ";
+  char *line = malloc(strlen(begin) + 4 * strlen(text) + 1);
+  if (line != NULL) {
+    char *end = stpcpy(line, begin);
+    for (const char *at = text; *at != '\0'; at++) {
+      unsigned char byte = (unsigned char)*at;
+      if (is_printable(byte)) {
+        *end++ = *at;
+        continue;
+      }
+      *end++ = '\\';
+      *end++ = 'x';
+      *end++ = hex_digits[byte >> 4];
+      *end++ = hex_digits[byte & 15];
+    }
+    *end++ = '\n';
+    write_line(line, (size_t)(end - line));
+  }
+  free(line);
+  free(text);
+}
+
+void say(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  say_list(format, arguments);
+  va_end(arguments);
+}
+
+int fail(const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  say_list(format, arguments);
+  va_end(arguments);
+  return STATUS_ERROR;
+}
+
+void note(bool verbose, const char *format, ...) {
+  if (!verbose && !isatty(STDERR_FILENO)) return;
+  va_list arguments;
+  va_start(arguments, format);
+  say_list(format, arguments);
+  va_end(arguments);
+}
