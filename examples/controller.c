@@ -350,13 +350,13 @@ static int read_options(int argc, char **argv, struct controller *controller) {
       controller->name = optarg;
       break;
     case 'w':
-      good = spec_integer(optarg, 1, 100, &workers);
+      good = parse_integer(optarg, 1, 100, &workers);
       break;
     case 'r':
-      good = spec_duration(optarg, &controller->resync_ns);
+      good = parse_duration(optarg, &controller->resync_ns);
       break;
     case 't':
-      good = spec_duration(optarg, &controller->work_ns);
+      good = parse_duration(optarg, &controller->work_ns);
       break;
     case 'k':
       controller->keep = 1;

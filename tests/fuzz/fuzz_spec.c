@@ -23,16 +23,16 @@ enum { TEXT_MAX = 200 };
 
 static void try_duration(const char *text) {
   int64_t ns, again_ns;
-  char printed[SPEC_DURATION_SIZE];
-  if (!spec_duration(text, &ns)) return;
+  char printed[DURATION_TEXT_SIZE];
+  if (!parse_duration(text, &ns)) return;
   if (ns < 0 || ns > WORKQ_DURATION_MAX) plain_fail("%s is %lld ns", text, (long long)ns);
-  spec_print_duration(ns, printed);
-  if (!spec_duration(printed, &again_ns) || again_ns != ns) plain_fail("%s is printed as %s", text, printed);
+  format_duration(ns, printed);
+  if (!parse_duration(printed, &again_ns) || again_ns != ns) plain_fail("%s is printed as %s", text, printed);
 }
 
 static void try_integer(const char *text) {
   int64_t number;
-  if (spec_integer(text, -128, 127, &number) && (number < -128 || number > 127)) plain_fail("%s is taken", text);
+  if (parse_integer(text, -128, 127, &number) && (number < -128 || number > 127)) plain_fail("%s is taken", text);
 }
 
 static void try_delays(workq_limiter limiter) {
@@ -47,14 +47,14 @@ static void try_delays(workq_limiter limiter) {
 
 static void try_limiter(const char *text) {
   workq_limiter limiter, again;
-  char printed[SPEC_LIMITER_SIZE], reprinted[SPEC_LIMITER_SIZE];
-  if (spec_limiter(text, &limiter) != NULL) return;
+  char printed[LIMITER_TEXT_SIZE], reprinted[LIMITER_TEXT_SIZE];
+  if (parse_limiter(text, &limiter) != NULL) return;
   try_delays(limiter);
   if (limiter_normalize(&limiter) < 0) return;
-  spec_print_limiter(&limiter, printed);
-  if (spec_limiter(printed, &again) != NULL) plain_fail("%s is printed as %s, which is refused", text, printed);
+  format_limiter(&limiter, printed);
+  if (parse_limiter(printed, &again) != NULL) plain_fail("%s is printed as %s, which is refused", text, printed);
   if (limiter_normalize(&again) < 0) plain_fail("%s is printed as %s, which is invalid", text, printed);
-  spec_print_limiter(&again, reprinted);
+  format_limiter(&again, reprinted);
   if (strcmp(printed, reprinted) != 0) plain_fail("%s is printed as %s, that as %s", text, printed, reprinted);
 }
 

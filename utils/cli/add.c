@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -207,17 +206,17 @@ static int read_options(int argc, char **argv, struct adder *adder) {
     if (option == '0') {
       adder->delimiter = '\0';
     } else if (option == 'p') {
-      if (!spec_integer(optarg, -128, 127, &priority))
+      if (!parse_integer(optarg, -128, 127, &priority))
         return usage_error(argv[0], "--priority takes a number from -128 to 127, not '%s'", optarg);
       adder->options.priority = (int32_t)priority;
     } else if (option == 'a') {
-      if (!spec_duration(optarg, &adder->options.after_ns))
+      if (!parse_duration(optarg, &adder->options.after_ns))
         return usage_error(argv[0], "--after takes a duration such as 250ms or 1m30s, not '%s'", optarg);
     } else if (option == 'r') {
       adder->options.rate_limited = 1;
     } else if (option == 'w') {
       if (strcmp(optarg, "forever") == 0) adder->options.wait_ns = WORKQ_FOREVER;
-      else if (!spec_duration(optarg, &adder->options.wait_ns))
+      else if (!parse_duration(optarg, &adder->options.wait_ns))
         return usage_error(argv[0], "--wait takes a duration such as 5s, or forever, not '%s'", optarg);
     } else if (option == 'v') {
       adder->verbose = true;

@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,7 +44,7 @@ static const struct option long_options[] = {{"capacity", required_argument, NUL
 
 /* Reads a number for an option.  Returns STATUS_OK, or STATUS_USAGE with the fault said. */
 static int read_number(const char *option, int64_t min, int64_t max, int64_t *out) {
-  if (spec_integer(optarg, min, max, out)) return STATUS_OK;
+  if (parse_integer(optarg, min, max, out)) return STATUS_OK;
   return usage_error("create", "%s takes a number from %lld to %lld, not '%s'", option, (long long)min, (long long)max,
                      optarg);
 }
@@ -81,7 +80,7 @@ static int read_mode(workq_options *out) {
 }
 
 static int read_limiter(workq_options *out) {
-  const char *problem = spec_limiter(optarg, &out->limiter);
+  const char *problem = parse_limiter(optarg, &out->limiter);
   return problem == NULL ? STATUS_OK : usage_error("create", "--limiter '%s': %s", optarg, problem);
 }
 
@@ -93,7 +92,7 @@ static int read_give_up(workq_options *out) {
 }
 
 static int read_reap_interval(workq_options *out) {
-  if (!spec_duration(optarg, &out->reap_interval_ns) || out->reap_interval_ns < 1000000 ||
+  if (!parse_duration(optarg, &out->reap_interval_ns) || out->reap_interval_ns < 1000000 ||
       out->reap_interval_ns > WORKQ_REAP_INTERVAL_MAX)
     return usage_error("create", "--reap-interval takes a duration from 1ms to 1m, such as 100ms, not '%s'", optarg);
   return STATUS_OK;

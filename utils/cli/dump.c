@@ -1,9 +1,9 @@
 /*
- * `workq dump`: the queue, its workers and its keys, as text for people or as JSON, one object a line.
+ * `workq dump`: the queue, its workers and its keys, as text for people or as JSON, one object a
+ * line.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdio.h>
 
@@ -15,13 +15,13 @@
 
 static int visit_worker(void *arg, const workq_worker *worker) {
   (void)arg;
-  report_print(stdout, report_worker_json(worker));
+  output_print(stdout, output_worker_json(worker));
   return ferror(stdout) != 0 ? -EIO : 0;
 }
 
 static int visit_item(void *arg, const workq_info *info) {
   (void)arg;
-  report_print(stdout, report_item_json(info));
+  output_print(stdout, output_item_json(info));
   return ferror(stdout) != 0 ? -EIO : 0;
 }
 
@@ -32,7 +32,7 @@ static int dump_json(workq *q) {
   if (result < 0) return result;
   result = workq_get_limiter(q, &limiter);
   if (result < 0) return result;
-  report_print(stdout, report_queue_json(&stats, &limiter));
+  output_print(stdout, output_queue_json(&stats, &limiter));
   result = workq_iterate_workers(q, visit_worker, NULL);
   return result < 0 ? result : workq_iterate(q, visit_item, NULL);
 }

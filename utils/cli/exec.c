@@ -1,9 +1,10 @@
 /*
  * The command that `workq run` runs for each key: its arguments, its process, its end.
  *
- * A command is a child of its worker and the leader of a process group of its own, so that an interrupt typed at the
- * terminal reaches the supervisor only, and the commands in hand can finish.  It dies with its worker: the kernel
- * kills it then (PR_SET_PDEATHSIG), and the supervisor kills the rest of its group.
+ * A command is a child of its worker and the leader of a process group of its own, so that an
+ * interrupt typed at the terminal reaches the supervisor only, and the commands in hand can finish.
+ * It dies with its worker: the kernel kills it then (PR_SET_PDEATHSIG), and the supervisor kills
+ * the rest of its group.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -55,7 +56,7 @@ static bool is_in_path(const char *name) {
   }
 }
 
-int command_check(const struct command *command) {
+int exec_check(const struct command *command) {
   const char *name = command->arguments[0];
   if (*name == '\0') return fail("the command's name is empty");
   if (strchr(name, '/') != NULL) {
@@ -71,7 +72,7 @@ static int open_pidfd(pid_t pid) {
   return (int)syscall(SYS_pidfd_open, pid, 0);
 }
 
-int command_prepare(struct command *command, const workq_stats_data *stats, unsigned workers) {
+int exec_prepare(struct command *command, const workq_stats_data *stats, unsigned workers) {
   if (command->timeout_ns > 0) {
     int probe = open_pidfd(getpid());
     if (probe < 0) return fail("--timeout needs a kernel that has pidfd_open (Linux 5.3): %s", strerror(errno));
@@ -87,13 +88,13 @@ int command_prepare(struct command *command, const workq_stats_data *stats, unsi
   return STATUS_OK;
 }
 
-void command_kill(struct command *command, unsigned worker) {
+void exec_kill(struct command *command, unsigned worker) {
   pid_t group = atomic_exchange(&command->groups[worker], 0);
   if (group > 0) kill(-group, SIGKILL);
 }
 
-void command_finish(struct command *command) {
-  for (unsigned worker = 0; worker < command->workers; worker++) command_kill(command, worker);
+void exec_finish(struct command *command) {
+  for (unsigned worker = 0; worker < command->workers; worker++) exec_kill(command, worker);
   munmap((void *)command->groups, command->workers * sizeof *command->groups);
 }
 
@@ -253,7 +254,7 @@ static int judge(const struct command *command, const workq_item *item, int stat
   return outcome;
 }
 
-int command_run(struct command *command, const workq_item *item, unsigned worker) {
+int exec_run(struct command *command, const workq_item *item, unsigned worker) {
   if (memchr(item->key, '\0', item->key_len) != NULL) {
     report(command, item, "a key with a NUL byte cannot be an argument", WORKQ_GIVE_UP);
     return WORKQ_GIVE_UP;

@@ -25,18 +25,18 @@ struct command {
 };
 
 /* Whether the command can be found at all.  STATUS_OK, or STATUS_ERROR with the reason said. */
-int command_check(const struct command *command);
+int exec_check(const struct command *command);
 
 /* In the supervisor, before the workers start.  STATUS_OK, or STATUS_ERROR with the reason said. */
-int command_prepare(struct command *command, const workq_stats_data *stats, unsigned workers);
+int exec_prepare(struct command *command, const workq_stats_data *stats, unsigned workers);
 
 /* In a worker: runs the command for one key.  Returns what a workq_handler returns. */
-int command_run(struct command *command, const workq_item *item, unsigned worker);
+int exec_run(struct command *command, const workq_item *item, unsigned worker);
 
 /* In the supervisor, when a worker has ended: kills what is left of its command. */
-void command_kill(struct command *command, unsigned worker);
+void exec_kill(struct command *command, unsigned worker);
 
 /* In the supervisor, when all workers have ended. */
-void command_finish(struct command *command);
+void exec_finish(struct command *command);
 
 #endif

@@ -1,9 +1,9 @@
 /*
- * `workq load`: brings back what `workq save` wrote.  The whole file is read and checked before anything is changed.
+ * `workq load`: brings back what `workq save` wrote.  The whole file is read and checked before
+ * anything is changed.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -113,7 +113,7 @@ static bool read_limits(const json_t *object, workq_options *options) {
   if (give_up == NULL || (strcmp(give_up, "bury") != 0 && strcmp(give_up, "drop") != 0)) return false;
   options->give_up = strcmp(give_up, "drop") == 0 ? WORKQ_DROP : WORKQ_BURY;
   const char *limiter = json_string_value(json_object_get(object, "limiter"));
-  return limiter != NULL && spec_limiter(limiter, &options->limiter) == NULL;
+  return limiter != NULL && parse_limiter(limiter, &options->limiter) == NULL;
 }
 
 static bool read_metrics(const json_t *object, workq_options *options) {

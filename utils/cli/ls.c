@@ -1,10 +1,9 @@
 /*
- * `workq ls`: the queues of this machine.  Each is looked at without its lock and without a slot, so that a stuck one
- * does not hold the list up.
+ * `workq ls`: the queues of this machine.  Each is looked at without its lock and without a slot,
+ * so that a stuck one does not hold the list up.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -67,13 +66,13 @@ int cmd_ls(int argc, char **argv) {
   if (next_option(argc, argv, ":", options) != -1) return STATUS_USAGE;
   if (expect_arguments(argc, argv, 0, 0) != STATUS_OK) return STATUS_USAGE;
   char **names;
-  int count = names_read(&names);
+  int count = queue_list_read(&names);
   if (count < 0) return fail("cannot read " SHM_DIRECTORY ": %s", strerror(errno));
   int width = isatty(STDOUT_FILENO) && count > 0 ? name_width(names, count) : 0;
   if (width > 0)
     printf("%-*s  %10s %10s %10s %10s %8s %12s  STATE\n", width, "NAME", "READY", "PROCESSING", "DELAYED", "BURIED",
            "HANDLES", "BYTES");
   for (int i = 0; i < count; i++) print_queue(names[i], width);
-  names_free(names, count);
+  queue_list_free(names, count);
   return STATUS_OK;
 }

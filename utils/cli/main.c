@@ -1,5 +1,6 @@
 /*
- * The `workq` command: finds the subcommand, and sees to it that output which could not be written is an error.
+ * The `workq` command: finds the subcommand, and sees to it that output which could not be written
+ * is an error.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -36,16 +37,16 @@ static int finish(int status) {
 
 static int help(int argc, char **argv) {
   if (argc < 2) {
-    commands_print_all();
+    subcommands_print_all();
     return STATUS_OK;
   }
-  const struct subcommand *command = commands_find(argv[1]);
+  const struct subcommand *command = subcommands_find(argv[1]);
   if (command == NULL || argc > 2) {
     if (command == NULL) say("there is no command '%s'; workq help lists them", argv[1]);
     if (command != NULL) say("help takes one command (see: workq help)");
     return STATUS_USAGE;
   }
-  commands_print(command);
+  subcommands_print(command);
   return STATUS_OK;
 }
 
@@ -67,13 +68,13 @@ static int dispatch(int argc, char **argv) {
     printf("workq %s\n", workq_version());
     return STATUS_OK;
   }
-  const struct subcommand *command = commands_find(argv[0]);
+  const struct subcommand *command = subcommands_find(argv[0]);
   if (command == NULL) {
     say("there is no command '%s' (see: workq help)", argv[0]);
     return STATUS_USAGE;
   }
   if (asks_for_help(argc, argv)) {
-    commands_print(command);
+    subcommands_print(command);
     return STATUS_OK;
   }
   return command->run(argc, argv);

@@ -54,12 +54,12 @@ static void format_rate(char *text, size_t size, double rate) {
 
 /* The time that the rest will take at the pace so far: a day or more is not known that well. */
 static void format_left(char *text, size_t size, const struct progress *progress, double share) {
-  char duration[SPEC_DURATION_SIZE];
+  char duration[DURATION_TEXT_SIZE];
   *text = '\0';
   double elapsed_ns = (double)(progress->drawn_ns - progress->begun_ns);
   double left_ns = share > 0 ? elapsed_ns * (1 - share) / share : 0;
   if (share <= 0 || left_ns > 86400.0 * SECOND_NS) return;
-  spec_print_duration(((int64_t)(left_ns / SECOND_NS) + 1) * SECOND_NS, duration);
+  format_duration(((int64_t)(left_ns / SECOND_NS) + 1) * SECOND_NS, duration);
   snprintf(text, size, " %s left", duration);
 }
 
@@ -77,7 +77,7 @@ static void format_bar(char *text, size_t size, int room, double share) {
 
 void progress_format(char *text, size_t size, int width, const struct progress *progress,
                      const struct progress_state *state) {
-  char rate[32], failed[48] = "", bar[BAR_MAX + 16] = "", left[SPEC_DURATION_SIZE + 16] = "";
+  char rate[32], failed[48] = "", bar[BAR_MAX + 16] = "", left[DURATION_TEXT_SIZE + 16] = "";
   format_rate(rate, sizeof rate, progress->rate);
   if (state->failed > 0) snprintf(failed, sizeof failed, ", %" PRIu64 " failed", state->failed);
   int len = snprintf(NULL, 0, "%" PRIu64 " %s, %s%s", state->done, progress->word, rate, failed);

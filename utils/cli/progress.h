@@ -1,6 +1,6 @@
 /*
- * A line that tells how far a long subcommand has come: keys done, how fast, how many failed, and where the total is known a
- * bar and the time left.  On a terminal only.
+ * A line that tells how far a long subcommand has come: keys done, how fast, how many failed, and
+ * where the total is known a bar and the time left.  On a terminal only.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

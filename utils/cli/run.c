@@ -1,10 +1,9 @@
 /*
- * `workq run`: workers that run a command for each key.  This file has the subcommand and its supervisor's side; what a
- * worker does with a key is in exec.c.
+ * `workq run`: workers that run a command for each key.  This file has the subcommand and its
+ * supervisor's side; what a worker does with a key is in exec.c.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
@@ -36,14 +35,14 @@ static int read_options(int argc, char **argv, struct run *run) {
   for (int option; (option = next_option(argc, argv, ":j:q", options)) != -1;) {
     int64_t jobs;
     if (option == 'j') {
-      if (!spec_integer(optarg, 1, WORKQ_HANDLES_MAX - 1, &jobs))
+      if (!parse_integer(optarg, 1, WORKQ_HANDLES_MAX - 1, &jobs))
         return usage_error(argv[0], "-j takes a number of workers from 1 to %u, not '%s'", WORKQ_HANDLES_MAX - 1,
                            optarg);
       run->pool.workers = (unsigned)jobs;
     } else if (option == 'u') {
       run->pool.until_empty = 1;
     } else if (option == 't') {
-      if (!spec_duration(optarg, &run->command.timeout_ns) || run->command.timeout_ns == 0)
+      if (!parse_duration(optarg, &run->command.timeout_ns) || run->command.timeout_ns == 0)
         return usage_error(argv[0], "--timeout takes a duration such as 30s, not '%s'", optarg);
     } else if (option == 'q') {
       run->command.quiet = true;
@@ -74,7 +73,7 @@ static void on_event(void *arg, int what, unsigned worker, int pid, int status) 
   struct run *run = arg;
   if (what == WORKQ_EVENT_STARTED) return;
   /* Its command died with it; what that has started itself dies now. */
-  command_kill(&run->command, worker);
+  exec_kill(&run->command, worker);
   if (what != WORKQ_EVENT_CRASHED || run->command.quiet) return;
   if (WIFSIGNALED(status))
     say("worker %u (process %d) was killed by signal %d; another takes its place", worker, pid, WTERMSIG(status));
@@ -84,7 +83,7 @@ static void on_event(void *arg, int what, unsigned worker, int pid, int status) 
 static int on_key(workq *q, const workq_item *item, unsigned worker, void *arg) {
   (void)q;
   struct run *run = arg;
-  return command_run(&run->command, item, worker);
+  return exec_run(&run->command, item, worker);
 }
 
 /* Each worker needs a handle; without one it could only fail again and again. */
@@ -101,11 +100,11 @@ static int run_pool(struct run *run, workq *q) {
   int result = workq_stats(q, &stats);
   if (result < 0) return queue_failed(run->name, q, result);
   if (check_handles(run, &stats) != STATUS_OK) return STATUS_ERROR;
-  if (command_prepare(&run->command, &stats, run->pool.workers) != STATUS_OK) return STATUS_ERROR;
+  if (exec_prepare(&run->command, &stats, run->pool.workers) != STATUS_OK) return STATUS_ERROR;
   run->pool.event = on_event;
   run->pool.arg = run;
   result = workq_run(q, &run->pool, on_key);
-  command_finish(&run->command);
+  exec_finish(&run->command);
   if (result == 2) return fail("stopped by a second signal; the keys in hand went back to queue '%s'", run->name);
   if (result == -EAGAIN || result == -ENOMEM || result == -EMFILE)
     return fail("cannot start the workers: %s", strerror(-result));
@@ -115,7 +114,7 @@ static int run_pool(struct run *run, workq *q) {
 int cmd_run(int argc, char **argv) {
   struct run run = {.pool.workers = 1};
   if (read_arguments(argc, argv, &run) != STATUS_OK) return STATUS_USAGE;
-  if (command_check(&run.command) != STATUS_OK) return STATUS_ERROR;
+  if (exec_check(&run.command) != STATUS_OK) return STATUS_ERROR;
   struct progress progress;
   progress_watch(&progress, run.name, run.shared, run.pool.until_empty && !run.command.quiet);
   workq *q;

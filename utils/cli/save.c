@@ -1,12 +1,12 @@
 /*
- * `workq save`: the whole logical state of a queue, at one moment, as JSON lines: the queue with its options, its keys in
- * their order, and a last line that tells a whole file from one that was cut off.
+ * `workq save`: the whole logical state of a queue, at one moment, as JSON lines: the queue with
+ * its options, its keys in their order, and a last line that tells a whole file from one that was
+ * cut off.
  *
  * The file appears under its name when it is whole.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -109,10 +109,10 @@ static int close_file(struct saver *saver, int status) {
 static void print_queue(struct saver *saver, const workq_stats_data *stats, const workq_limiter *limiter) {
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  json_t *object = report_queue_json(stats, limiter);
-  report_set_integer(object, SAVED_FORMAT_NAME, SAVED_FORMAT);
-  report_set_integer(object, SAVED_AT_NAME, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
-  report_print(saver->out, object);
+  json_t *object = output_queue_json(stats, limiter);
+  output_set_integer(object, SAVED_FORMAT_NAME, SAVED_FORMAT);
+  output_set_integer(object, SAVED_AT_NAME, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+  output_print(saver->out, object);
 }
 
 static int print_key(void *arg, const workq_info *info) {
@@ -123,7 +123,7 @@ static int print_key(void *arg, const workq_info *info) {
     item.due_in_ns = 0;
     saver->undue++;
   }
-  report_print(saver->out, report_item_json(&item));
+  output_print(saver->out, output_item_json(&item));
   saver->keys++;
   return ferror(saver->out) != 0 ? -EIO : 0;
 }
@@ -145,9 +145,9 @@ static int print_copy(struct saver *saver, workq *copy) {
   print_queue(saver, &stats, &limiter);
   result = workq_iterate_order(copy, print_key, saver);
   if (result < 0) return result;
-  json_t *end = report_new("end");
-  report_set_integer(end, SAVED_KEYS_NAME, saver->keys);
-  report_print(saver->out, end);
+  json_t *end = output_new("end");
+  output_set_integer(end, SAVED_KEYS_NAME, saver->keys);
+  output_print(saver->out, end);
   return 0;
 }
 

@@ -3,7 +3,6 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdio.h>
 
@@ -45,10 +44,10 @@ int cmd_shutdown(int argc, char **argv) {
       shared = true;
     } else if (option == 'd') {
       drains = true;
-      if (optarg != NULL && !spec_duration(optarg, &timeout_ns))
+      if (optarg != NULL && !parse_duration(optarg, &timeout_ns))
         return usage_error(argv[0], "--drain takes a duration such as 30s, not '%s'", optarg);
       /* getopt_long() knows no optional value in a word of its own; a following duration is one. */
-      if (optarg == NULL && optind < argc && spec_duration(argv[optind], &timeout_ns)) optind++;
+      if (optarg == NULL && optind < argc && parse_duration(argv[optind], &timeout_ns)) optind++;
     } else {
       return STATUS_USAGE;
     }

@@ -1,6 +1,6 @@
 /*
- * `workq stats`: the queue's figures, a name and a value on each line, as one JSON object, or in the text format of
- * Prometheus; in the last for all queues, too.
+ * `workq stats`: the queue's figures, a name and a value on each line, as one JSON object, or in
+ * the text format of Prometheus; in the last for all queues, too.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -27,8 +27,8 @@ static int print_figures(const char *name, bool json, bool shared) {
   if (result >= 0) result = workq_get_limiter(q, &limiter);
   int status = STATUS_OK;
   if (result < 0) status = queue_failed(name, q, result);
-  else if (json) report_print(stdout, report_queue_json(&stats, &limiter));
-  else report_queue_text(&stats, &limiter);
+  else if (json) output_print(stdout, output_queue_json(&stats, &limiter));
+  else output_queue_text(&stats, &limiter);
   workq_close(q);
   return status;
 }
@@ -59,7 +59,7 @@ static int print_metrics(const char *name, bool shared) {
 /* A queue that cannot be looked at is named on standard error, and the others are shown. */
 static int print_all_metrics(bool shared) {
   char **names;
-  int count = names_read(&names), status = STATUS_OK;
+  int count = queue_list_read(&names), status = STATUS_OK;
   if (count < 0) return fail("cannot list the queues in " SHM_DIRECTORY ": %s", strerror(errno));
   workq_measures *measures = calloc((size_t)count + 1, sizeof *measures);
   size_t measured = 0;
@@ -71,7 +71,7 @@ static int print_all_metrics(bool shared) {
   if (measures) (void)workq_metrics_print(measures, measured, stdout);
   else status = fail("out of memory");
   free(measures);
-  names_free(names, count);
+  queue_list_free(names, count);
   return status;
 }
 

@@ -100,20 +100,20 @@ static const struct subcommand commands[] = {
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
 
-const struct subcommand *commands_find(const char *name) {
+const struct subcommand *subcommands_find(const char *name) {
   for (size_t i = 0; i < COMMAND_COUNT; i++)
     if (strcmp(commands[i].name, name) == 0) return &commands[i];
   return NULL;
 }
 
-void commands_print_all(void) {
+void subcommands_print_all(void) {
   puts("usage: workq COMMAND NAME [OPTION...] [ARGUMENT...]");
   for (size_t i = 0; i < COMMAND_COUNT; i++) printf("  %-9s %s\n", commands[i].name, commands[i].summary);
   puts("workq help COMMAND says more about one, man workq all; workq --version.\n"
        "Exit status: 0 well, 1 an error (one line says which), 2 wrong usage.");
 }
 
-void commands_print(const struct subcommand *command) {
+void subcommands_print(const struct subcommand *command) {
   printf("usage: workq %s%s%s\n%c%s.\n%s", command->name, *command->arguments == '\0' ? "" : " ", command->arguments,
          command->summary[0] - 'a' + 'A', command->summary + 1, command->help);
 }

@@ -15,11 +15,11 @@ struct subcommand {
 };
 
 /* Null where there is none of this name. */
-const struct subcommand *commands_find(const char *name);
+const struct subcommand *subcommands_find(const char *name);
 
 /* Print to standard output: all of them, and one. */
-void commands_print_all(void);
-void commands_print(const struct subcommand *command);
+void subcommands_print_all(void);
+void subcommands_print(const struct subcommand *command);
 
 /* Each gets its own name as argv[0] and returns an exit status. */
 int cmd_add(int argc, char **argv);

@@ -1,6 +1,6 @@
 /*
- * What the library tells about a queue, a worker and a key, as text and as JSON.  Both forms of the queue come from one
- * table, so that a figure has the same name everywhere.
+ * What the library tells about a queue, a worker and a key, as text and as JSON.  Both forms of the
+ * queue come from one table, so that a figure has the same name everywhere.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -93,27 +93,27 @@ static void print_text(const char *name, int name_len, const char *value) {
 }
 
 static void print_figure(const struct figure *figure, int64_t value) {
-  char text[SPEC_DURATION_SIZE];
+  char text[DURATION_TEXT_SIZE];
   int len = (int)strlen(figure->name);
   if (figure->kind == KIND_FLAG) {
     snprintf(text, sizeof text, "%s", value != 0 ? "yes" : "no");
   } else if (figure->kind == KIND_DURATION) {
     len -= (int)strlen("_ns");
     if (value < 0) snprintf(text, sizeof text, "never");
-    else spec_print_duration(value, text);
+    else format_duration(value, text);
   } else {
     snprintf(text, sizeof text, "%" PRId64, value);
   }
   print_text(figure->name, len, text);
 }
 
-void report_queue_text(const workq_stats_data *stats, const workq_limiter *limiter) {
-  char text[SPEC_LIMITER_SIZE];
+void output_queue_text(const workq_stats_data *stats, const workq_limiter *limiter) {
+  char text[LIMITER_TEXT_SIZE];
   char *name = escape(stats->name, strlen(stats->name));
   print_text("name", 4, name);
   free(name);
   for (size_t i = 0; i < FIGURE_COUNT; i++) print_figure(&figures[i], figure_value(stats, &figures[i]));
-  spec_print_limiter(limiter, text);
+  format_limiter(limiter, text);
   print_text("limiter", 7, text);
   snprintf(text, sizeof text, "%d", stats->max_retries);
   print_text("max_retries", 11, text);
@@ -132,7 +132,7 @@ static void set(json_t *object, const char *name, json_t *value) {
   exit(STATUS_ERROR);
 }
 
-void report_set_integer(json_t *object, const char *name, int64_t value) {
+void output_set_integer(json_t *object, const char *name, int64_t value) {
   set(object, name, json_integer(value));
 }
 
@@ -163,30 +163,30 @@ static void set_bytes(json_t *object, const char *name, const void *bytes, size_
   free(hex);
 }
 
-json_t *report_new(const char *type) {
+json_t *output_new(const char *type) {
   json_t *object = json_object();
   set_string(object, "type", type);
   return object;
 }
 
-void report_print(FILE *out, json_t *object) {
+void output_print(FILE *out, json_t *object) {
   json_dumpf(object, out, JSON_COMPACT | JSON_ENSURE_ASCII | JSON_PRESERVE_ORDER);
   putc('\n', out);
   json_decref(object);
 }
 
-json_t *report_queue_json(const workq_stats_data *stats, const workq_limiter *limiter) {
-  char text[SPEC_LIMITER_SIZE];
-  json_t *object = report_new("queue");
+json_t *output_queue_json(const workq_stats_data *stats, const workq_limiter *limiter) {
+  char text[LIMITER_TEXT_SIZE];
+  json_t *object = output_new("queue");
   set_bytes(object, "name", stats->name, strlen(stats->name));
   for (size_t i = 0; i < FIGURE_COUNT; i++) {
     int64_t value = figure_value(stats, &figures[i]);
     set(object, figures[i].name, figures[i].kind == KIND_FLAG ? json_boolean(value != 0) : json_integer(value));
   }
-  spec_print_limiter(limiter, text);
+  format_limiter(limiter, text);
   set_string(object, "limiter", text);
-  report_set_integer(object, "max_retries", stats->max_retries);
-  report_set_integer(object, "max_crashes", crash_limit(stats));
+  output_set_integer(object, "max_retries", stats->max_retries);
+  output_set_integer(object, "max_crashes", crash_limit(stats));
   set_string(object, "give_up", give_up_name(stats));
   snprintf(text, sizeof text, "%04o", stats->mode);
   set_string(object, "mode", text);
@@ -198,40 +198,40 @@ static const char *waiting_name(uint32_t waiting) {
   return waiting < sizeof names / sizeof names[0] ? names[waiting] : "unknown";
 }
 
-json_t *report_worker_json(const workq_worker *worker) {
-  json_t *object = report_new("worker");
-  report_set_integer(object, "slot", worker->slot);
-  report_set_integer(object, "pid", worker->pid);
-  report_set_integer(object, "tid", worker->tid);
+json_t *output_worker_json(const workq_worker *worker) {
+  json_t *object = output_new("worker");
+  output_set_integer(object, "slot", worker->slot);
+  output_set_integer(object, "pid", worker->pid);
+  output_set_integer(object, "tid", worker->tid);
   set_bytes(object, "command", worker->command, strnlen(worker->command, sizeof worker->command));
   set(object, "self", json_boolean(worker->self != 0));
   set_string(object, "waiting", waiting_name(worker->waiting));
-  report_set_integer(object, "processing", worker->processing);
-  report_set_integer(object, "age_ns", worker->age_ns);
-  report_set_integer(object, "adds", (int64_t)worker->adds);
-  report_set_integer(object, "coalesced", (int64_t)worker->coalesced);
-  report_set_integer(object, "gets", (int64_t)worker->gets);
-  report_set_integer(object, "dones", (int64_t)worker->dones);
-  report_set_integer(object, "retries", (int64_t)worker->retries);
-  report_set_integer(object, "failed", (int64_t)worker->failed);
-  report_set_integer(object, "gave_up", (int64_t)worker->gave_up);
-  if (worker->running_ns >= 0) report_set_integer(object, "running_ns", worker->running_ns);
+  output_set_integer(object, "processing", worker->processing);
+  output_set_integer(object, "age_ns", worker->age_ns);
+  output_set_integer(object, "adds", (int64_t)worker->adds);
+  output_set_integer(object, "coalesced", (int64_t)worker->coalesced);
+  output_set_integer(object, "gets", (int64_t)worker->gets);
+  output_set_integer(object, "dones", (int64_t)worker->dones);
+  output_set_integer(object, "retries", (int64_t)worker->retries);
+  output_set_integer(object, "failed", (int64_t)worker->failed);
+  output_set_integer(object, "gave_up", (int64_t)worker->gave_up);
+  if (worker->running_ns >= 0) output_set_integer(object, "running_ns", worker->running_ns);
   return object;
 }
 
-json_t *report_item_json(const workq_info *info) {
-  json_t *object = report_new("item");
+json_t *output_item_json(const workq_info *info) {
+  json_t *object = output_new("item");
   set_bytes(object, "key", info->key, info->key_len);
   set_string(object, "state", workq_state_name(info->state));
-  report_set_integer(object, "priority", info->priority);
-  report_set_integer(object, "failures", info->failures);
-  report_set_integer(object, "crashes", info->crashes);
+  output_set_integer(object, "priority", info->priority);
+  output_set_integer(object, "failures", info->failures);
+  output_set_integer(object, "crashes", info->crashes);
   if (info->pid != 0) {
-    report_set_integer(object, "pid", info->pid);
-    report_set_integer(object, "tid", info->tid);
+    output_set_integer(object, "pid", info->pid);
+    output_set_integer(object, "tid", info->tid);
   }
-  if (info->due_in_ns >= 0) report_set_integer(object, "due_in_ns", info->due_in_ns);
-  if (info->waiting_ns >= 0) report_set_integer(object, "waiting_ns", info->waiting_ns);
-  if (info->running_ns >= 0) report_set_integer(object, "running_ns", info->running_ns);
+  if (info->due_in_ns >= 0) output_set_integer(object, "due_in_ns", info->due_in_ns);
+  if (info->waiting_ns >= 0) output_set_integer(object, "waiting_ns", info->waiting_ns);
+  if (info->running_ns >= 0) output_set_integer(object, "running_ns", info->running_ns);
   return object;
 }

@@ -12,18 +12,18 @@
 #include <workq.h>
 
 /* Prints the queue's figures as lines of a name and a value. */
-void report_queue_text(const workq_stats_data *stats, const workq_limiter *limiter);
+void output_queue_text(const workq_stats_data *stats, const workq_limiter *limiter);
 
 /* Each as a JSON object, which is the caller's. */
-json_t *report_queue_json(const workq_stats_data *stats, const workq_limiter *limiter);
-json_t *report_worker_json(const workq_worker *worker);
-json_t *report_item_json(const workq_info *info);
+json_t *output_queue_json(const workq_stats_data *stats, const workq_limiter *limiter);
+json_t *output_worker_json(const workq_worker *worker);
+json_t *output_item_json(const workq_info *info);
 
 /* An object of this type, which is the caller's, and one member more.  Without memory they end the program. */
-json_t *report_new(const char *type);
-void report_set_integer(json_t *object, const char *name, int64_t value);
+json_t *output_new(const char *type);
+void output_set_integer(json_t *object, const char *name, int64_t value);
 
 /* Prints an object as one line, and lets go of it.  A failed write is to be seen by ferror(). */
-void report_print(FILE *out, json_t *object);
+void output_print(FILE *out, json_t *object);
 
 #endif

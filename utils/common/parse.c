@@ -1,5 +1,5 @@
 /*
- * The little languages of the command line: numbers, durations and limiter SPECs; see parse.h.
+ * Parsers for option values: numbers, durations and limiter SPECs; see parse.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,7 +21,7 @@ static bool read_digits(const char **at, int64_t *out) {
   return *at != start;
 }
 
-bool spec_integer(const char *text, int64_t min, int64_t max, int64_t *out) {
+bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *out) {
   bool negative = *text == '-';
   if (negative) text++;
   int64_t value;
@@ -52,7 +52,7 @@ static const struct {
 
 #define UNIT_COUNT (sizeof units / sizeof units[0])
 
-bool spec_duration(const char *text, int64_t *out_ns) {
+bool parse_duration(const char *text, int64_t *out_ns) {
   if (strcmp(text, "0") == 0) {
     *out_ns = 0;
     return true;
@@ -76,9 +76,9 @@ bool spec_duration(const char *text, int64_t *out_ns) {
   return true;
 }
 
-void spec_print_duration(int64_t ns, char text[SPEC_DURATION_SIZE]) {
+void format_duration(int64_t ns, char text[DURATION_TEXT_SIZE]) {
   if (ns <= 0) {
-    snprintf(text, SPEC_DURATION_SIZE, "0");
+    snprintf(text, DURATION_TEXT_SIZE, "0");
     return;
   }
   size_t used = 0;
@@ -86,7 +86,7 @@ void spec_print_duration(int64_t ns, char text[SPEC_DURATION_SIZE]) {
     int64_t count = ns / units[unit].ns;
     ns %= units[unit].ns;
     if (count == 0) continue;
-    used += (size_t)snprintf(text + used, SPEC_DURATION_SIZE - used, "%lld%s", (long long)count, units[unit].name);
+    used += (size_t)snprintf(text + used, DURATION_TEXT_SIZE - used, "%lld%s", (long long)count, units[unit].name);
   }
 }
 
@@ -101,8 +101,8 @@ struct part {
 };
 
 static const char *read_exponential(const struct part *part, workq_limiter *out) {
-  if (part->count < 3 || !spec_duration(part->fields[1], &out->exp_initial_ns) ||
-      !spec_duration(part->fields[2], &out->exp_max_ns))
+  if (part->count < 3 || !parse_duration(part->fields[1], &out->exp_initial_ns) ||
+      !parse_duration(part->fields[2], &out->exp_max_ns))
     return "exp is exp:INITIAL:MAX[:FACTOR], for example exp:5ms:1s:2";
   out->exp_factor = 2;
   if (part->count > 3 && !read_fraction(part->fields[3], 1, 1e9, &out->exp_factor))
@@ -115,8 +115,8 @@ static const char *read_exponential(const struct part *part, workq_limiter *out)
 
 static const char *read_fast_slow(const struct part *part, workq_limiter *out) {
   int64_t attempts;
-  if (part->count != 4 || !spec_duration(part->fields[1], &out->fast_ns) ||
-      !spec_duration(part->fields[2], &out->slow_ns) || !spec_integer(part->fields[3], 0, UINT32_MAX, &attempts))
+  if (part->count != 4 || !parse_duration(part->fields[1], &out->fast_ns) ||
+      !parse_duration(part->fields[2], &out->slow_ns) || !parse_integer(part->fields[3], 0, UINT32_MAX, &attempts))
     return "fastslow is fastslow:FAST:SLOW:ATTEMPTS, for example fastslow:10ms:1s:3";
   out->fast_attempts = (uint32_t)attempts;
   out->kinds |= WORKQ_LIMIT_FAST_SLOW;
@@ -128,7 +128,7 @@ static const char *read_bucket(const struct part *part, workq_limiter *out) {
   if (part->count != 3) return form;
   char *slash = strchr(part->fields[1], '/');
   int64_t burst;
-  if (slash == NULL || strcmp(slash, "/s") != 0 || !spec_integer(part->fields[2], 1, UINT32_MAX, &burst)) return form;
+  if (slash == NULL || strcmp(slash, "/s") != 0 || !parse_integer(part->fields[2], 1, UINT32_MAX, &burst)) return form;
   *slash = '\0';
   if (!read_fraction(part->fields[1], 1e-6, 1e9, &out->bucket_rate))
     return "bucket's RATE is a number from 0.000001 to 1000000000";
@@ -138,7 +138,7 @@ static const char *read_bucket(const struct part *part, workq_limiter *out) {
 }
 
 static const char *read_max_wait(const struct part *part, workq_limiter *out) {
-  if (part->count != 2 || !spec_duration(part->fields[1], &out->max_wait_ns) || out->max_wait_ns == 0)
+  if (part->count != 2 || !parse_duration(part->fields[1], &out->max_wait_ns) || out->max_wait_ns == 0)
     return "maxwait is maxwait:DUR, for example maxwait:30s";
   return NULL;
 }
@@ -209,7 +209,7 @@ static const char *read_list(char *list, workq_limiter *out, uint32_t *chosen) {
   return NULL;
 }
 
-const char *spec_limiter(const char *text, workq_limiter *out) {
+const char *parse_limiter(const char *text, workq_limiter *out) {
   workq_limiter limiter = {0};
   char *copy = strdup(text);
   if (copy == NULL) return "out of memory";
@@ -233,25 +233,25 @@ static void print_fraction(double value, char text[32]) {
 }
 
 /* Adds a part, after a comma where it is not the first. */
-static void append(char text[SPEC_LIMITER_SIZE], const char *part) {
+static void append(char text[LIMITER_TEXT_SIZE], const char *part) {
   size_t used = strlen(text);
-  snprintf(text + used, SPEC_LIMITER_SIZE - used, "%s%s", used == 0 ? "" : ",", part);
+  snprintf(text + used, LIMITER_TEXT_SIZE - used, "%s%s", used == 0 ? "" : ",", part);
 }
 
-void spec_print_limiter(const workq_limiter *limiter, char text[SPEC_LIMITER_SIZE]) {
-  char part[256], first[SPEC_DURATION_SIZE], second[SPEC_DURATION_SIZE], number[32];
+void format_limiter(const workq_limiter *limiter, char text[LIMITER_TEXT_SIZE]) {
+  char part[256], first[DURATION_TEXT_SIZE], second[DURATION_TEXT_SIZE], number[32];
   text[0] = '\0';
   if ((limiter->kinds & WORKQ_LIMIT_NONE) != 0) append(text, "none");
   if ((limiter->kinds & WORKQ_LIMIT_EXPONENTIAL) != 0) {
-    spec_print_duration(limiter->exp_initial_ns, first);
-    spec_print_duration(limiter->exp_max_ns, second);
+    format_duration(limiter->exp_initial_ns, first);
+    format_duration(limiter->exp_max_ns, second);
     print_fraction(limiter->exp_factor, number);
     snprintf(part, sizeof part, "exp:%s:%s:%s", first, second, number);
     append(text, part);
   }
   if ((limiter->kinds & WORKQ_LIMIT_FAST_SLOW) != 0) {
-    spec_print_duration(limiter->fast_ns, first);
-    spec_print_duration(limiter->slow_ns, second);
+    format_duration(limiter->fast_ns, first);
+    format_duration(limiter->slow_ns, second);
     snprintf(part, sizeof part, "fastslow:%s:%s:%u", first, second, limiter->fast_attempts);
     append(text, part);
   }
@@ -261,7 +261,7 @@ void spec_print_limiter(const workq_limiter *limiter, char text[SPEC_LIMITER_SIZ
     append(text, part);
   }
   if (limiter->max_wait_ns > 0) {
-    spec_print_duration(limiter->max_wait_ns, first);
+    format_duration(limiter->max_wait_ns, first);
     snprintf(part, sizeof part, "maxwait:%s", first);
     append(text, part);
   }

@@ -21,7 +21,7 @@ static int by_name(const struct dirent **left, const struct dirent **right) {
   return strcmp((*left)->d_name, (*right)->d_name);
 }
 
-int names_read(char ***names) {
+int queue_list_read(char ***names) {
   struct dirent **entries;
   int count = scandir(SHM_DIRECTORY, &entries, is_segment, by_name);
   if (count < 0) return -1;
@@ -33,13 +33,13 @@ int names_read(char ***names) {
   free(entries);
   for (int i = 0; i < count; i++) {
     if (*names && (*names)[i]) continue;
-    if (*names) names_free(*names, count);
+    if (*names) queue_list_free(*names, count);
     return -1;
   }
   return count;
 }
 
-void names_free(char **names, int count) {
+void queue_list_free(char **names, int count) {
   for (int i = 0; i < count; i++) free(names[i]);
   free(names);
 }

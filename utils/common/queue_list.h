@@ -7,8 +7,8 @@
 #define WORKQ_UTILS_COMMON_QUEUE_LIST_H
 
 /* Fills *names, in order.  Returns how many there are; -1, with errno, where the directory cannot be read. */
-int names_read(char ***names);
+int queue_list_read(char ***names);
 
-void names_free(char **names, int count);
+void queue_list_free(char **names, int count);
 
 #endif

@@ -1,5 +1,6 @@
 /*
- * What `workq serve` changes for whoever has the token: keys are kicked and removed, queues paused and shut down.
+ * What `workq serve` changes for whoever has the token: keys are kicked and removed, queues paused
+ * and shut down.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -112,11 +113,11 @@ static int change(const struct serve *serve, const char *name, const struct acti
 
 static json_t *answer(const char *name, const struct action *action, int result, unsigned *status) {
   if (result == -ETIMEDOUT) return api_error(503, "the queue's lock is held by another for too long", status);
-  if (result < 0) return api_error(api_status(result), look_error(result), status);
+  if (result < 0) return api_error(api_status(result), peek_error(result), status);
   /* What is changed from afar is to be found in a log. */
   say("serve: %s of queue '%s': %d", action->name, name, result);
-  json_t *object = report_new("changed");
-  report_set_integer(object, "changed", result);
+  json_t *object = output_new("changed");
+  output_set_integer(object, "changed", result);
   *status = 200;
   return object;
 }

@@ -63,7 +63,7 @@ json_t *api_error(unsigned status, const char *reason, unsigned *status_out) {
 }
 
 static json_t *look_failed(int error, unsigned *status) {
-  return api_error(api_status(error), look_error(error), status);
+  return api_error(api_status(error), peek_error(error), status);
 }
 
 /* The name as it stands in a path: some names are no text. */
@@ -78,11 +78,11 @@ static void set_path(json_t *object, const char *name) {
 
 static json_t *queue_json(const char *name, const workq_measures *measures, const workq_limiter *limiter) {
   const workq_stats_data *stats = &measures->stats;
-  json_t *object = report_queue_json(stats, limiter);
+  json_t *object = output_queue_json(stats, limiter);
   set_path(object, name);
-  report_set_integer(object, "dirty", stats->dirty);
-  report_set_integer(object, "unfinished_ns", stats->unfinished_ns);
-  report_set_integer(object, "longest_ns", stats->longest_ns);
+  output_set_integer(object, "dirty", stats->dirty);
+  output_set_integer(object, "unfinished_ns", stats->unfinished_ns);
+  output_set_integer(object, "longest_ns", stats->longest_ns);
   set(object, "metrics", json_boolean(stats->metrics != 0));
   return object;
 }
@@ -133,21 +133,21 @@ static int look_figures(workq *q, void *arg) {
 
 static json_t *broken_json(const char *name, int error) {
   workq_stats_data stats = {0};
-  json_t *full, *object = report_new("queue");
+  json_t *full, *object = output_new("queue");
   const char *key;
   json_t *value;
   snprintf(stats.name, sizeof stats.name, "%s", name);
-  full = report_queue_json(&stats, &(workq_limiter){.kinds = WORKQ_LIMIT_NONE});
+  full = output_queue_json(&stats, &(workq_limiter){.kinds = WORKQ_LIMIT_NONE});
   json_object_foreach(full, key, value) if (strncmp(key, "name", 4) == 0) set(object, key, json_incref(value));
   json_decref(full);
   set_path(object, name);
-  set(object, "error", json_string(look_error(error)));
+  set(object, "error", json_string(peek_error(error)));
   return object;
 }
 
 static void append_queue(const struct serve *serve, json_t *queues, const char *name) {
   struct figures figures;
-  int result = look_at(name, serve->shared, look_figures, &figures);
+  int result = peek_at(name, serve->shared, look_figures, &figures);
   if (result == -ENOENT) return; /* removed since the directory was read */
   if (result < 0) {
     append(queues, broken_json(name, result));
@@ -164,11 +164,11 @@ static void append_queue(const struct serve *serve, json_t *queues, const char *
 
 json_t *api_queues(const struct serve *serve, unsigned *status) {
   char **names;
-  int count = names_read(&names);
+  int count = queue_list_read(&names);
   if (count < 0) return api_error(503, "cannot list the queues in " SHM_DIRECTORY, status);
   json_t *object = json_object(), *queues = json_array();
   for (int i = 0; i < count && i < QUEUES_MAX; i++) append_queue(serve, queues, names[i]);
-  names_free(names, count);
+  queue_list_free(names, count);
   set(object, "version", json_string(workq_version()));
   set(object, "actions", json_boolean(serve->token != NULL));
   set(object, "cut", json_boolean(count > QUEUES_MAX));
@@ -191,10 +191,10 @@ static int visit_worker(void *arg, const workq_worker *worker) {
     whole->workers_cut = true;
     return 1;
   }
-  json_t *object = report_worker_json(worker);
-  report_set_integer(object, "failed", (int64_t)worker->failed);
-  report_set_integer(object, "gave_up", (int64_t)worker->gave_up);
-  report_set_integer(object, "running_ns", worker->running_ns);
+  json_t *object = output_worker_json(worker);
+  output_set_integer(object, "failed", (int64_t)worker->failed);
+  output_set_integer(object, "gave_up", (int64_t)worker->gave_up);
+  output_set_integer(object, "running_ns", worker->running_ns);
   append(whole->workers, object);
   return 0;
 }
@@ -212,8 +212,8 @@ static json_t *depth_json(const workq_measures *measures) {
     uint32_t keys = measures->depth[priority - INT8_MIN];
     if (keys == 0) continue;
     json_t *object = json_object();
-    report_set_integer(object, "priority", priority);
-    report_set_integer(object, "keys", keys);
+    output_set_integer(object, "priority", priority);
+    output_set_integer(object, "keys", keys);
     append(array, object);
   }
   return array;
@@ -225,10 +225,10 @@ static json_t *histogram_json(const workq_histogram *histogram) {
     double share;
   } quantiles[] = {{"p50_ns", 0.5}, {"p90_ns", 0.9}, {"p99_ns", 0.99}, {"max_ns", 1}};
   json_t *object = json_object();
-  report_set_integer(object, "count", (int64_t)histogram->count);
-  report_set_integer(object, "mean_ns", histogram->count > 0 ? (int64_t)(histogram->sum_ns / histogram->count) : -1);
+  output_set_integer(object, "count", (int64_t)histogram->count);
+  output_set_integer(object, "mean_ns", histogram->count > 0 ? (int64_t)(histogram->sum_ns / histogram->count) : -1);
   for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++)
-    report_set_integer(object, quantiles[i].name, workq_histogram_quantile_ns(histogram, quantiles[i].share));
+    output_set_integer(object, quantiles[i].name, workq_histogram_quantile_ns(histogram, quantiles[i].share));
   return object;
 }
 
@@ -290,10 +290,10 @@ static json_t *column_json(const struct history_sample *sample, size_t column) {
 static json_t *history_json(const struct history *history, uint64_t since) {
   json_t *object = json_object(), *data = json_object();
   uint64_t first = since, end = history_end(history, &first);
-  report_set_integer(object, "interval_ns", SERVE_NS_PER_S);
-  report_set_integer(object, "kept", HISTORY_SAMPLES);
-  report_set_integer(object, "first", (int64_t)first);
-  report_set_integer(object, "end", (int64_t)end);
+  output_set_integer(object, "interval_ns", SERVE_NS_PER_S);
+  output_set_integer(object, "kept", HISTORY_SAMPLES);
+  output_set_integer(object, "first", (int64_t)first);
+  output_set_integer(object, "end", (int64_t)end);
   for (size_t column = 0; column < COLUMN_COUNT; column++) {
     json_t *array = json_array();
     for (uint64_t number = first; number < end; number++)
@@ -306,7 +306,7 @@ static json_t *history_json(const struct history *history, uint64_t since) {
 
 json_t *api_queue(const struct serve *serve, const char *name, uint64_t since, unsigned *status) {
   struct whole whole = {.workers = json_array()};
-  int result = look_at(name, serve->shared, look_whole, &whole);
+  int result = peek_at(name, serve->shared, look_whole, &whole);
   if (result < 0) {
     json_decref(whole.workers);
     return look_failed(result, status);
@@ -367,9 +367,9 @@ static int visit_item(void *arg, const workq_info *info) {
     scan->cut = "limit";
     return 1;
   }
-  json_t *object = report_item_json(info);
-  report_set_integer(object, "waiting_ns", info->waiting_ns);
-  report_set_integer(object, "running_ns", info->running_ns);
+  json_t *object = output_item_json(info);
+  output_set_integer(object, "waiting_ns", info->waiting_ns);
+  output_set_integer(object, "running_ns", info->running_ns);
   append(scan->items, object);
   return 0;
 }
@@ -406,15 +406,15 @@ static int look_items(workq *q, void *arg) {
 
 json_t *api_items(const struct serve *serve, const char *name, const struct api_filter *filter, unsigned *status) {
   struct scan scan = {.filter = filter, .items = json_array()};
-  int result = look_at(name, serve->shared, look_items, &scan);
+  int result = peek_at(name, serve->shared, look_items, &scan);
   if (result < 0) {
     json_decref(scan.items);
     return look_failed(result, status);
   }
   json_t *object = json_object();
   set(object, "items", scan.items);
-  report_set_integer(object, "scanned", scan.scanned);
-  report_set_integer(object, "keys", scan.keys);
+  output_set_integer(object, "scanned", scan.scanned);
+  output_set_integer(object, "keys", scan.keys);
   set(object, "cut", scan.cut != NULL ? json_string(scan.cut) : json_null());
   *status = 200;
   return object;
@@ -424,14 +424,14 @@ json_t *api_items(const struct serve *serve, const char *name, const struct api_
 
 char *api_metrics(const struct serve *serve, size_t *len) {
   char **names, *text = NULL;
-  int count = names_read(&names);
+  int count = queue_list_read(&names);
   if (count < 0) return NULL;
   workq_measures *measures = calloc((size_t)count + 1, sizeof *measures);
   FILE *out = measures != NULL ? open_memstream(&text, len) : NULL;
   size_t measured = 0;
   for (int i = 0; i < count && i < QUEUES_MAX && out != NULL; i++)
-    if (look_measure(names[i], serve->shared, &measures[measured]) >= 0) measured++;
-  names_free(names, count);
+    if (peek_measure(names[i], serve->shared, &measures[measured]) >= 0) measured++;
+  queue_list_free(names, count);
   int result = out != NULL ? workq_metrics_print(measures, measured, out) : -ENOMEM;
   if (out != NULL && fclose(out) != 0) result = -ENOMEM;
   free(measures);

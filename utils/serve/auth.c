@@ -1,9 +1,10 @@
 /*
  * Who may ask `workq serve`, and who may act.
  *
- * Whoever can connect may read.  But a browser connects for any page that it shows: so the Host header must name this
- * server (a page whose name was made to lead here has another), and nothing says that pages of others may read the
- * answers.  To act takes a token that no browser sends by itself.
+ * Whoever can connect may read.  But a browser connects for any page that it shows: so the Host
+ * header must name this server (a page whose name was made to lead here has another), and nothing
+ * says that pages of others may read the answers.  To act takes a token that no browser sends by
+ * itself.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -37,7 +38,7 @@
 static bool is_port(const char *text) {
   int64_t port;
   if (*text == '\0') return true;
-  return *text == ':' && text[1 + strspn(text + 1, DIGITS)] == '\0' && spec_integer(text + 1, 0, 65535, &port);
+  return *text == ':' && text[1 + strspn(text + 1, DIGITS)] == '\0' && parse_integer(text + 1, 0, 65535, &port);
 }
 
 /*
@@ -55,7 +56,7 @@ static bool host_of(const char *value, char host[HOST_SIZE]) {
   return true;
 }
 
-bool guard_host_form(const char *value) {
+bool auth_host_form(const char *value) {
   char host[HOST_SIZE];
   return host_of(value, host);
 }
@@ -69,7 +70,7 @@ static bool is_own_address(const struct serve *serve, const char *host) {
   return listen_is_loopback(&address) || listen_reaches(&serve->address, &address);
 }
 
-bool guard_host(const struct serve *serve, const char *value) {
+bool auth_host(const struct serve *serve, const char *value) {
   char host[HOST_SIZE];
   if (value == NULL || !host_of(value, host)) return false;
   for (unsigned i = 0; i < serve->host_count; i++)
@@ -77,7 +78,7 @@ bool guard_host(const struct serve *serve, const char *value) {
   return strcasecmp(host, "localhost") == 0 || is_own_address(serve, host);
 }
 
-bool guard_origin(const char *origin, const char *host) {
+bool auth_origin(const char *origin, const char *host) {
   if (origin == NULL) return true;
   const char *slashes = strstr(origin, "://");
   return slashes != NULL && strcasecmp(slashes + 3, host) == 0;
@@ -85,7 +86,7 @@ bool guard_origin(const char *origin, const char *host) {
 
 /* ---- The token ----------------------------------------------------------------------------------------------- */
 
-bool guard_token(const struct serve *serve, const char *authorization) {
+bool auth_token(const struct serve *serve, const char *authorization) {
   static const char scheme[] = "Bearer ";
   if (serve->token == NULL || authorization == NULL) return false;
   if (strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) return false;
@@ -121,7 +122,7 @@ static void warn_of_readers(const char *file) {
     say("serve: others may use the token file '%s', too; keep it from them with: chmod 600 '%s'", file, file);
 }
 
-char *guard_read_token(const char *file, int *status) {
+char *auth_read_token(const char *file, int *status) {
   char *token = NULL;
   ssize_t len;
   if (file != NULL) {

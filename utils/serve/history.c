@@ -1,8 +1,9 @@
 /*
  * What queues were in the last ten minutes, a sample a second.
  *
- * Counters are read without the queue's lock.  A handle that ends between two of the reads can be counted in neither of
- * two places, or in both: so looks are taken until one shows no less than the one before.
+ * Counters are read without the queue's lock.  A handle that ends between two of the reads can be
+ * counted in neither of two places, or in both: so looks are taken until one shows no less than the
+ * one before.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -150,10 +151,10 @@ static void push(struct history *history, const workq_measures *now, int64_t now
 /* Looks until a look shows no less than the one before it. */
 static int look_again(const struct history *history, bool shared, workq_measures *now) {
   workq_measures before;
-  int result = look_measure(history->name, shared, now);
+  int result = peek_measure(history->name, shared, now);
   for (int looks = 1; looks < LOOKS_MAX && result >= 0; looks++) {
     before = *now;
-    result = look_measure(history->name, shared, now);
+    result = peek_measure(history->name, shared, now);
     if (result < 0 || is_less(now, &before)) continue;
     if (!history->is_measured || !is_less(now, &history->last)) break;
   }
@@ -225,11 +226,11 @@ static void forget_removed(struct histories *histories) {
 
 void histories_sample(struct histories *histories, bool shared, uint64_t missed) {
   char **names;
-  int count = names_read(&names);
+  int count = queue_list_read(&names);
   if (count < 0) return;
   for (unsigned i = 0; i < histories->count; i++) histories->all[i]->is_listed = false;
   for (int i = 0; i < count && i < (int)HISTORY_QUEUES; i++) sample_queue(histories, names[i], shared, missed);
-  names_free(names, count);
+  queue_list_free(names, count);
   forget_removed(histories);
 }
 

@@ -11,8 +11,8 @@
 
 #include <microhttpd.h>
 
-#include "serve.h"
 #include "common/parse.h"
+#include "serve.h"
 
 /* Connections at a time, seconds that one may be silent, and bytes that its request may have without the body. */
 #define CONNECTIONS_MAX 64u
@@ -161,7 +161,7 @@ static const char *read_item_argument(struct arguments *arguments, const char *n
     if (!read_state(value, &arguments->filter.state))
       wrong = "state is one of all, ready, processing, dirty, delayed, buried, idle";
   } else if (strcmp(name, "limit") == 0) {
-    if (spec_integer(value, 1, API_ITEMS_MAX, &number)) arguments->filter.limit = (unsigned)number;
+    if (parse_integer(value, 1, API_ITEMS_MAX, &number)) arguments->filter.limit = (unsigned)number;
     else wrong = "limit is a number from 1 to 1000";
   } else {
     wrong = "the arguments are state, search and limit";
@@ -190,7 +190,7 @@ static enum MHD_Result on_queue_argument(void *arg, enum MHD_ValueKind kind, con
   struct arguments *arguments = arg;
   int64_t number = 0;
   if (strcmp(name, "since") != 0) arguments->wrong = "the argument is since";
-  else if (text == NULL || !spec_integer(text, 0, INT64_MAX, &number)) arguments->wrong = "since is a number";
+  else if (text == NULL || !parse_integer(text, 0, INT64_MAX, &number)) arguments->wrong = "since is a number";
   arguments->since = (uint64_t)number;
   return arguments->wrong == NULL ? MHD_YES : MHD_NO;
 }
@@ -249,10 +249,10 @@ static enum MHD_Result answer_action(const struct call *call, const char *name, 
   unsigned status;
   if (call->serve->token == NULL)
     return refuse(call, MHD_HTTP_FORBIDDEN, "nothing may be changed: started without --allow-actions");
-  if (!guard_origin(header_of(call, MHD_HTTP_HEADER_ORIGIN), header_of(call, MHD_HTTP_HEADER_HOST)) ||
+  if (!auth_origin(header_of(call, MHD_HTTP_HEADER_ORIGIN), header_of(call, MHD_HTTP_HEADER_HOST)) ||
       (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0))
     return refuse(call, MHD_HTTP_FORBIDDEN, "the request comes from a page of another site");
-  if (!guard_token(call->serve, header_of(call, MHD_HTTP_HEADER_AUTHORIZATION))) {
+  if (!auth_token(call->serve, header_of(call, MHD_HTTP_HEADER_AUTHORIZATION))) {
     json_t *object = api_error(MHD_HTTP_UNAUTHORIZED, "the token is missing or wrong", &status);
     return send_json_with(call, status, object, challenge);
   }
@@ -373,13 +373,13 @@ static const char *wrong_request(const struct call *call, const char *target) {
   MHD_get_connection_values_n(call->connection, MHD_HEADER_KIND, on_head, &heads);
   if (heads.wrong != NULL) return heads.wrong;
   const char *host = header_of(call, MHD_HTTP_HEADER_HOST);
-  if (host != NULL && !guard_host_form(host)) return "the Host header is not a host with a port or without";
+  if (host != NULL && !auth_host_form(host)) return "the Host header is not a host with a port or without";
   if (path_of(call, target) == NULL) return "what is asked for is neither a path nor a URL of the Host header's host";
   return NULL;
 }
 
 static enum MHD_Result answer(const struct call *call, const char *target) {
-  if (!guard_host(call->serve, header_of(call, MHD_HTTP_HEADER_HOST)))
+  if (!auth_host(call->serve, header_of(call, MHD_HTTP_HEADER_HOST)))
     return refuse(call, MHD_HTTP_FORBIDDEN,
                   "the Host header does not name this server (see: workq help serve, --allow-host)");
   return answer_path(call, path_of(call, target));
@@ -403,7 +403,7 @@ static enum MHD_Result begin_request(const struct call *call, const char *target
   if (wrong != NULL) return refuse(call, MHD_HTTP_BAD_REQUEST, wrong);
   const char *announced = header_of(call, MHD_HTTP_HEADER_CONTENT_LENGTH);
   int64_t len;
-  if (announced != NULL && !spec_integer(announced, 0, ACTION_BODY_MAX, &len))
+  if (announced != NULL && !parse_integer(announced, 0, ACTION_BODY_MAX, &len))
     return refuse(call, MHD_HTTP_CONTENT_TOO_LARGE, "the body is too long");
   *state = calloc(1, sizeof(struct request));
   return *state != NULL ? MHD_YES : MHD_NO;

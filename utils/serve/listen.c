@@ -10,8 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "serve.h"
 #include "common/parse.h"
+#include "serve.h"
 
 /* Connections that may wait to be taken. */
 #define BACKLOG 64
@@ -28,7 +28,8 @@ bool listen_parse(const char *text, struct sockaddr_storage *out) {
   char host[INET6_ADDRSTRLEN + 2];
   const char *colon = strrchr(text, ':');
   int64_t port;
-  if (colon == NULL || (size_t)(colon - text) >= sizeof host || !spec_integer(colon + 1, 0, 65535, &port)) return false;
+  if (colon == NULL || (size_t)(colon - text) >= sizeof host || !parse_integer(colon + 1, 0, 65535, &port))
+    return false;
   memcpy(host, text, (size_t)(colon - text));
   host[colon - text] = '\0';
   memset(out, 0, sizeof *out);

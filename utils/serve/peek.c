@@ -21,13 +21,13 @@ static void on_bus_error(int number) {
   raise(number);
 }
 
-void look_prepare(void) {
+void peek_prepare(void) {
   struct sigaction action = {.sa_handler = on_bus_error, .sa_flags = SA_NODEFER};
   sigemptyset(&action.sa_mask);
   sigaction(SIGBUS, &action, NULL);
 }
 
-int look_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg) {
+int peek_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg) {
   workq_options options = {.flags = WORKQ_RAW};
   if (shared) {
     options.flags |= WORKQ_ANY_OWNER;
@@ -51,11 +51,11 @@ static int measure(workq *q, void *arg) {
   return workq_measure(q, arg);
 }
 
-int look_measure(const char *name, bool shared, workq_measures *measures) {
-  return look_at(name, shared, measure, measures);
+int peek_measure(const char *name, bool shared, workq_measures *measures) {
+  return peek_at(name, shared, measure, measures);
 }
 
-const char *look_error(int error) {
+const char *peek_error(int error) {
   switch (error) {
   case -EPERM:
     return "belongs to another user, or others may write to it, or may only read it (see: workq help serve, --shared)";

@@ -1,5 +1,6 @@
 /*
- * `workq serve`: the options, and the loop that answers requests and takes a sample of each queue once a second.
+ * `workq serve`: the options, and the loop that answers requests and takes a sample of each queue
+ * once a second.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -102,7 +103,7 @@ static int serve_queues(struct serve *serve) {
   listen_print(&serve->address, address);
   if (!listen_is_loopback(&serve->address))
     say("serve: whoever can reach %s can read the queues' keys, and nothing is encrypted", address);
-  look_prepare();
+  peek_prepare();
   return run_loop(serve, listener, address);
 }
 
@@ -160,7 +161,7 @@ int cmd_serve(int argc, char **argv) {
   if (expect_arguments(argc, argv, 0, 0) != STATUS_OK) return STATUS_USAGE;
   if (request.token_file != NULL && !request.allow_actions)
     return usage_error("serve", "--token-file is of use with --allow-actions only");
-  if (request.allow_actions && (token = guard_read_token(request.token_file, &status)) == NULL) return status;
+  if (request.allow_actions && (token = auth_read_token(request.token_file, &status)) == NULL) return status;
   request.serve.token = token;
   status = serve_queues(&request.serve);
   free(token);

@@ -1,5 +1,6 @@
 /*
- * `workq serve`: a small HTTP server in one thread, with metrics, an interface in JSON and one page.
+ * `workq serve`: a small HTTP server in one thread, with metrics, an interface in JSON and one
+ * page.
  *
  *   serve.c      options, the main loop; stub.c where there is no libmicrohttpd
  *   listen.c     the address to listen at
@@ -67,36 +68,36 @@ int listen_open(struct sockaddr_storage *address);
  * Whether a Host header names this server: a page of somebody else's whose name was made to lead here does not.
  * value may be null: no such header.
  */
-bool guard_host(const struct serve *serve, const char *value);
+bool auth_host(const struct serve *serve, const char *value);
 
 /* Whether a Host header is what one may be at all: a name or an address, with a port or without. */
-bool guard_host_form(const char *value);
+bool auth_host_form(const char *value);
 
 /* Whether the request of this Origin header came from a page of this server, or from no page at all. */
-bool guard_origin(const char *origin, const char *host);
+bool auth_origin(const char *origin, const char *host);
 
 /* Whether an Authorization header has the token.  Takes the same time for each wrong token of the same length. */
-bool guard_token(const struct serve *serve, const char *authorization);
+bool auth_token(const struct serve *serve, const char *authorization);
 
 /* The token in the file (null: in the environment), to be freed; null if it is no good: why is said, and in *status. */
-char *guard_read_token(const char *file, int *status);
+char *auth_read_token(const char *file, int *status);
 
 /* ---- peek.c -------------------------------------------------------------------------------------------------- */
 
 /* Once, before the first look. */
-void look_prepare(void);
+void peek_prepare(void);
 
 /*
  * Calls look with a handle that costs the queue nothing (WORKQ_RAW).  Returns what look returned or an error; -EUCLEAN,
  * too, where the queue's file was cut off meanwhile.  look must own nothing that arg does not know.
  */
-int look_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg);
+int peek_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg);
 
 /* The figures alone. */
-int look_measure(const char *name, bool shared, workq_measures *measures);
+int peek_measure(const char *name, bool shared, workq_measures *measures);
 
 /* Why a queue could not be looked at. */
-const char *look_error(int error);
+const char *peek_error(int error);
 
 /* ---- history.c ----------------------------------------------------------------------------------------------- */
 

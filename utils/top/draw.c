@@ -1,10 +1,9 @@
 /*
- * `workq top`: drawing.  All text that reaches the screen goes through here, is cut to its room, and is printable ASCII but for
- * the blocks of bars and graphs.
+ * `workq top`: drawing.  All text that reaches the screen goes through here, is cut to its room,
+ * and is printable ASCII but for the blocks of bars and graphs.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -23,11 +22,11 @@
 
 enum { PAIR_GOOD = 1, PAIR_WARN, PAIR_BAD };
 
-static attr_t attributes[LOOK_COUNT] = {[LOOK_HEAD] = A_REVERSE,
-                                        [LOOK_STRONG] = A_BOLD,
-                                        [LOOK_WARN] = A_BOLD,
-                                        [LOOK_BAD] = A_BOLD,
-                                        [LOOK_CHOSEN] = A_REVERSE};
+static attr_t attributes[STYLE_COUNT] = {[STYLE_HEAD] = A_REVERSE,
+                                         [STYLE_STRONG] = A_BOLD,
+                                         [STYLE_WARN] = A_BOLD,
+                                         [STYLE_BAD] = A_BOLD,
+                                         [STYLE_CHOSEN] = A_REVERSE};
 
 void top_draw_start(const struct top *top) {
   if (!top->colours) return;
@@ -36,10 +35,10 @@ void top_draw_start(const struct top *top) {
   init_pair(PAIR_GOOD, COLOR_GREEN, -1);
   init_pair(PAIR_WARN, COLOR_YELLOW, -1);
   init_pair(PAIR_BAD, COLOR_RED, -1);
-  attributes[LOOK_GOOD] = COLOR_PAIR(PAIR_GOOD);
-  attributes[LOOK_WARN] = A_BOLD | COLOR_PAIR(PAIR_WARN);
-  attributes[LOOK_BAD] = A_BOLD | COLOR_PAIR(PAIR_BAD);
-  attributes[LOOK_FAINT] = A_DIM;
+  attributes[STYLE_GOOD] = COLOR_PAIR(PAIR_GOOD);
+  attributes[STYLE_WARN] = A_BOLD | COLOR_PAIR(PAIR_WARN);
+  attributes[STYLE_BAD] = A_BOLD | COLOR_PAIR(PAIR_BAD);
+  attributes[STYLE_FAINT] = A_DIM;
 }
 
 int top_rows(void) {
@@ -51,42 +50,42 @@ int top_columns(void) {
 }
 
 /* Writes a text, cut to the width and to the screen; right: against the right edge. */
-static void put(int row, int column, int width, enum top_look_of look, bool right, const char *text) {
+static void put(int row, int column, int width, enum top_style style, bool right, const char *text) {
   char cut[512];
   if (width > COLS - column) width = COLS - column;
   top_fit(cut, sizeof cut, text, width);
   int len = (int)strlen(cut);
-  attrset((int)attributes[look]);
+  attrset((int)attributes[style]);
   mvaddstr(row, right ? column + width - len : column, cut);
   attrset(A_NORMAL);
 }
 
-static void put_list(int row, int column, int width, enum top_look_of look, bool right, const char *format,
+static void put_list(int row, int column, int width, enum top_style style, bool right, const char *format,
                      va_list arguments) {
   char text[512];
   vsnprintf(text, sizeof text, format, arguments);
-  put(row, column, width, look, right, text);
+  put(row, column, width, style, right, text);
 }
 
-void top_put(int row, int column, int width, enum top_look_of look, const char *format, ...) {
+void top_put(int row, int column, int width, enum top_style style, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  put_list(row, column, width, look, false, format, arguments);
+  put_list(row, column, width, style, false, format, arguments);
   va_end(arguments);
 }
 
-void top_put_right(int row, int column, int width, enum top_look_of look, const char *format, ...) {
+void top_put_right(int row, int column, int width, enum top_style style, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
-  put_list(row, column, width, look, true, format, arguments);
+  put_list(row, column, width, style, true, format, arguments);
   va_end(arguments);
 }
 
-void top_put_bytes(int row, int column, int width, enum top_look_of look, const void *bytes, size_t len) {
+void top_put_bytes(int row, int column, int width, enum top_style style, const void *bytes, size_t len) {
   /* More bytes than columns are never seen. */
   if (len > 512) len = 512;
   char *text = escape(bytes, len);
-  put(row, column, width, look, false, text);
+  put(row, column, width, style, false, text);
   free(text);
 }
 
@@ -136,13 +135,13 @@ static void state_text(const struct top_queue *queue, char *text, size_t size) {
 }
 
 static void draw_head(const struct top *top) {
-  char clock[16], every[SPEC_DURATION_SIZE], text[256] = "";
+  char clock[16], every[DURATION_TEXT_SIZE], text[256] = "";
   time_t now = time(NULL);
   struct tm parts;
   strftime(clock, sizeof clock, "%H:%M:%S", localtime_r(&now, &parts));
-  top_put(0, 0, COLS, LOOK_HEAD, "%*s", COLS, "");
+  top_put(0, 0, COLS, STYLE_HEAD, "%*s", COLS, "");
   if (top->queue == NULL) {
-    top_put(0, 1, COLS - 1, LOOK_HEAD, "workq top   %d queue%s", top->queue_count, top->queue_count == 1 ? "" : "s");
+    top_put(0, 1, COLS - 1, STYLE_HEAD, "workq top   %d queue%s", top->queue_count, top->queue_count == 1 ? "" : "s");
   } else {
     state_text(top->queue, text, sizeof text);
     int room = COLS - 37 - (int)strlen(text);
@@ -150,21 +149,21 @@ static void draw_head(const struct top *top) {
     char cut[512];
     top_fit(cut, sizeof cut, name, room < 12 ? 12 : room);
     free(name);
-    top_put(0, 1, COLS - 24, LOOK_HEAD, "%s   %s   %s", page_names[top->page], cut, text);
+    top_put(0, 1, COLS - 24, STYLE_HEAD, "%s   %s   %s", page_names[top->page], cut, text);
   }
-  spec_print_duration(top->interval_ns, every);
-  top_put_right(0, COLS - 23, 22, LOOK_HEAD, "every %s  %s", every, clock);
+  format_duration(top->interval_ns, every);
+  top_put_right(0, COLS - 23, 22, STYLE_HEAD, "every %s  %s", every, clock);
 }
 
 static void draw_foot(const struct top *top) {
   char text[600] = "";
   if (top->question != ASK_NOTHING) {
     top_question_text(top, text, sizeof text);
-    top_put(LINES - 2, 1, COLS - 1, LOOK_WARN, "%s", text);
+    top_put(LINES - 2, 1, COLS - 1, STYLE_WARN, "%s", text);
   } else if (*top->message != '\0') {
-    top_put(LINES - 2, 1, COLS - 1, LOOK_STRONG, "%s", top->message);
+    top_put(LINES - 2, 1, COLS - 1, STYLE_STRONG, "%s", top->message);
   }
-  top_put(LINES - 1, 0, COLS, LOOK_HEAD, "%-*s", COLS, help_lines[top->page]);
+  top_put(LINES - 1, 0, COLS, STYLE_HEAD, "%-*s", COLS, help_lines[top->page]);
   if (top->question == ASK_FILTER) move(LINES - 2, 1 + (int)strlen(text));
 }
 

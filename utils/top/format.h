@@ -1,5 +1,6 @@
 /*
- * Figures as short texts for `workq top`: each fits a column, and is read at a glance.  Pure functions.
+ * Figures as short texts for `workq top`: each fits a column, and is read at a glance.  Pure
+ * functions.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -1,10 +1,10 @@
 /*
- * `workq top`: what each key of the keyboard does.  What changes a queue opens a handle as every other command does, for that
- * moment, and only if the queue is still the one that was on the screen.
+ * `workq top`: what each key of the keyboard does.  What changes a queue opens a handle as every
+ * other command does, for that moment, and only if the queue is still the one that was on the
+ * screen.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -121,11 +121,11 @@ static void show(struct top *top, enum top_page page) {
   if (page == PAGE_QUEUES) {
     top->queue = NULL;
     top->places[PAGE_ITEMS] = top->places[PAGE_WORKERS] = (struct top_place){0, 0};
-    top->wish.filter[0] = '\0';
+    top->query.filter[0] = '\0';
     forget_chosen(top);
   }
   top->page = page;
-  top_look_inside(top);
+  top_read_items(top);
 }
 
 static void go_back(struct top *top) {
@@ -158,7 +158,7 @@ static void with_queue(struct top *top, const char *name, ino_t inode, int (*act
     result = act(top, q);
     workq_close(q);
   }
-  top->look_now = true;
+  top->read_now = true;
   int owner = result == -ETIMEDOUT && queue->q != NULL ? workq_lock_owner(queue->q) : 0;
   if (owner > 0) top_tell(top, "queue '%s': its lock is held by process %d, which does not let go of it", text, owner);
   else if (result < 0) top_tell(top, "queue '%s': %s", text, workq_strerror(result));
@@ -212,7 +212,7 @@ void top_question_text(const struct top *top, char *text, size_t size) {
   if (top->chosen != NULL) shorten(key, sizeof key, top->chosen, top->chosen_len);
   switch (top->question) {
   case ASK_FILTER:
-    snprintf(text, size, "keys with: %s", top->wish.filter);
+    snprintf(text, size, "keys with: %s", top->query.filter);
     break;
   case ASK_PAUSE:
     snprintf(text, size, "pause '%s': its workers get no more keys?  (y/n)", name);
@@ -242,15 +242,15 @@ static void answer(struct top *top, int key) {
 }
 
 static void change_filter(struct top *top, const char *filter) {
-  snprintf(top->wish.filter, sizeof top->wish.filter, "%s", filter);
+  snprintf(top->query.filter, sizeof top->query.filter, "%s", filter);
   top->places[PAGE_ITEMS] = (struct top_place){0, 0};
   forget_chosen(top);
-  top_look_inside(top);
+  top_read_items(top);
 }
 
 static void edit_filter(struct top *top, int key) {
-  char filter[sizeof top->wish.filter];
-  size_t len = strlen(strcpy(filter, top->wish.filter));
+  char filter[sizeof top->query.filter];
+  size_t len = strlen(strcpy(filter, top->query.filter));
   if (key == '\n' || key == '\r' || key == KEY_ENTER || key == ESCAPE) {
     top->question = ASK_NOTHING;
     if (key == ESCAPE) change_filter(top, top->filter_before);
@@ -289,20 +289,20 @@ static void kick_all_key(struct top *top) {
 static bool item_key(struct top *top, int key) {
   switch (key) {
   case 's':
-    top->wish.sort = (enum top_sort)((top->wish.sort + 1) % SORT_COUNT);
+    top->query.sort = (enum top_sort)((top->query.sort + 1) % SORT_COUNT);
     break;
   case 'S':
-    top->wish.backwards = !top->wish.backwards;
+    top->query.backwards = !top->query.backwards;
     break;
   case 't': {
     static const int next[] = {
         WORKQ_STATE_PROCESSING, WORKQ_STATE_DELAYED, WORKQ_STATE_READY, 0, WORKQ_STATE_BURIED, WORKQ_STATE_IDLE, 0};
-    top->wish.state = next[top->wish.state];
+    top->query.state = next[top->query.state];
     break;
   }
   case '/':
     ask(top, ASK_FILTER, top->queue);
-    snprintf(top->filter_before, sizeof top->filter_before, "%s", top->wish.filter);
+    snprintf(top->filter_before, sizeof top->filter_before, "%s", top->query.filter);
     return true;
   case 'k':
     if (choose_selected(top) != NULL) with_queue(top, top->queue->name, top->queue->inode, act_kick);
@@ -314,7 +314,7 @@ static bool item_key(struct top *top, int key) {
     return false;
   }
   move_to(top, 0);
-  top_look_inside(top);
+  top_read_items(top);
   return true;
 }
 
@@ -365,7 +365,7 @@ static bool general_key(struct top *top, int key) {
     top->page = PAGE_HELP;
     return true;
   case ' ':
-    top->look_now = true;
+    top->read_now = true;
     return true;
   case CONTROL('l'):
     clearok(curscr, TRUE);

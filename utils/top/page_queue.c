@@ -1,5 +1,6 @@
 /*
- * `workq top`: the page of one queue: figures, rates, times, depth by priority, what is being processed, and two graphs.
+ * `workq top`: the page of one queue: figures, rates, times, depth by priority, what is being
+ * processed, and two graphs.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -26,10 +27,10 @@ static void draw_summary(const struct top *top) {
   const workq_stats_data *stats = &top->queue->now.measures.stats;
   char keys[TOP_TEXT_SIZE], capacity[TOP_TEXT_SIZE], committed[TOP_TEXT_SIZE], size[TOP_TEXT_SIZE];
   double share = stats->capacity > 0 ? (double)stats->keys / stats->capacity : 0;
-  top_put(TOP_FIRST_ROW, KEYS_COLUMN, 38, LOOK_PLAIN, "keys %s of %s (%.*f%%)", top_count(keys, stats->keys),
+  top_put(TOP_FIRST_ROW, KEYS_COLUMN, 38, STYLE_PLAIN, "keys %s of %s (%.*f%%)", top_count(keys, stats->keys),
           top_count(capacity, stats->capacity), share > 0 && share < 0.1 ? 1 : 0, 100 * share);
-  top_put(TOP_FIRST_ROW, 36, 22, LOOK_PLAIN, "handles %u of %u", stats->attached, stats->handles);
-  top_put(TOP_FIRST_ROW, 58, 30, LOOK_PLAIN, "memory %s of %s", top_bytes(committed, stats->committed),
+  top_put(TOP_FIRST_ROW, 36, 22, STYLE_PLAIN, "handles %u of %u", stats->attached, stats->handles);
+  top_put(TOP_FIRST_ROW, 58, 30, STYLE_PLAIN, "memory %s of %s", top_bytes(committed, stats->committed),
           top_bytes(size, stats->size));
 }
 
@@ -44,54 +45,54 @@ static void draw_notice(const struct top *top) {
   else if (stats->keys >= stats->capacity && stats->idle == 0) text = "The queue is full.";
   else if (stats->ready > 0 && stats->waiting == 0 && stats->processing == 0)
     text = "Keys are ready, and nobody works.";
-  top_put(TOP_FIRST_ROW + 1, KEYS_COLUMN, top_columns() - 2, LOOK_WARN, "%s", text);
+  top_put(TOP_FIRST_ROW + 1, KEYS_COLUMN, top_columns() - 2, STYLE_WARN, "%s", text);
 }
 
-static void put_keys(int row, const char *label, uint64_t count, enum top_look_of look) {
+static void put_keys(int row, const char *label, uint64_t count, enum top_style style) {
   char text[TOP_TEXT_SIZE];
-  top_put(FIGURES_ROW + row, KEYS_COLUMN, 11, LOOK_PLAIN, "%s", label);
-  top_put_right(FIGURES_ROW + row, KEYS_COLUMN + 12, 8, look, "%s", top_count(text, count));
+  top_put(FIGURES_ROW + row, KEYS_COLUMN, 11, STYLE_PLAIN, "%s", label);
+  top_put_right(FIGURES_ROW + row, KEYS_COLUMN + 12, 8, style, "%s", top_count(text, count));
 }
 
 static void draw_keys(const struct top *top) {
   const workq_stats_data *stats = &top->queue->now.measures.stats;
   char text[TOP_TEXT_SIZE];
-  top_put(FIGURES_ROW, KEYS_COLUMN, 20, LOOK_STRONG, "KEYS");
-  put_keys(1, "ready", stats->ready, LOOK_STRONG);
-  put_keys(2, "processing", stats->processing, LOOK_STRONG);
-  put_keys(3, "delayed", stats->delayed, LOOK_STRONG);
-  top_put(FIGURES_ROW + 4, KEYS_COLUMN, 11, LOOK_PLAIN, "  next due");
-  top_put_right(FIGURES_ROW + 4, KEYS_COLUMN + 12, 8, LOOK_PLAIN, "%s", top_time(text, stats->next_due_in_ns));
-  put_keys(5, "buried", stats->buried, stats->buried > 0 ? LOOK_BAD : LOOK_STRONG);
-  put_keys(6, "idle", stats->idle, LOOK_STRONG);
+  top_put(FIGURES_ROW, KEYS_COLUMN, 20, STYLE_STRONG, "KEYS");
+  put_keys(1, "ready", stats->ready, STYLE_STRONG);
+  put_keys(2, "processing", stats->processing, STYLE_STRONG);
+  put_keys(3, "delayed", stats->delayed, STYLE_STRONG);
+  top_put(FIGURES_ROW + 4, KEYS_COLUMN, 11, STYLE_PLAIN, "  next due");
+  top_put_right(FIGURES_ROW + 4, KEYS_COLUMN + 12, 8, STYLE_PLAIN, "%s", top_time(text, stats->next_due_in_ns));
+  put_keys(5, "buried", stats->buried, stats->buried > 0 ? STYLE_BAD : STYLE_STRONG);
+  put_keys(6, "idle", stats->idle, STYLE_STRONG);
 }
 
-static void put_rate(int row, const char *label, double rate, uint64_t total, enum top_look_of look) {
+static void put_rate(int row, const char *label, double rate, uint64_t total, enum top_style style) {
   char text[TOP_TEXT_SIZE];
-  top_put(FIGURES_ROW + row, RATES_COLUMN, 10, LOOK_PLAIN, "%s", label);
-  top_put_right(FIGURES_ROW + row, RATES_COLUMN + 9, 7, look, "%s", top_rate(text, rate));
-  top_put_right(FIGURES_ROW + row, RATES_COLUMN + 16, 8, LOOK_PLAIN, "%s", top_count(text, total));
+  top_put(FIGURES_ROW + row, RATES_COLUMN, 10, STYLE_PLAIN, "%s", label);
+  top_put_right(FIGURES_ROW + row, RATES_COLUMN + 9, 7, style, "%s", top_rate(text, rate));
+  top_put_right(FIGURES_ROW + row, RATES_COLUMN + 16, 8, STYLE_PLAIN, "%s", top_count(text, total));
 }
 
 static void draw_rates(const struct top *top) {
   const struct top_rates *rates = &top->queue->rates;
   const workq_stats_data *stats = &top->queue->now.measures.stats;
-  top_put(FIGURES_ROW, RATES_COLUMN, 24, LOOK_STRONG, "RATE          /s   total");
-  put_rate(1, "added", rates->added, stats->adds, LOOK_STRONG);
-  put_rate(2, "coalesced", rates->coalesced, stats->coalesced, LOOK_STRONG);
-  put_rate(3, "done", rates->done, stats->dones, LOOK_STRONG);
-  put_rate(4, "retried", rates->retried, stats->retries, rates->retried > 0 ? LOOK_WARN : LOOK_STRONG);
-  put_rate(5, "given up", rates->gave_up, stats->gave_up, rates->gave_up > 0 ? LOOK_BAD : LOOK_STRONG);
-  put_rate(6, "crashed", rates->crashed, stats->crashes, rates->crashed > 0 ? LOOK_BAD : LOOK_STRONG);
+  top_put(FIGURES_ROW, RATES_COLUMN, 24, STYLE_STRONG, "RATE          /s   total");
+  put_rate(1, "added", rates->added, stats->adds, STYLE_STRONG);
+  put_rate(2, "coalesced", rates->coalesced, stats->coalesced, STYLE_STRONG);
+  put_rate(3, "done", rates->done, stats->dones, STYLE_STRONG);
+  put_rate(4, "retried", rates->retried, stats->retries, rates->retried > 0 ? STYLE_WARN : STYLE_STRONG);
+  put_rate(5, "given up", rates->gave_up, stats->gave_up, rates->gave_up > 0 ? STYLE_BAD : STYLE_STRONG);
+  put_rate(6, "crashed", rates->crashed, stats->crashes, rates->crashed > 0 ? STYLE_BAD : STYLE_STRONG);
 }
 
 static void put_times(int row, const char *label, const workq_histogram *before, const workq_histogram *now) {
   struct top_times times = top_times_between(before, now);
   char text[TOP_TEXT_SIZE];
-  top_put(FIGURES_ROW + row, TIMES_COLUMN, 9, LOOK_PLAIN, "%s", label);
-  top_put_right(FIGURES_ROW + row, TIMES_COLUMN + 8, 6, LOOK_STRONG, "%s", top_time(text, times.p50_ns));
-  top_put_right(FIGURES_ROW + row, TIMES_COLUMN + 15, 6, LOOK_STRONG, "%s", top_time(text, times.p90_ns));
-  top_put_right(FIGURES_ROW + row, TIMES_COLUMN + 22, 6, LOOK_STRONG, "%s", top_time(text, times.p99_ns));
+  top_put(FIGURES_ROW + row, TIMES_COLUMN, 9, STYLE_PLAIN, "%s", label);
+  top_put_right(FIGURES_ROW + row, TIMES_COLUMN + 8, 6, STYLE_STRONG, "%s", top_time(text, times.p50_ns));
+  top_put_right(FIGURES_ROW + row, TIMES_COLUMN + 15, 6, STYLE_STRONG, "%s", top_time(text, times.p90_ns));
+  top_put_right(FIGURES_ROW + row, TIMES_COLUMN + 22, 6, STYLE_STRONG, "%s", top_time(text, times.p99_ns));
 }
 
 static void draw_times(const struct top *top) {
@@ -99,19 +100,19 @@ static void draw_times(const struct top *top) {
   const struct top_look *begin = top_window_begin(&top->queue->window);
   const workq_measures *before = begin != NULL ? &begin->measures : now;
   char text[TOP_TEXT_SIZE];
-  top_put(FIGURES_ROW, TIMES_COLUMN, 28, LOOK_STRONG, "TIME       p50    p90    p99");
+  top_put(FIGURES_ROW, TIMES_COLUMN, 28, STYLE_STRONG, "TIME       p50    p90    p99");
   if (now->stats.metrics == 0) {
-    top_put(FIGURES_ROW + 1, TIMES_COLUMN, 28, LOOK_PLAIN, "not measured in this queue");
+    top_put(FIGURES_ROW + 1, TIMES_COLUMN, 28, STYLE_PLAIN, "not measured in this queue");
     return;
   }
   put_times(1, "in queue", &before->queue_time, &now->queue_time);
   put_times(2, "at work", &before->work_time, &now->work_time);
   put_times(3, "delayed", &before->delay_time, &now->delay_time);
-  top_put(FIGURES_ROW + 4, TIMES_COLUMN, 28, LOOK_FAINT, "  (of the last 5 to 10 s)");
-  top_put(FIGURES_ROW + 5, TIMES_COLUMN, 20, LOOK_PLAIN, "longest at work now");
-  top_put_right(FIGURES_ROW + 5, TIMES_COLUMN + 20, 8, LOOK_STRONG, "%s", top_time(text, now->stats.longest_ns));
-  top_put(FIGURES_ROW + 6, TIMES_COLUMN, 20, LOOK_PLAIN, "sum at work now");
-  top_put_right(FIGURES_ROW + 6, TIMES_COLUMN + 20, 8, LOOK_STRONG, "%s", top_time(text, now->stats.unfinished_ns));
+  top_put(FIGURES_ROW + 4, TIMES_COLUMN, 28, STYLE_FAINT, "  (of the last 5 to 10 s)");
+  top_put(FIGURES_ROW + 5, TIMES_COLUMN, 20, STYLE_PLAIN, "longest at work now");
+  top_put_right(FIGURES_ROW + 5, TIMES_COLUMN + 20, 8, STYLE_STRONG, "%s", top_time(text, now->stats.longest_ns));
+  top_put(FIGURES_ROW + 6, TIMES_COLUMN, 20, STYLE_PLAIN, "sum at work now");
+  top_put_right(FIGURES_ROW + 6, TIMES_COLUMN + 20, 8, STYLE_STRONG, "%s", top_time(text, now->stats.unfinished_ns));
 }
 
 /* ---- Depth by priority ----------------------------------------------------------------------------------------- */
@@ -133,7 +134,7 @@ static void draw_depth(const struct top *top, int row, int rows, int width) {
   uint32_t most = deepest(depth, &priorities);
   uint64_t others = 0;
   char text[TOP_TEXT_SIZE];
-  top_put(row, KEYS_COLUMN, width, LOOK_STRONG, "PRIORITY    KEYS");
+  top_put(row, KEYS_COLUMN, width, STYLE_STRONG, "PRIORITY    KEYS");
   int room = priorities > rows ? rows - 1 : rows;
   for (int i = 255; i >= 0; i--) {
     if (depth[i] == 0) continue;
@@ -142,13 +143,13 @@ static void draw_depth(const struct top *top, int row, int rows, int width) {
       continue;
     }
     shown++;
-    top_put_right(row + shown, KEYS_COLUMN, 8, LOOK_PLAIN, "%d", i - 128);
-    top_put_right(row + shown, KEYS_COLUMN + 9, 7, LOOK_STRONG, "%s", top_count(text, depth[i]));
+    top_put_right(row + shown, KEYS_COLUMN, 8, STYLE_PLAIN, "%d", i - 128);
+    top_put_right(row + shown, KEYS_COLUMN + 9, 7, STYLE_STRONG, "%s", top_count(text, depth[i]));
     top_put_bar(top, row + shown, KEYS_COLUMN + 18, width - 18, (double)depth[i] / most);
   }
   if (priorities > room)
-    top_put(row + rows, KEYS_COLUMN, width, LOOK_FAINT, "%5d more %6s", priorities - room, top_count(text, others));
-  if (priorities == 0) top_put(row + 1, KEYS_COLUMN, width, LOOK_FAINT, "no key waits to be taken");
+    top_put(row + rows, KEYS_COLUMN, width, STYLE_FAINT, "%5d more %6s", priorities - room, top_count(text, others));
+  if (priorities == 0) top_put(row + 1, KEYS_COLUMN, width, STYLE_FAINT, "no key waits to be taken");
 }
 
 /* ---- What is being processed ----------------------------------------------------------------------------------- */
@@ -156,21 +157,21 @@ static void draw_depth(const struct top *top, int row, int rows, int width) {
 static void draw_processing(const struct top *top, int row, int rows, int column) {
   const struct top_items *items = &top->processing;
   char text[TOP_TEXT_SIZE];
-  top_put(row, column, 80, LOOK_STRONG, "AT WORK      PID  COMMAND     KEY");
+  top_put(row, column, 80, STYLE_STRONG, "AT WORK      PID  COMMAND     KEY");
   int room = items->count > (uint32_t)rows ? rows - 1 : (int)items->count;
   for (int i = 0; i < room; i++) {
     const workq_info *info = &items->items[i].info;
     const char *command = top_command_of(top, info->pid);
     int at = row + 1 + i;
-    top_put_right(at, column, 7, LOOK_STRONG, "%s", top_time(text, info->running_ns));
-    top_put_right(at, column + 8, 8, LOOK_PLAIN, "%d", info->pid);
-    top_put_bytes(at, column + 18, 11, LOOK_PLAIN, command, strnlen(command, sizeof((workq_worker *)0)->command));
-    top_put_bytes(at, column + 30, top_columns() - column - 31, LOOK_PLAIN, info->key, info->key_len);
+    top_put_right(at, column, 7, STYLE_STRONG, "%s", top_time(text, info->running_ns));
+    top_put_right(at, column + 8, 8, STYLE_PLAIN, "%d", info->pid);
+    top_put_bytes(at, column + 18, 11, STYLE_PLAIN, command, strnlen(command, sizeof((workq_worker *)0)->command));
+    top_put_bytes(at, column + 30, top_columns() - column - 31, STYLE_PLAIN, info->key, info->key_len);
   }
   uint32_t more = items->count - (uint32_t)room;
   if (more > 0)
-    top_put(row + rows, column, 60, LOOK_FAINT, "%u%s more: w shows the workers", more, items->all ? "" : "+");
-  if (items->count == 0) top_put(row + 1, column, 60, LOOK_FAINT, "no key is being processed");
+    top_put(row + rows, column, 60, STYLE_FAINT, "%u%s more: w shows the workers", more, items->all ? "" : "+");
+  if (items->count == 0) top_put(row + 1, column, 60, STYLE_FAINT, "no key is being processed");
 }
 
 /* ---- Graphs -------------------------------------------------------------------------------------------------- */
@@ -193,8 +194,8 @@ static void draw_graph(const struct top *top, int row, int rows, int column, int
   const struct top_history *history = &top->queue->history;
   double most = highest(history, width, depth);
   char text[TOP_TEXT_SIZE], span[TOP_TEXT_SIZE];
-  top_put(row, column, width, LOOK_STRONG, "%s", depth ? "READY" : "DONE A SECOND");
-  top_put_right(row, column, width, LOOK_PLAIN, "last %s, most %s", top_time(span, width * history->step_ns),
+  top_put(row, column, width, STYLE_STRONG, "%s", depth ? "READY" : "DONE A SECOND");
+  top_put_right(row, column, width, STYLE_PLAIN, "last %s, most %s", top_time(span, width * history->step_ns),
                 depth ? top_count(text, (uint64_t)most) : top_rate(text, most));
   for (int age = 0; age < width; age++) {
     const struct top_point *point = top_history_at(history, age);

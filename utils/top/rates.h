@@ -1,6 +1,6 @@
 /*
- * What `workq top` makes of two looks at a queue: rates, percentiles of the time between them, and a history to plot.  Pure
- * functions: whoever calls says what time it is.
+ * What `workq top` makes of two looks at a queue: rates, percentiles of the time between them, and
+ * a history to plot.  Pure functions: whoever calls says what time it is.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -1,19 +1,18 @@
 /*
- * `workq top`: looking at workers and keys.  However large the queue, a look takes some milliseconds at most for each state:
- * then it shows what it has found, and says that there is more.
+ * `workq top`: reading workers and keys.  However large the queue, reading takes some milliseconds
+ * at most for each state: then it shows what it has found, and says that there is more.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/escape.h"
 #include "top.h"
 
-/* How long a look at the keys of one state may take, and how many keys are passed between looks at the clock. */
-#define LOOK_NS    INT64_C(5000000)
-#define LOOK_BLOCK 64u
+/* How long reading the keys of one state may take, and how many keys are passed between readings of the clock. */
+#define READ_NS    INT64_C(5000000)
+#define READ_BLOCK 64u
 
 const char *const top_sort_names[SORT_COUNT] = {"queue", "age", "priority", "failures", "key"};
 
@@ -56,22 +55,22 @@ static int compare_keys(const struct top_item *a, const struct top_item *b) {
 /* What is most of interest comes first: old, urgent, often failed. */
 static int compare_items(const void *left, const void *right, void *arg) {
   const struct top_item *a = left, *b = right;
-  const struct top_wish *wish = arg;
+  const struct top_query *query = arg;
   int order = 0;
-  if (wish->sort == SORT_AGE) order = compare(age_of(b), age_of(a));
-  if (wish->sort == SORT_PRIORITY) order = compare(b->info.priority, a->info.priority);
-  if (wish->sort == SORT_FAILURES) order = compare(b->info.failures, a->info.failures);
-  if (wish->sort == SORT_KEY) order = compare_keys(a, b);
+  if (query->sort == SORT_AGE) order = compare(age_of(b), age_of(a));
+  if (query->sort == SORT_PRIORITY) order = compare(b->info.priority, a->info.priority);
+  if (query->sort == SORT_FAILURES) order = compare(b->info.failures, a->info.failures);
+  if (query->sort == SORT_KEY) order = compare_keys(a, b);
   if (order == 0) order = compare_in_queue(a, b);
-  return wish->backwards ? -order : order;
+  return query->backwards ? -order : order;
 }
 
 /* ---- Keeping the first of them ------------------------------------------------------------------------------- */
 
-/* A look that is going on. */
+/* A reading in progress. */
 struct gathering {
   struct top_items *items;
-  const struct top_wish *wish;
+  const struct top_query *query;
   int64_t end_ns;
   uint32_t turn;
   uint32_t room;   /* keys of this state that are wanted, where they come in the order asked for */
@@ -87,33 +86,33 @@ static void drop_from(struct top_items *items, uint32_t first) {
   while (items->count > first) drop_item(&items->items[--items->count]);
 }
 
-static void sort_items(struct top_items *items, const struct top_wish *wish) {
+static void sort_items(struct top_items *items, const struct top_query *query) {
   if (items->count > 0)
-    qsort_r(items->items, items->count, sizeof *items->items, compare_items, (void *)(uintptr_t)wish);
+    qsort_r(items->items, items->count, sizeof *items->items, compare_items, (void *)(uintptr_t)query);
 }
 
 static void keep(struct gathering *gathering, const workq_info *info) {
   struct top_items *items = gathering->items;
   struct top_item item = {.info = *info, .turn = gathering->turn};
   if (gathering->full &&
-      compare_items(&item, &items->items[TOP_ITEMS_MAX - 1], (void *)(uintptr_t)gathering->wish) >= 0)
+      compare_items(&item, &items->items[TOP_ITEMS_MAX - 1], (void *)(uintptr_t)gathering->query) >= 0)
     return;
   void *key = malloc(info->key_len + 1);
   if (key == NULL) return;
   item.info.key = memcpy(key, info->key, info->key_len);
   items->items[items->count++] = item;
   if (items->count < 2 * TOP_ITEMS_MAX) return;
-  sort_items(items, gathering->wish);
+  sort_items(items, gathering->query);
   drop_from(items, TOP_ITEMS_MAX);
   gathering->full = true;
 }
 
-static bool fits(const struct top_wish *wish, const workq_info *info) {
-  if (wish->filter[0] == '\0') return true;
-  if (strchr(wish->filter, '\\') == NULL)
-    return memmem(info->key, info->key_len, wish->filter, strlen(wish->filter)) != NULL;
+static bool fits(const struct top_query *query, const workq_info *info) {
+  if (query->filter[0] == '\0') return true;
+  if (strchr(query->filter, '\\') == NULL)
+    return memmem(info->key, info->key_len, query->filter, strlen(query->filter)) != NULL;
   char *text = escape(info->key, info->key_len);
-  bool found = strstr(text, wish->filter) != NULL;
+  bool found = strstr(text, query->filter) != NULL;
   free(text);
   return found;
 }
@@ -121,10 +120,10 @@ static bool fits(const struct top_wish *wish, const workq_info *info) {
 static int visit_item(void *arg, const workq_info *info) {
   struct gathering *gathering = arg;
   struct top_items *items = gathering->items;
-  if (++items->looked % LOOK_BLOCK == 0 && top_now_ns() > gathering->end_ns) return 1;
+  if (++items->read % READ_BLOCK == 0 && top_now_ns() > gathering->end_ns) return 1;
   gathering->turn++;
-  if (!fits(gathering->wish, info)) return 0;
-  bool in_order = gathering->wish->sort == SORT_QUEUE && !gathering->wish->backwards;
+  if (!fits(gathering->query, info)) return 0;
+  bool in_order = gathering->query->sort == SORT_QUEUE && !gathering->query->backwards;
   if (in_order && items->count - gathering->before >= gathering->room) return 1;
   items->matches++;
   keep(gathering, info);
@@ -132,24 +131,24 @@ static int visit_item(void *arg, const workq_info *info) {
 }
 
 static void gather(workq *q, struct gathering *gathering, int state, uint32_t room) {
-  gathering->end_ns = top_now_ns() + LOOK_NS;
+  gathering->end_ns = top_now_ns() + READ_NS;
   gathering->before = gathering->items->count;
   gathering->room = room;
   if (workq_iterate_state(q, state, visit_item, gathering) != 0) gathering->items->all = false;
 }
 
-/* Looks at the keys that are wished for; at all the others before the ready ones, which may fill what is left. */
-static void look_at_items(workq *q, const struct top_wish *wish, struct top_items *items) {
+/* Reads the keys that the query asks for; all the others before the ready ones, which may fill what is left. */
+static void read_items(workq *q, const struct top_query *query, struct top_items *items) {
   drop_from(items, 0);
   *items = (struct top_items){.items = items->items, .all = true};
   if (items->items == NULL) items->items = calloc(2 * (size_t)TOP_ITEMS_MAX, sizeof *items->items);
   if (items->items == NULL) return;
-  struct gathering gathering = {.items = items, .wish = wish};
+  struct gathering gathering = {.items = items, .query = query};
   for (int i = 0; i < STATES; i++)
-    if (wish->state == 0 && states[i] != WORKQ_STATE_READY) gather(q, &gathering, states[i], TOP_ITEMS_MAX / STATES);
-  if (wish->state == 0) gather(q, &gathering, WORKQ_STATE_READY, TOP_ITEMS_MAX - items->count % TOP_ITEMS_MAX);
-  else gather(q, &gathering, wish->state, TOP_ITEMS_MAX);
-  sort_items(items, wish);
+    if (query->state == 0 && states[i] != WORKQ_STATE_READY) gather(q, &gathering, states[i], TOP_ITEMS_MAX / STATES);
+  if (query->state == 0) gather(q, &gathering, WORKQ_STATE_READY, TOP_ITEMS_MAX - items->count % TOP_ITEMS_MAX);
+  else gather(q, &gathering, query->state, TOP_ITEMS_MAX);
+  sort_items(items, query);
   if (items->count > TOP_ITEMS_MAX) drop_from(items, TOP_ITEMS_MAX);
 }
 
@@ -183,8 +182,8 @@ const char *top_command_of(const struct top *top, int pid) {
   return "";
 }
 
-void top_look_inside(struct top *top) {
-  static const struct top_wish processing = {.state = WORKQ_STATE_PROCESSING, .sort = SORT_AGE};
+void top_read_items(struct top *top) {
+  static const struct top_query processing = {.state = WORKQ_STATE_PROCESSING, .sort = SORT_AGE};
   top->workers.count = 0;
   if (top->queue == NULL || top->queue->q == NULL) {
     drop_from(&top->items, 0);
@@ -193,13 +192,13 @@ void top_look_inside(struct top *top) {
   }
   enum top_page page = top->page == PAGE_HELP ? top->page_before_help : top->page;
   workq_iterate_workers(top->queue->q, visit_worker, &top->workers);
-  if (page == PAGE_ITEMS) look_at_items(top->queue->q, &top->wish, &top->items);
-  else look_at_items(top->queue->q, &processing, &top->processing);
+  if (page == PAGE_ITEMS) read_items(top->queue->q, &top->query, &top->items);
+  else read_items(top->queue->q, &processing, &top->processing);
   int chosen = top_find_chosen(top);
   if (page == PAGE_ITEMS && chosen >= 0) top->places[PAGE_ITEMS].selected = chosen;
 }
 
-void top_forget_inside(struct top *top) {
+void top_forget_items(struct top *top) {
   drop_from(&top->items, 0);
   drop_from(&top->processing, 0);
   free(top->items.items);

@@ -1,10 +1,9 @@
 /*
- * `workq top`: looking at queues.  A handle stays open from look to look; the name is looked up each time, so that a queue
- * that has gone, or was made anew, is noticed.
+ * `workq top`: reading the figures of queues.  A handle stays open from reading to reading; the
+ * name is looked up each time, so that a queue that has gone, or was made anew, is noticed.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@
 /* How long an action waits for the queue's lock: somebody sits before the screen. */
 #define ACTION_TIMEOUT_NS TOP_SECOND_NS
 
-/* Handles that are kept from look to look; each has a descriptor. */
+/* Handles that are kept from reading to reading; each has a descriptor. */
 #define KEEP_MAX 400
 
 int64_t top_now_ns(void) {
@@ -83,7 +82,7 @@ static int attach(const struct top *top, struct top_queue *queue) {
   return 0;
 }
 
-static void take_look(struct top_queue *queue, int64_t now_ns) {
+static void take_sample(struct top_queue *queue, int64_t now_ns) {
   struct top_look look = {.at_ns = now_ns};
   queue->error = workq_measure(queue->q, &look.measures);
   if (queue->error < 0) return;
@@ -94,13 +93,13 @@ static void take_look(struct top_queue *queue, int64_t now_ns) {
   top_history_add(&queue->history, now_ns, look.measures.stats.ready, look.measures.stats.dones);
 }
 
-static void look_at(const struct top *top, struct top_queue *queue) {
+static void read_queue(const struct top *top, struct top_queue *queue) {
   int64_t now_ns = top_now_ns();
   int before = queue->error;
   if (queue->q != NULL && !top_same_segment(queue)) detach(queue);
   queue->error = queue->q != NULL ? 0 : attach(top, queue);
   if (queue->error == -EAGAIN) queue->error = before;
-  if (queue->q != NULL) take_look(queue, now_ns);
+  if (queue->q != NULL) take_sample(queue, now_ns);
   if (queue->error < 0 && before == 0) queue->lost_ns = now_ns;
 }
 
@@ -142,24 +141,24 @@ static void merge_names(struct top *top, char **names, int count) {
 
 static void list_queues(struct top *top) {
   char **names;
-  int count = names_read(&names);
+  int count = queue_list_read(&names);
   top->list_error = count < 0 ? errno : 0;
   if (count < 0) return;
   merge_names(top, names, count);
-  names_free(names, count);
+  queue_list_free(names, count);
 }
 
-void top_look(struct top *top) {
+void top_read_queues(struct top *top) {
   if (top->only != NULL) {
     char *name = (char *)(uintptr_t)top->only;
     if (top->queue_count == 0) merge_names(top, &name, 1);
     top->queue = top->queue_count > 0 ? top->queues[0] : NULL;
-    if (top->queue != NULL) look_at(top, top->queue);
+    if (top->queue != NULL) read_queue(top, top->queue);
     return;
   }
   list_queues(top);
   for (int i = 0; i < top->queue_count; i++) {
-    look_at(top, top->queues[i]);
+    read_queue(top, top->queues[i]);
     if (i >= KEEP_MAX && top->queues[i]->q != NULL && top->queues[i] != top->queue) detach(top->queues[i]);
   }
 }

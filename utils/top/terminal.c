@@ -1,12 +1,11 @@
 /*
  * `workq top`: the terminal, signals and the loop.
  *
- * However the program ends, the terminal is left as it was: by the end of the loop, at exit(), and in the handler of signals that
- * would end it on the spot.
+ * However the program ends, the terminal is left as it was: by the end of the loop, at exit(), and
+ * in the handler of signals that would end it on the spot.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -25,8 +24,8 @@
 #include "common/say.h"
 #include "top.h"
 
-/* The second look comes soon, so that there are rates. */
-#define SECOND_LOOK_NS (TOP_SECOND_NS / 4)
+/* The second reading comes soon, so that there are rates. */
+#define SECOND_READ_NS (TOP_SECOND_NS / 4)
 
 /* ---- Signals ------------------------------------------------------------------------------------------------- */
 
@@ -155,15 +154,15 @@ static void adapt_size(void) {
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
 
-/* Looks at everything; the queue that is chosen in the list stays chosen, whatever comes and goes. */
-static void look(struct top *top) {
+/* Reads everything; the queue that is chosen in the list stays chosen, whatever comes and goes. */
+static void read_all(struct top *top) {
   struct top_place *place = &top->places[PAGE_QUEUES];
   char name[WORKQ_NAME_MAX + 1] = "";
   if (place->selected < top->queue_count) strcpy(name, top->queues[place->selected]->name);
-  top_look(top);
+  top_read_queues(top);
   for (int i = 0; i < top->queue_count; i++)
     if (strcmp(top->queues[i]->name, name) == 0) place->selected = i;
-  top_look_inside(top);
+  top_read_items(top);
 }
 
 /* Hands on what was typed.  Returns whether the terminal is still there. */
@@ -193,16 +192,16 @@ static bool wait_for_events(struct top *top, int64_t next_ns, const sigset_t *wa
 
 /* Returns whether the terminal is still there. */
 static bool loop(struct top *top, const sigset_t *waiting) {
-  look(top);
-  int64_t next_ns = top_now_ns() + (top->interval_ns < SECOND_LOOK_NS ? top->interval_ns : SECOND_LOOK_NS);
+  read_all(top);
+  int64_t next_ns = top_now_ns() + (top->interval_ns < SECOND_READ_NS ? top->interval_ns : SECOND_READ_NS);
   while (!top->over && stopped == 0) {
     top_draw(top);
     if (!wait_for_events(top, next_ns, waiting)) return false;
     if (resized != 0) adapt_size();
     int64_t now_ns = top_now_ns();
-    if (now_ns < next_ns && !top->look_now) continue;
-    top->look_now = false;
-    look(top);
+    if (now_ns < next_ns && !top->read_now) continue;
+    top->read_now = false;
+    read_all(top);
     next_ns = now_ns + top->interval_ns;
   }
   return stopped != SIGHUP;
@@ -226,7 +225,7 @@ int top_run(struct top *top) {
     if (!terminal_is_there) _exit(STATUS_OK);
     delscreen(screen);
   }
-  top_forget_inside(top);
+  top_forget_items(top);
   top_forget_queues(top);
   return status;
 }

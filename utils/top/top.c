@@ -21,7 +21,7 @@ static int read_options(int argc, char **argv, struct top *top) {
   for (int option; (option = next_option(argc, argv, ":", options)) != -1;) {
     if (option == OPTION_SHARED) top->shared = true;
     else if (option != 'n') return STATUS_USAGE;
-    else if (!spec_duration(optarg, &top->interval_ns) || top->interval_ns < INTERVAL_MIN_NS)
+    else if (!parse_duration(optarg, &top->interval_ns) || top->interval_ns < INTERVAL_MIN_NS)
       return usage_error(argv[0], "--interval takes a duration from 100ms on, like 1s, not '%s'", optarg);
   }
   if (expect_arguments(argc, argv, 0, 1) != STATUS_OK) return STATUS_USAGE;

@@ -12,7 +12,7 @@
  *   pages.c         the pages of all queues, of workers, of items, and the help
  *   keyboard.c      what each key of the keyboard does
  *
- * Every look is taken by a WORKQ_RAW handle: without a slot and without the queue's lock.
+ * All are read by a WORKQ_RAW handle: without a slot and without the queue's lock.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -52,7 +52,7 @@ struct top_queue {
 
 /* ---- Workers and keys ---------------------------------------------------------------------------------------- */
 
-/* Keys that are kept of one look; there may be more. */
+/* Keys that are kept of one reading; there may be more. */
 #define TOP_ITEMS_MAX 1000
 
 /* A key that was seen. */
@@ -63,8 +63,8 @@ struct top_item {
 
 enum top_sort { SORT_QUEUE, SORT_AGE, SORT_PRIORITY, SORT_FAILURES, SORT_KEY, SORT_COUNT };
 
-/* What is asked of a look at keys. */
-struct top_wish {
+/* Which keys the page shows, and in which order. */
+struct top_query {
   int state; /* WORKQ_STATE_*, 0 for all */
   enum top_sort sort;
   bool backwards;
@@ -75,8 +75,8 @@ struct top_wish {
 struct top_items {
   struct top_item *items; /* twice TOP_ITEMS_MAX places */
   uint32_t count;
-  uint64_t matches; /* keys that fit, of those looked at */
-  uint64_t looked;  /* keys looked at */
+  uint64_t matches; /* keys that fit, of those read */
+  uint64_t read;    /* keys read */
   bool all;         /* there were no others */
 };
 
@@ -105,7 +105,7 @@ struct top {
   bool utf8;
   bool colours;
   bool over;     /* it is time to end */
-  bool look_now; /* not only when the interval is over */
+  bool read_now; /* not only when the interval is over */
 
   struct top_queue **queues; /* by name */
   int queue_count;
@@ -114,15 +114,15 @@ struct top {
 
   enum top_page page, page_before_help;
   struct top_place places[PAGE_COUNT];
-  struct top_wish wish;
-  struct top_items items;      /* as wished; on the page of items */
+  struct top_query query;
+  struct top_items items;      /* as in query; on the page of items */
   struct top_items processing; /* all that is processed; on the pages of a queue and of workers */
   struct top_workers workers;
 
   enum top_question question;
   char asked_name[WORKQ_NAME_MAX + 1]; /* the queue that it is about */
   ino_t asked_inode;
-  char filter_before[sizeof(((struct top_wish *)NULL)->filter)]; /* to go back to */
+  char filter_before[sizeof(((struct top_query *)NULL)->filter)]; /* to go back to */
   char *chosen; /* the key that a question is about, and that stays selected; null for none */
   size_t chosen_len;
   char message[512]; /* what the last key of the keyboard has done; empty for nothing to say */
@@ -136,17 +136,17 @@ int64_t top_now_ns(void);
 
 /* Opens a queue of that name; no words about errors, which are -errno. */
 int top_open(const struct top *top, const char *name, uint32_t flags, workq **out);
-/* Looks at all queues there are, or at the one that was asked for. */
-void top_look(struct top *top);
-/* Whether the segment of that name is still the one that was looked at. */
+/* Reads the figures of all queues there are, or of the one that was asked for. */
+void top_read_queues(struct top *top);
+/* Whether the segment of that name is still the one that was read. */
 bool top_same_segment(const struct top_queue *queue);
 void top_forget_queues(struct top *top);
 
 /* ---- read_items.c */
 
-/* Looks at what the page shows beside the figures.  Without memory for it, it shows less. */
-void top_look_inside(struct top *top);
-void top_forget_inside(struct top *top);
+/* Reads what the page shows besides the figures: workers and keys.  Without memory for it, it shows less. */
+void top_read_items(struct top *top);
+void top_forget_items(struct top *top);
 /* The place of the chosen key among the items, -1 if it is not there. */
 int top_find_chosen(const struct top *top);
 /* The command of the worker with that pid, as text; "" where it is not known. */
@@ -155,29 +155,29 @@ extern const char *const top_sort_names[SORT_COUNT];
 
 /* ---- draw.c */
 
-enum top_look_of {
-  LOOK_PLAIN,
-  LOOK_HEAD,
-  LOOK_STRONG,
-  LOOK_FAINT,
-  LOOK_GOOD,
-  LOOK_WARN,
-  LOOK_BAD,
-  LOOK_CHOSEN,
-  LOOK_COUNT
+enum top_style {
+  STYLE_PLAIN,
+  STYLE_HEAD,
+  STYLE_STRONG,
+  STYLE_FAINT,
+  STYLE_GOOD,
+  STYLE_WARN,
+  STYLE_BAD,
+  STYLE_CHOSEN,
+  STYLE_COUNT
 };
 
 void top_draw(struct top *top);
 /* Prepares colours; after the screen is there. */
 void top_draw_start(const struct top *top);
 /* Text in so many columns: what is longer is cut. */
-void top_put(int row, int column, int width, enum top_look_of look, const char *format, ...)
+void top_put(int row, int column, int width, enum top_style style, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 /* The same, against the right edge of its columns. */
-void top_put_right(int row, int column, int width, enum top_look_of look, const char *format, ...)
+void top_put_right(int row, int column, int width, enum top_style style, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
 /* Bytes as text with escapes, cut to the width. */
-void top_put_bytes(int row, int column, int width, enum top_look_of look, const void *bytes, size_t len);
+void top_put_bytes(int row, int column, int width, enum top_style style, const void *bytes, size_t len);
 /* A bar of so many columns, of which this share is full. */
 void top_put_bar(const struct top *top, int row, int column, int width, double share);
 /* Keeps the table's place within its rows; returns how many rows there are to be shown, at most `room`. */

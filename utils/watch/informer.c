@@ -1,12 +1,13 @@
 /*
  * An informer over a directory tree: see informer.h.
  *
- * Every file and directory that is known has a node, found by its key in a tree, and if it is watched by its watch in
- * another.  All nodes are in one list, too, in which a directory stands before what it holds.  A listing gives its
- * number to the nodes that it meets; what does not have the number afterwards has gone.
+ * Every file and directory that is known has a node, found by its key in a tree, and if it is
+ * watched by its watch in another.  All nodes are in one list, too, in which a directory stands
+ * before what it holds.  A listing gives its number to the nodes that it meets; what does not have
+ * the number afterwards has gone.
  *
- * Events are taken as hints that may be out of date by the time they are read: what they lead to is right for the order
- * in which they come, and the next listing mends the rest.
+ * Events are taken as hints that may be out of date by the time they are read: what they lead to is
+ * right for the order in which they come, and the next listing mends the rest.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -1,7 +1,8 @@
 /*
- * An informer over a directory tree: says which files are there, which have changed and which have gone, so that a
- * queue can be fed with their names.  It uses inotify for speed, and lists the whole tree now and then for certainty:
- * whoever acts upon the names by looking at the files themselves misses nothing for longer than a resync interval.
+ * An informer over a directory tree: says which files are there, which have changed and which have
+ * gone, so that a queue can be fed with their names.  It uses inotify for speed, and lists the
+ * whole tree now and then for certainty: whoever acts upon the names by looking at the files
+ * themselves misses nothing for longer than a resync interval.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

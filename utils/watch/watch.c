@@ -1,9 +1,9 @@
 /*
- * `workq watch`: adds a key for each file that changes under a directory, and all of them again now and then.
+ * `workq watch`: adds a key for each file that changes under a directory, and all of them again now
+ * and then.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -147,7 +147,7 @@ int cmd_watch(int argc, char **argv) {
     if (option == OPTION_SHARED) {
       watch.shared = true;
     } else if (option == 'r') {
-      if (!spec_duration(optarg, &watch.resync_ns))
+      if (!parse_duration(optarg, &watch.resync_ns))
         return usage_error(argv[0], "--resync takes a duration such as 30s, or 0 for never, not '%s'", optarg);
     } else {
       return STATUS_USAGE;
