@@ -8,6 +8,7 @@ examples_hello_LDADD = libworkq.la
 noinst_PROGRAMS += examples/controller
 examples_controller_SOURCES = \
 	examples/controller.c \
+	utils/common/clock.h \
 	utils/common/parse.c \
 	utils/common/parse.h \
 	utils/watch/informer.c \

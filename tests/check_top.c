@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "top/format.h"
 #include "top/rates.h"
 
-#define MS INT64_C(1000000)
-#define S  TOP_SECOND_NS
+#define MS NS_PER_MS
+#define S  NS_PER_S
 
 /* ---- Texts --------------------------------------------------------------------------------------------------- */
 

@@ -137,13 +137,18 @@ tests_check_pool_SOURCES = tests/check_pool.c
 tests_check_pool_LDADD = $(check_ldadd)
 
 check_programs += tests/check_informer
-tests_check_informer_SOURCES = tests/check_informer.c utils/watch/informer.c utils/watch/informer.h
+tests_check_informer_SOURCES = \
+	tests/check_informer.c \
+	utils/common/clock.h \
+	utils/watch/informer.c \
+	utils/watch/informer.h
 tests_check_informer_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_check_informer_LDADD = $(CHECK_LIBS)
 
 check_programs += tests/check_top
 tests_check_top_SOURCES = \
 	tests/check_top.c \
+	utils/common/clock.h \
 	utils/top/format.c \
 	utils/top/format.h \
 	utils/top/rates.c \

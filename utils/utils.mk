@@ -25,6 +25,7 @@ utils_workq_SOURCES = \
 	utils/cli/stats.c \
 	utils/cli/subcommands.c \
 	utils/cli/subcommands.h \
+	utils/common/clock.h \
 	utils/common/escape.c \
 	utils/common/escape.h \
 	utils/common/open.c \

@@ -44,7 +44,7 @@ if COMMAND
 plain_programs += tests/fuzz/fuzz_spec
 endif
 EXTRA_PROGRAMS += tests/fuzz/fuzz_spec
-tests_fuzz_fuzz_spec_SOURCES = tests/fuzz/fuzz_spec.c utils/common/parse.c utils/common/parse.h
+tests_fuzz_fuzz_spec_SOURCES = tests/fuzz/fuzz_spec.c utils/common/clock.h utils/common/parse.c utils/common/parse.h
 tests_fuzz_fuzz_spec_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_fuzz_fuzz_spec_LDADD = tests/fuzz/libfuzzed.la
 

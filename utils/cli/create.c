@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/open.h"
 #include "common/parse.h"
 #include "common/queue_error.h"
@@ -92,7 +93,7 @@ static int read_give_up(workq_options *out) {
 }
 
 static int read_reap_interval(workq_options *out) {
-  if (!parse_duration(optarg, &out->reap_interval_ns) || out->reap_interval_ns < 1000000 ||
+  if (!parse_duration(optarg, &out->reap_interval_ns) || out->reap_interval_ns < NS_PER_MS ||
       out->reap_interval_ns > WORKQ_REAP_INTERVAL_MAX)
     return usage_error("create", "--reap-interval takes a duration from 1ms to 1m, such as 100ms, not '%s'", optarg);
   return STATUS_OK;

@@ -22,14 +22,14 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/escape.h"
 #include "common/say.h"
 
 /* How long a command that was told to end because its time is up may take for that. */
-#define GRACE_NS INT64_C(2000000000)
+#define GRACE_NS (2 * NS_PER_S)
 
 /* The exit status by which a command gives its key up at once, and that of one that could not be executed. */
 enum { EXIT_GIVE_UP = 100, EXIT_NOT_EXECUTED = 127 };
@@ -171,19 +171,11 @@ static _Noreturn void execute(const struct command *command, char **arguments, u
   _exit(EXIT_NOT_EXECUTED);
 }
 
-static int64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* Waits until the process has ended, at most timeout_ns.  Returns whether it has. */
 static bool wait_for_end(int pidfd, int64_t timeout_ns) {
-  int64_t deadline_ns = now_ns() + timeout_ns;
+  int64_t deadline_ns = clock_now_ns() + timeout_ns;
   for (;;) {
-    int64_t left_ns = deadline_ns - now_ns();
-    if (left_ns < 0) left_ns = 0;
-    struct timespec left = {left_ns / 1000000000, left_ns % 1000000000};
+    struct timespec left = clock_left_until(deadline_ns);
     struct pollfd watched = {.fd = pidfd, .events = POLLIN};
     int result = ppoll(&watched, 1, &left, NULL);
     if (result > 0) return true;

@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <jansson.h>
 
+#include "common/clock.h"
 #include "common/open.h"
 #include "common/parse.h"
 #include "common/queue_error.h"
@@ -127,13 +127,11 @@ static bool read_sizes(const json_t *object, workq_options *options) {
   return read_count(object, "capacity", WORKQ_CAPACITY_MAX, &options->capacity) &&
          read_count(object, "key_max", WORKQ_KEY_MAX, &options->key_max) &&
          read_count(object, "handles", WORKQ_HANDLES_MAX, &options->handles) &&
-         read_integer(object, "reap_interval_ns", 1000000, WORKQ_REAP_INTERVAL_MAX, &options->reap_interval_ns);
+         read_integer(object, "reap_interval_ns", NS_PER_MS, WORKQ_REAP_INTERVAL_MAX, &options->reap_interval_ns);
 }
 
 static int64_t elapsed_since(int64_t then_ns) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  int64_t now_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
+  int64_t now_ns = clock_wall_ns();
   return now_ns > then_ns ? now_ns - then_ns : 0;
 }
 

@@ -15,27 +15,20 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/parse.h"
 #include "common/say.h"
 
-#define SECOND_NS     INT64_C(1000000000)
-#define QUIET_NS      (SECOND_NS / 2) /* what is over that soon needs no line */
-#define INTERVAL_NS   (SECOND_NS / 5)
+#define QUIET_NS      (NS_PER_S / 2) /* what is over that soon needs no line */
+#define INTERVAL_NS   (NS_PER_S / 5)
 #define BAR_MIN       10
 #define BAR_MAX       40
 #define WIDTH_DEFAULT 80
 
 /* Carriage return, and clear to the end of the line: what every terminal of the last decades does. */
 #define CLEAR "\r\033[K"
-
-static int64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * SECOND_NS + now.tv_nsec;
-}
 
 static int terminal_width(void) {
   struct winsize size;
@@ -58,8 +51,8 @@ static void format_left(char *text, size_t size, const struct progress *progress
   *text = '\0';
   double elapsed_ns = (double)(progress->drawn_ns - progress->begun_ns);
   double left_ns = share > 0 ? elapsed_ns * (1 - share) / share : 0;
-  if (share <= 0 || left_ns > 86400.0 * SECOND_NS) return;
-  format_duration(((int64_t)(left_ns / SECOND_NS) + 1) * SECOND_NS, duration);
+  if (share <= 0 || left_ns > 86400.0 * NS_PER_S) return;
+  format_duration(((int64_t)(left_ns / NS_PER_S) + 1) * NS_PER_S, duration);
   snprintf(text, size, " %s left", duration);
 }
 
@@ -94,13 +87,13 @@ void progress_format(char *text, size_t size, int width, const struct progress *
 /* ---- Drawing ------------------------------------------------------------------------------------------------- */
 
 void progress_begin(struct progress *progress, const char *word, bool shown) {
-  *progress = (struct progress){.word = word, .begun_ns = now_ns(), .watcher_input = -1};
+  *progress = (struct progress){.word = word, .begun_ns = clock_now_ns(), .watcher_input = -1};
   progress->drawn_ns = progress->begun_ns;
   progress->shown = shown && isatty(STDERR_FILENO);
 }
 
 static void measure(struct progress *progress, uint64_t done, int64_t time_ns) {
-  double seconds = (double)(time_ns - progress->drawn_ns) / SECOND_NS;
+  double seconds = (double)(time_ns - progress->drawn_ns) / NS_PER_S;
   double rate = seconds > 0 ? (double)(done - progress->last_done) / seconds : 0;
   /* Smooth, so that it can be read. */
   progress->rate = progress->visible ? 0.8 * progress->rate + 0.2 * rate : rate;
@@ -111,7 +104,7 @@ static void measure(struct progress *progress, uint64_t done, int64_t time_ns) {
 void progress_update(struct progress *progress, const struct progress_state *state) {
   char text[256];
   if (!progress->shown) return;
-  int64_t time_ns = now_ns();
+  int64_t time_ns = clock_now_ns();
   if (time_ns - progress->begun_ns < QUIET_NS || time_ns - progress->drawn_ns < INTERVAL_NS) return;
   measure(progress, state->done, time_ns);
   /* The last column stays free: there a terminal may begin a new line. */
@@ -144,7 +137,7 @@ static void watch(struct progress *progress, workq *q, int input) {
   workq_stats_data first, stats;
   struct pollfd watched = {.fd = input, .events = POLLIN};
   if (workq_stats(q, &first) < 0) return;
-  while (poll(&watched, 1, INTERVAL_NS / 1000000) == 0) {
+  while (poll(&watched, 1, INTERVAL_NS / NS_PER_MS) == 0) {
     if (workq_stats(q, &stats) < 0) break;
     uint64_t done = stats.dones - first.dones;
     uint64_t failed = failures_of(&stats) - failures_of(&first);

@@ -12,9 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/open.h"
 #include "common/output.h"
 #include "common/queue_error.h"
@@ -107,11 +107,9 @@ static int close_file(struct saver *saver, int status) {
 /* ---- The lines ----------------------------------------------------------------------------------------------- */
 
 static void print_queue(struct saver *saver, const workq_stats_data *stats, const workq_limiter *limiter) {
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
   json_t *object = output_queue_json(stats, limiter);
   output_set_integer(object, SAVED_FORMAT_NAME, SAVED_FORMAT);
-  output_set_integer(object, SAVED_AT_NAME, now.tv_sec * INT64_C(1000000000) + now.tv_nsec);
+  output_set_integer(object, SAVED_AT_NAME, clock_wall_ns());
   output_print(saver->out, object);
 }
 

@@ -11,10 +11,11 @@
 
 #include <workq.h>
 
+#include "clock.h"
 #include "status.h"
 
 /* How long the command waits for a queue's lock before it names the process that holds it. */
-#define LOCK_TIMEOUT_NS INT64_C(5000000000)
+#define LOCK_TIMEOUT_NS (5 * NS_PER_S)
 
 /*
  * Opens the queue for a subcommand; flags as in workq_options, shared as --shared: trust a queue that belongs to, or

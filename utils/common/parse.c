@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
+
 /* ---- Numbers ------------------------------------------------------------------------------------------------- */
 
 /* Reads the decimal digits at *at and moves behind them.  Returns whether there were any and they fit. */
@@ -47,8 +49,8 @@ static bool read_fraction(const char *text, double min, double max, double *out)
 static const struct {
   const char *name;
   int64_t ns;
-} units[] = {{"h", INT64_C(3600000000000)}, {"m", INT64_C(60000000000)}, {"s", INT64_C(1000000000)},
-             {"ms", INT64_C(1000000)},      {"us", INT64_C(1000)},       {"ns", INT64_C(1)}};
+} units[] = {{"h", 3600 * NS_PER_S}, {"m", 60 * NS_PER_S}, {"s", NS_PER_S},
+             {"ms", NS_PER_MS},      {"us", NS_PER_US},    {"ns", 1}};
 
 #define UNIT_COUNT (sizeof units / sizeof units[0])
 

@@ -8,12 +8,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/output.h"
 #include "common/say.h"
 #include "serve.h"
 
 /* How long an action waits for the queue's lock; meanwhile nobody else is answered. */
-#define ACTION_LOCK_NS SERVE_NS_PER_S
+#define ACTION_LOCK_NS NS_PER_S
 
 /* What an action may be about. */
 enum about { ABOUT_QUEUE, ABOUT_KEY, ABOUT_KEY_OR_ALL };

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/output.h"
 #include "common/queue_list.h"
 #include "common/say.h"
@@ -18,7 +19,7 @@
 /* Bounds of an answer: queues, workers, and how long keys are looked through. */
 #define QUEUES_MAX   1024
 #define WORKERS_MAX  500u
-#define SCAN_NS      (100 * SERVE_NS_PER_MS)
+#define SCAN_NS      (100 * NS_PER_MS)
 #define SCAN_STRETCH 256u
 
 /* Samples over which rates are averaged, and those that the list of queues shows. */
@@ -290,7 +291,7 @@ static json_t *column_json(const struct history_sample *sample, size_t column) {
 static json_t *history_json(const struct history *history, uint64_t since) {
   json_t *object = json_object(), *data = json_object();
   uint64_t first = since, end = history_end(history, &first);
-  output_set_integer(object, "interval_ns", SERVE_NS_PER_S);
+  output_set_integer(object, "interval_ns", NS_PER_S);
   output_set_integer(object, "kept", HISTORY_SAMPLES);
   output_set_integer(object, "first", (int64_t)first);
   output_set_integer(object, "end", (int64_t)end);
@@ -358,7 +359,7 @@ static bool has_state(const struct api_filter *filter, int state) {
 static int visit_item(void *arg, const workq_info *info) {
   struct scan *scan = arg;
   scan->scanned++;
-  if (scan->scanned % SCAN_STRETCH == 0 && serve_now_ns() > scan->end_ns) {
+  if (scan->scanned % SCAN_STRETCH == 0 && clock_now_ns() > scan->end_ns) {
     scan->cut = "time";
     return 1;
   }
@@ -400,7 +401,7 @@ static int look_items(workq *q, void *arg) {
   int result = workq_stats(q, &stats);
   if (result < 0) return result;
   scan->keys = stats.keys;
-  scan->end_ns = serve_now_ns() + SCAN_NS;
+  scan->end_ns = clock_now_ns() + SCAN_NS;
   return count_of(&stats, scan->filter->state) > 0 ? workq_iterate(q, visit_item, scan) : 0;
 }
 

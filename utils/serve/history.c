@@ -11,8 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/queue_list.h"
 #include "common/shm.h"
 #include "serve.h"
@@ -20,7 +20,7 @@
 #define LOOKS_MAX 5
 
 /* A look that was late is soon followed by the next: rates of less time than this would be noise. */
-#define SHORTEST_NS (SERVE_NS_PER_S / 2)
+#define SHORTEST_NS (NS_PER_S / 2)
 
 /* The histograms of a minute, one each ten seconds. */
 #define PAST_STEP 10u
@@ -43,12 +43,6 @@ struct histories {
   struct history *all[HISTORY_QUEUES];
   unsigned count;
 };
-
-int64_t serve_now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * SERVE_NS_PER_S + now.tv_nsec;
-}
 
 struct histories *histories_new(void) {
   return calloc(1, sizeof(struct histories));
@@ -87,7 +81,7 @@ static workq_histogram subtract(const workq_histogram *now, const workq_histogra
 
 static float rate(uint64_t now, uint64_t before, int64_t ns) {
   if (now <= before || ns <= 0) return 0;
-  return (float)((double)(now - before) * (double)SERVE_NS_PER_S / (double)ns);
+  return (float)((double)(now - before) * (double)NS_PER_S / (double)ns);
 }
 
 static void sample_time(struct history_sample *sample, int kind, const workq_histogram *now,
@@ -210,7 +204,7 @@ static void sample_queue(struct histories *histories, const char *name, bool sha
   check_identity(history);
   history->is_listed = true;
   for (uint64_t i = 0; i < missed && i < HISTORY_SAMPLES && history->end > 0; i++) next_sample(history);
-  if (look_again(history, shared, &now) >= 0) push(history, &now, serve_now_ns());
+  if (look_again(history, shared, &now) >= 0) push(history, &now, clock_now_ns());
   else next_sample(history);
 }
 

@@ -25,9 +25,6 @@
 #include <jansson.h>
 #include <workq.h>
 
-#define SERVE_NS_PER_MS INT64_C(1000000)
-#define SERVE_NS_PER_S  INT64_C(1000000000)
-
 /* Most names that --allow-host may give. */
 #define SERVE_HOSTS_MAX 16u
 
@@ -39,9 +36,6 @@ struct serve {
   struct sockaddr_storage address; /* at which it listens */
   struct histories *histories;
 };
-
-/* CLOCK_MONOTONIC, ns. */
-int64_t serve_now_ns(void);
 
 /* ---- listen.c ------------------------------------------------------------------------------------------------ */
 

@@ -13,6 +13,7 @@
 
 #include <ncurses.h>
 
+#include "common/clock.h"
 #include "common/escape.h"
 #include "common/parse.h"
 #include "format.h"
@@ -123,7 +124,7 @@ static const char *const help_lines[PAGE_COUNT] = {
 /* What is to be known of the queue before its figures. */
 static void state_text(const struct top_queue *queue, char *text, size_t size) {
   char time[TOP_TEXT_SIZE];
-  int64_t now_ns = top_now_ns();
+  int64_t now_ns = clock_now_ns();
   const workq_stats_data *stats = &queue->now.measures.stats;
   if (queue->error == -ENOENT && !queue->known) snprintf(text, size, "there is no such queue; waiting for it");
   else if (queue->error == -ENOENT)

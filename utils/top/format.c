@@ -9,9 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define US_NS     INT64_C(1000)
-#define MS_NS     INT64_C(1000000)
-#define SECOND_NS INT64_C(1000000000)
+#include "common/clock.h"
 
 /* Three digits, and no more places behind the point than that leaves. */
 static void print_three(char text[TOP_TEXT_SIZE], double value, const char *unit) {
@@ -53,10 +51,10 @@ const char *top_time(char text[TOP_TEXT_SIZE], int64_t ns) {
   static const char *const units[] = {"us", "ms", "s", NULL};
   if (ns < 0) return strcpy(text, "-");
   if (ns == 0) return strcpy(text, "0");
-  if (ns < US_NS) snprintf(text, TOP_TEXT_SIZE, "%" PRId64 "ns", ns);
-  else if (ns < 60 * SECOND_NS - MS_NS) print_scaled(text, (double)ns / (double)US_NS, 1000, units);
+  if (ns < NS_PER_US) snprintf(text, TOP_TEXT_SIZE, "%" PRId64 "ns", ns);
+  else if (ns < 60 * NS_PER_S - NS_PER_MS) print_scaled(text, (double)ns / (double)NS_PER_US, 1000, units);
   else {
-    int64_t seconds = (ns + SECOND_NS / 2) / SECOND_NS;
+    int64_t seconds = (ns + NS_PER_S / 2) / NS_PER_S;
     if (seconds < 3600) print_two(text, seconds, 60, "ms");
     else if (seconds < 86400) print_two(text, seconds / 60, 60, "hm");
     else if (seconds < 86400 * 100) print_two(text, seconds / 3600, 24, "dh");

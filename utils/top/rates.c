@@ -21,7 +21,7 @@ static double rate(uint64_t before, uint64_t now, double seconds) {
 
 struct top_rates top_rates_between(const struct top_look *before, const struct top_look *now) {
   if (before == NULL || now->at_ns <= before->at_ns) return (struct top_rates){-1, -1, -1, -1, -1, -1};
-  double seconds = (double)(now->at_ns - before->at_ns) / TOP_SECOND_NS;
+  double seconds = (double)(now->at_ns - before->at_ns) / NS_PER_S;
   const workq_stats_data *a = &before->measures.stats, *b = &now->measures.stats;
   return (struct top_rates){.added = rate(a->adds, b->adds, seconds),
                             .done = rate(a->dones, b->dones, seconds),
@@ -79,7 +79,7 @@ void top_history_add(struct top_history *history, int64_t now_ns, double depth, 
   struct top_point *point = &history->points[history->newest];
   int64_t passed_ns = now_ns - history->begun_ns;
   if (depth > point->depth) point->depth = depth;
-  if (passed_ns > 0) point->done = rate(history->dones_then, dones, (double)passed_ns / TOP_SECOND_NS);
+  if (passed_ns > 0) point->done = rate(history->dones_then, dones, (double)passed_ns / NS_PER_S);
   history->last_ns = now_ns;
   history->last_dones = dones;
 }

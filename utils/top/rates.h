@@ -11,7 +11,7 @@
 
 #include <workq.h>
 
-#define TOP_SECOND_NS INT64_C(1000000000)
+#include "common/clock.h"
 
 /* One look. */
 struct top_look {
@@ -38,7 +38,7 @@ struct top_times top_times_between(const workq_histogram *before, const workq_hi
 /* ---- Percentiles of the last seconds --------------------------------------------------------------------------- */
 
 /* Looks that are kept to be subtracted: the older one is one to two spans old. */
-#define TOP_SPAN_NS (5 * TOP_SECOND_NS)
+#define TOP_SPAN_NS (5 * NS_PER_S)
 
 struct top_window {
   int kept; /* looks, 0 ... 2 */
@@ -52,7 +52,7 @@ const struct top_look *top_window_begin(const struct top_window *window);
 /* ---- History --------------------------------------------------------------------------------------------------- */
 
 #define TOP_HISTORY_SIZE    512 /* columns that are kept */
-#define TOP_HISTORY_STEP_NS (3 * TOP_SECOND_NS)
+#define TOP_HISTORY_STEP_NS (3 * NS_PER_S)
 
 struct top_point {
   double depth; /* keys that are ready, the most in this step */

@@ -7,11 +7,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/clock.h"
 #include "common/escape.h"
 #include "top.h"
 
 /* How long reading the keys of one state may take, and how many keys are passed between readings of the clock. */
-#define READ_NS    INT64_C(5000000)
+#define READ_NS    (5 * NS_PER_MS)
 #define READ_BLOCK 64u
 
 const char *const top_sort_names[SORT_COUNT] = {"queue", "age", "priority", "failures", "key"};
@@ -120,7 +121,7 @@ static bool fits(const struct top_query *query, const workq_info *info) {
 static int visit_item(void *arg, const workq_info *info) {
   struct gathering *gathering = arg;
   struct top_items *items = gathering->items;
-  if (++items->read % READ_BLOCK == 0 && top_now_ns() > gathering->end_ns) return 1;
+  if (++items->read % READ_BLOCK == 0 && clock_now_ns() > gathering->end_ns) return 1;
   gathering->turn++;
   if (!fits(gathering->query, info)) return 0;
   bool in_order = gathering->query->sort == SORT_QUEUE && !gathering->query->backwards;
@@ -131,7 +132,7 @@ static int visit_item(void *arg, const workq_info *info) {
 }
 
 static void gather(workq *q, struct gathering *gathering, int state, uint32_t room) {
-  gathering->end_ns = top_now_ns() + READ_NS;
+  gathering->end_ns = clock_now_ns() + READ_NS;
   gathering->before = gathering->items->count;
   gathering->room = room;
   if (workq_iterate_state(q, state, visit_item, gathering) != 0) gathering->items->all = false;

@@ -8,23 +8,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "common/clock.h"
 #include "common/queue_list.h"
 #include "common/shm.h"
 #include "top.h"
 
 /* How long an action waits for the queue's lock: somebody sits before the screen. */
-#define ACTION_TIMEOUT_NS TOP_SECOND_NS
+#define ACTION_TIMEOUT_NS NS_PER_S
 
 /* Handles that are kept from reading to reading; each has a descriptor. */
 #define KEEP_MAX 400
-
-int64_t top_now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return now.tv_sec * TOP_SECOND_NS + now.tv_nsec;
-}
 
 /* ---- One queue ----------------------------------------------------------------------------------------------- */
 
@@ -94,7 +88,7 @@ static void take_sample(struct top_queue *queue, int64_t now_ns) {
 }
 
 static void read_queue(const struct top *top, struct top_queue *queue) {
-  int64_t now_ns = top_now_ns();
+  int64_t now_ns = clock_now_ns();
   int before = queue->error;
   if (queue->q != NULL && !top_same_segment(queue)) detach(queue);
   queue->error = queue->q != NULL ? 0 : attach(top, queue);

@@ -21,11 +21,12 @@
 #include <ncurses.h>
 #include <term.h>
 
+#include "common/clock.h"
 #include "common/say.h"
 #include "top.h"
 
 /* The second reading comes soon, so that there are rates. */
-#define SECOND_READ_NS (TOP_SECOND_NS / 4)
+#define SECOND_READ_NS (NS_PER_S / 4)
 
 /* ---- Signals ------------------------------------------------------------------------------------------------- */
 
@@ -180,9 +181,7 @@ static bool read_keys(struct top *top) {
    that it has gone, since they need not be the same terminal. */
 static bool wait_for_events(struct top *top, int64_t next_ns, const sigset_t *waiting) {
   struct pollfd ends[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = STDOUT_FILENO}};
-  int64_t left_ns = next_ns - top_now_ns();
-  if (left_ns < 0) left_ns = 0;
-  struct timespec timeout = {.tv_sec = left_ns / TOP_SECOND_NS, .tv_nsec = left_ns % TOP_SECOND_NS};
+  struct timespec timeout = clock_left_until(next_ns);
   int ready = ppoll(ends, sizeof ends / sizeof ends[0], &timeout, waiting);
   if (ready <= 0) return ready == 0 || errno == EINTR;
   if (ends[1].revents != 0) return false;
@@ -193,12 +192,12 @@ static bool wait_for_events(struct top *top, int64_t next_ns, const sigset_t *wa
 /* Returns whether the terminal is still there. */
 static bool loop(struct top *top, const sigset_t *waiting) {
   read_all(top);
-  int64_t next_ns = top_now_ns() + (top->interval_ns < SECOND_READ_NS ? top->interval_ns : SECOND_READ_NS);
+  int64_t next_ns = clock_now_ns() + (top->interval_ns < SECOND_READ_NS ? top->interval_ns : SECOND_READ_NS);
   while (!top->over && stopped == 0) {
     top_draw(top);
     if (!wait_for_events(top, next_ns, waiting)) return false;
     if (resized != 0) adapt_size();
-    int64_t now_ns = top_now_ns();
+    int64_t now_ns = clock_now_ns();
     if (now_ns < next_ns && !top->read_now) continue;
     top->read_now = false;
     read_all(top);

@@ -9,11 +9,12 @@
 
 #include "cli/options.h"
 #include "cli/subcommands.h"
+#include "common/clock.h"
 #include "common/open.h"
 #include "common/parse.h"
 #include "common/say.h"
 
-#define INTERVAL_MIN_NS (TOP_SECOND_NS / 10)
+#define INTERVAL_MIN_NS (NS_PER_S / 10)
 
 static int read_options(int argc, char **argv, struct top *top) {
   static const struct option options[] = {
@@ -39,7 +40,7 @@ static int try_queue(const struct top *top) {
 }
 
 int cmd_top(int argc, char **argv) {
-  struct top top = {.interval_ns = TOP_SECOND_NS};
+  struct top top = {.interval_ns = NS_PER_S};
   int status = read_options(argc, argv, &top);
   if (status != STATUS_OK) return status;
   if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))

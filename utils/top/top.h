@@ -130,7 +130,6 @@ struct top {
 
 /* Shows everything until it is to end.  Returns the exit status. */
 int top_run(struct top *top);
-int64_t top_now_ns(void);
 
 /* ---- read_queues.c */
 

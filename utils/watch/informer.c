@@ -24,8 +24,9 @@
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "common/clock.h"
 
 #define EVENTS                                                                                                         \
   (IN_CREATE | IN_CLOSE_WRITE | IN_ATTRIB | IN_MOVED_FROM | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF | IN_MOVE_SELF |  \
@@ -352,16 +353,10 @@ int informer_dispatch(struct informer *informer) {
 
 /* ---- As a whole ---------------------------------------------------------------------------------------------- */
 
-static int64_t now_ns(void) {
-  struct timespec now;
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return (int64_t)now.tv_sec * INT64_C(1000000000) + now.tv_nsec;
-}
-
 /* -1 is for ever; rounded up, so that what it waits for has come. */
 static int poll_timeout(int64_t due_ns) {
   if (due_ns < 0) return -1;
-  int64_t ms = (due_ns - now_ns() + 999999) / 1000000;
+  int64_t ms = (due_ns - clock_now_ns() + NS_PER_MS - 1) / NS_PER_MS;
   if (ms < 0) return 0;
   return ms > INT_MAX ? INT_MAX : (int)ms;
 }
@@ -369,11 +364,11 @@ static int poll_timeout(int64_t due_ns) {
 int informer_run(struct informer *informer, int64_t resync_ns, int stop_fd) {
   int64_t due_ns = 0;
   for (;;) {
-    if (due_ns >= 0 && now_ns() >= due_ns) {
+    if (due_ns >= 0 && clock_now_ns() >= due_ns) {
       int result = informer_resync(informer);
       if (result != 0) return result;
       due_ns = -1;
-      if (resync_ns > 0 && __builtin_add_overflow(now_ns(), resync_ns, &due_ns)) due_ns = -1;
+      if (resync_ns > 0 && __builtin_add_overflow(clock_now_ns(), resync_ns, &due_ns)) due_ns = -1;
     }
     struct pollfd wait_for[2] = {{.fd = stop_fd, .events = POLLIN}, {.fd = informer->fd, .events = POLLIN}};
     if (poll(wait_for, 2, poll_timeout(due_ns)) < 0) {

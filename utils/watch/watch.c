@@ -14,6 +14,7 @@
 
 #include "cli/options.h"
 #include "cli/subcommands.h"
+#include "common/clock.h"
 #include "common/escape.h"
 #include "common/open.h"
 #include "common/parse.h"
@@ -21,9 +22,6 @@
 #include "common/say.h"
 #include "common/shm.h"
 #include "informer.h"
-
-#define NS_PER_MS INT64_C(1000000)
-#define NS_PER_S  INT64_C(1000000000)
 
 /* How long one try to add a key may wait, so that a signal is noticed. */
 #define SLICE_NS (200 * NS_PER_MS)
