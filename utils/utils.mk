@@ -28,6 +28,8 @@ utils_workq_SOURCES = \
 	utils/common/clock.h \
 	utils/common/escape.c \
 	utils/common/escape.h \
+	utils/common/hex.c \
+	utils/common/hex.h \
 	utils/common/open.c \
 	utils/common/open.h \
 	utils/common/output.c \

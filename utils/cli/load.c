@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/open.h"
 #include "common/parse.h"
 #include "common/queue_error.h"
@@ -155,22 +156,13 @@ static int read_queue(struct loader *loader) {
 
 /* ---- Keys ---------------------------------------------------------------------------------------------------- */
 
-static int hex_value(char digit) {
-  if (digit >= '0' && digit <= '9') return digit - '0';
-  return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
-}
-
+/* As save writes it, in lower case. */
 static bool read_hex(const json_t *value, unsigned char *key, size_t *len) {
   const char *text = json_string_value(value);
   size_t digits = json_string_length(value);
-  if (text == NULL || digits % 2 != 0 || digits / 2 > WORKQ_KEY_MAX) return false;
-  for (size_t i = 0; i < digits; i += 2) {
-    int high = hex_value(text[i]), low = hex_value(text[i + 1]);
-    if (high < 0 || low < 0) return false;
-    key[i / 2] = (unsigned char)(high << 4 | low);
-  }
+  if (text == NULL || digits / 2 > WORKQ_KEY_MAX || strspn(text, "0123456789abcdef") != digits) return false;
   *len = digits / 2;
-  return true;
+  return hex_decode(text, digits, key);
 }
 
 static bool read_key(struct loader *loader, const json_t *object) {
@@ -185,9 +177,7 @@ static bool read_key(struct loader *loader, const json_t *object) {
 
 static bool read_state(const json_t *object, int32_t *out) {
   const char *text = json_string_value(json_object_get(object, "state"));
-  for (*out = WORKQ_STATE_READY; text != NULL && *out <= WORKQ_STATE_IDLE; ++*out)
-    if (strcmp(text, workq_state_name(*out)) == 0) return true;
-  return false;
+  return text != NULL && parse_state(text, out);
 }
 
 /* When a delayed key is due: time that has gone by since it was saved counts. */

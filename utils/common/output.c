@@ -14,6 +14,7 @@
 #include <jansson.h>
 
 #include "escape.h"
+#include "hex.h"
 #include "parse.h"
 #include "say.h"
 
@@ -126,40 +127,38 @@ void output_queue_text(const workq_stats_data *stats, const workq_limiter *limit
 
 /* ---- As JSON ------------------------------------------------------------------------------------------------- */
 
-static void set(json_t *object, const char *name, json_t *value) {
-  if (json_object_set_new(object, name, value) == 0) return;
-  say("out of memory");
-  exit(STATUS_ERROR);
+void output_set(json_t *object, const char *name, json_t *value) {
+  if (json_object_set_new(object, name, value) != 0) out_of_memory();
+}
+
+void output_append(json_t *array, json_t *value) {
+  if (json_array_append_new(array, value) != 0) out_of_memory();
 }
 
 void output_set_integer(json_t *object, const char *name, int64_t value) {
-  set(object, name, json_integer(value));
+  output_set(object, name, json_integer(value));
 }
 
 static void set_string(json_t *object, const char *name, const char *value) {
-  set(object, name, json_string(value));
+  output_set(object, name, json_string(value));
 }
 
 /* Bytes under the name where they are UTF-8, else in hexadecimal under NAME_hex. */
 static void set_bytes(json_t *object, const char *name, const void *bytes, size_t len) {
   json_t *string = json_stringn(bytes, len);
   if (string != NULL) {
-    set(object, name, string);
+    output_set(object, name, string);
     return;
   }
-  static const char digits[] = "0123456789abcdef";
   const unsigned char *from = bytes;
   char hex_name[32];
   snprintf(hex_name, sizeof hex_name, "%s_hex", name);
   char *hex = malloc(2 * len + 1);
   if (hex != NULL) {
-    for (size_t i = 0; i < len; i++) {
-      hex[2 * i] = digits[from[i] >> 4];
-      hex[2 * i + 1] = digits[from[i] & 15];
-    }
+    for (size_t i = 0; i < len; i++) hex_put(hex + 2 * i, from[i]);
     string = json_stringn(hex, 2 * len);
   }
-  set(object, hex_name, string);
+  output_set(object, hex_name, string);
   free(hex);
 }
 
@@ -181,7 +180,7 @@ json_t *output_queue_json(const workq_stats_data *stats, const workq_limiter *li
   set_bytes(object, "name", stats->name, strlen(stats->name));
   for (size_t i = 0; i < FIGURE_COUNT; i++) {
     int64_t value = figure_value(stats, &figures[i]);
-    set(object, figures[i].name, figures[i].kind == KIND_FLAG ? json_boolean(value != 0) : json_integer(value));
+    output_set(object, figures[i].name, figures[i].kind == KIND_FLAG ? json_boolean(value != 0) : json_integer(value));
   }
   format_limiter(limiter, text);
   set_string(object, "limiter", text);
@@ -204,7 +203,7 @@ json_t *output_worker_json(const workq_worker *worker) {
   output_set_integer(object, "pid", worker->pid);
   output_set_integer(object, "tid", worker->tid);
   set_bytes(object, "command", worker->command, strnlen(worker->command, sizeof worker->command));
-  set(object, "self", json_boolean(worker->self != 0));
+  output_set(object, "self", json_boolean(worker->self != 0));
   set_string(object, "waiting", waiting_name(worker->waiting));
   output_set_integer(object, "processing", worker->processing);
   output_set_integer(object, "age_ns", worker->age_ns);

@@ -44,6 +44,17 @@ static bool read_fraction(const char *text, double min, double max, double *out)
   return true;
 }
 
+/* ---- States --------------------------------------------------------------------------------------------------- */
+
+bool parse_state(const char *text, int *out) {
+  for (int state = WORKQ_STATE_READY; state <= WORKQ_STATE_IDLE; state++) {
+    if (strcmp(text, workq_state_name(state)) != 0) continue;
+    *out = state;
+    return true;
+  }
+  return false;
+}
+
 /* ---- Durations ----------------------------------------------------------------------------------------------- */
 
 static const struct {

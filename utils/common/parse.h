@@ -25,6 +25,9 @@ bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *out);
  */
 bool parse_duration(const char *text, int64_t *out_ns);
 
+/* The name of a state, as workq_state_name() gives it.  Returns whether it is one. */
+bool parse_state(const char *text, int *out);
+
 /* The duration as text that parse_duration() reads back to the same value. */
 void format_duration(int64_t ns, char text[DURATION_TEXT_SIZE]);
 

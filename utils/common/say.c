@@ -12,11 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char hex_digits[] = "0123456789abcdef";
-
-static bool is_printable(unsigned char byte) {
-  return byte >= 0x20 && byte < 0x7f;
-}
+#include "hex.h"
 
 /* Writes all of the line in as few calls as the descriptor allows, so that lines of several processes stay whole. */
 static void write_line(const char *line, size_t len) {
@@ -42,17 +38,7 @@ static void say_list(const char *format, va_list arguments) {
   char *line = malloc(strlen(begin) + 4 * strlen(text) + 1);
   if (line != NULL) {
     char *end = stpcpy(line, begin);
-    for (const char *at = text; *at != '\0'; at++) {
-      unsigned char byte = (unsigned char)*at;
-      if (is_printable(byte)) {
-        *end++ = *at;
-        continue;
-      }
-      *end++ = '\\';
-      *end++ = 'x';
-      *end++ = hex_digits[byte >> 4];
-      *end++ = hex_digits[byte & 15];
-    }
+    for (const char *at = text; *at != '\0'; at++) end = hex_put_printable(end, (unsigned char)*at);
     *end++ = '\n';
     write_line(line, (size_t)(end - line));
   }
@@ -81,4 +67,9 @@ void note(bool verbose, const char *format, ...) {
   va_start(arguments, format);
   say_list(format, arguments);
   va_end(arguments);
+}
+
+void out_of_memory(void) {
+  say("out of memory");
+  exit(STATUS_ERROR);
 }

@@ -22,4 +22,7 @@ int fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /* say() where somebody asked (verbose) or somebody looks (standard error is a terminal). */
 void note(bool verbose, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* Says so, and ends the program. */
+_Noreturn void out_of_memory(void);
+
 #endif

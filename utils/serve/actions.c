@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/hex.h"
 #include "common/output.h"
 #include "common/say.h"
 #include "serve.h"
@@ -49,22 +50,12 @@ struct target {
   bool all;
 };
 
-static int digit(char letter) {
-  if (letter >= '0' && letter <= '9') return letter - '0';
-  if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
-  return letter >= 'A' && letter <= 'F' ? letter - 'A' + 10 : -1;
-}
-
 static bool read_hex(const json_t *value, struct target *target) {
   const char *text = json_string_value(value);
   size_t len = json_string_length(value);
-  if (len % 2 != 0 || (target->bytes = malloc(len / 2 + 1)) == NULL) return false;
-  for (size_t i = 0; i < len; i += 2) {
-    int high = digit(text[i]), low = digit(text[i + 1]);
-    if (high < 0 || low < 0) return false;
-    target->bytes[target->len++] = (unsigned char)(high << 4 | low);
-  }
-  return true;
+  if ((target->bytes = malloc(len / 2 + 1)) == NULL) return false;
+  target->len = len / 2;
+  return hex_decode(text, len, target->bytes);
 }
 
 static bool read_text(const json_t *value, struct target *target) {

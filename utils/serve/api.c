@@ -12,7 +12,6 @@
 #include "common/clock.h"
 #include "common/output.h"
 #include "common/queue_list.h"
-#include "common/say.h"
 #include "common/shm.h"
 #include "serve.h"
 
@@ -27,18 +26,6 @@
 #define RECENT_SAMPLES 60u
 
 /* ---- Small things -------------------------------------------------------------------------------------------- */
-
-static void set(json_t *object, const char *name, json_t *value) {
-  if (json_object_set_new(object, name, value) == 0) return;
-  say("out of memory");
-  exit(STATUS_ERROR);
-}
-
-static void append(json_t *array, json_t *value) {
-  if (json_array_append_new(array, value) == 0) return;
-  say("out of memory");
-  exit(STATUS_ERROR);
-}
 
 unsigned api_status(int error) {
   switch (error) {
@@ -58,7 +45,7 @@ unsigned api_status(int error) {
 
 json_t *api_error(unsigned status, const char *reason, unsigned *status_out) {
   json_t *object = json_object();
-  set(object, "error", json_string(reason));
+  output_set(object, "error", json_string(reason));
   *status_out = status;
   return object;
 }
@@ -72,7 +59,7 @@ static void set_path(json_t *object, const char *name) {
   char path[3 * 256 + 1], *end = path;
   for (const unsigned char *at = (const unsigned char *)name; *at != '\0' && end < path + sizeof path - 4; at++)
     end += sprintf(end, isalnum(*at) || strchr("-._~", *at) != NULL ? "%c" : "%%%02X", *at);
-  set(object, "path", json_string(path));
+  output_set(object, "path", json_string(path));
 }
 
 /* ---- All queues ---------------------------------------------------------------------------------------------- */
@@ -84,7 +71,7 @@ static json_t *queue_json(const char *name, const workq_measures *measures, cons
   output_set_integer(object, "dirty", stats->dirty);
   output_set_integer(object, "unfinished_ns", stats->unfinished_ns);
   output_set_integer(object, "longest_ns", stats->longest_ns);
-  set(object, "metrics", json_boolean(stats->metrics != 0));
+  output_set(object, "metrics", json_boolean(stats->metrics != 0));
   return object;
 }
 
@@ -103,9 +90,9 @@ static json_t *rates_json(const struct history *history) {
   }
   json_t *object = json_object();
   double count = seen > 0 ? (double)seen : 1;
-  set(object, "adds", json_real(adds / count));
-  set(object, "dones", json_real(dones / count));
-  set(object, "retries", json_real(retries / count));
+  output_set(object, "adds", json_real(adds / count));
+  output_set(object, "dones", json_real(dones / count));
+  output_set(object, "retries", json_real(retries / count));
   return object;
 }
 
@@ -116,7 +103,7 @@ static json_t *recent_json(const struct history *history) {
   json_t *array = json_array();
   for (; first < end; first++) {
     const struct history_sample *sample = history_at(history, first);
-    append(array, sample->is_there ? json_integer(sample->ready) : json_null());
+    output_append(array, sample->is_there ? json_integer(sample->ready) : json_null());
   }
   return array;
 }
@@ -139,10 +126,10 @@ static json_t *broken_json(const char *name, int error) {
   json_t *value;
   snprintf(stats.name, sizeof stats.name, "%s", name);
   full = output_queue_json(&stats, &(workq_limiter){.kinds = WORKQ_LIMIT_NONE});
-  json_object_foreach(full, key, value) if (strncmp(key, "name", 4) == 0) set(object, key, json_incref(value));
+  json_object_foreach(full, key, value) if (strncmp(key, "name", 4) == 0) output_set(object, key, json_incref(value));
   json_decref(full);
   set_path(object, name);
-  set(object, "error", json_string(peek_error(error)));
+  output_set(object, "error", json_string(peek_error(error)));
   return object;
 }
 
@@ -151,16 +138,16 @@ static void append_queue(const struct serve *serve, json_t *queues, const char *
   int result = peek_at(name, serve->shared, look_figures, &figures);
   if (result == -ENOENT) return; /* removed since the directory was read */
   if (result < 0) {
-    append(queues, broken_json(name, result));
+    output_append(queues, broken_json(name, result));
     return;
   }
   json_t *object = queue_json(name, &figures.measures, &figures.limiter);
   const struct history *history = history_find(serve->histories, name);
   if (history != NULL) {
-    set(object, "rates", rates_json(history));
-    set(object, "recent_ready", recent_json(history));
+    output_set(object, "rates", rates_json(history));
+    output_set(object, "recent_ready", recent_json(history));
   }
-  append(queues, object);
+  output_append(queues, object);
 }
 
 json_t *api_queues(const struct serve *serve, unsigned *status) {
@@ -170,10 +157,10 @@ json_t *api_queues(const struct serve *serve, unsigned *status) {
   json_t *object = json_object(), *queues = json_array();
   for (int i = 0; i < count && i < QUEUES_MAX; i++) append_queue(serve, queues, names[i]);
   queue_list_free(names, count);
-  set(object, "version", json_string(workq_version()));
-  set(object, "actions", json_boolean(serve->token != NULL));
-  set(object, "cut", json_boolean(count > QUEUES_MAX));
-  set(object, "queues", queues);
+  output_set(object, "version", json_string(workq_version()));
+  output_set(object, "actions", json_boolean(serve->token != NULL));
+  output_set(object, "cut", json_boolean(count > QUEUES_MAX));
+  output_set(object, "queues", queues);
   *status = 200;
   return object;
 }
@@ -196,7 +183,7 @@ static int visit_worker(void *arg, const workq_worker *worker) {
   output_set_integer(object, "failed", (int64_t)worker->failed);
   output_set_integer(object, "gave_up", (int64_t)worker->gave_up);
   output_set_integer(object, "running_ns", worker->running_ns);
-  append(whole->workers, object);
+  output_append(whole->workers, object);
   return 0;
 }
 
@@ -215,7 +202,7 @@ static json_t *depth_json(const workq_measures *measures) {
     json_t *object = json_object();
     output_set_integer(object, "priority", priority);
     output_set_integer(object, "keys", keys);
-    append(array, object);
+    output_append(array, object);
   }
   return array;
 }
@@ -235,17 +222,17 @@ static json_t *histogram_json(const workq_histogram *histogram) {
 
 static json_t *latency_json(const struct history *history, const workq_measures *measures) {
   json_t *object = json_object(), *always = json_object();
-  set(always, "queue", histogram_json(&measures->queue_time));
-  set(always, "work", histogram_json(&measures->work_time));
-  set(always, "delay", histogram_json(&measures->delay_time));
-  set(object, "always", always);
+  output_set(always, "queue", histogram_json(&measures->queue_time));
+  output_set(always, "work", histogram_json(&measures->work_time));
+  output_set(always, "delay", histogram_json(&measures->delay_time));
+  output_set(object, "always", always);
   if (history != NULL) {
     workq_histogram times[HISTORY_TIMES];
     json_t *minute = json_object();
     history_minute(history, measures, times);
-    set(minute, "queue", histogram_json(&times[HISTORY_QUEUE_TIME]));
-    set(minute, "work", histogram_json(&times[HISTORY_WORK_TIME]));
-    set(object, "minute", minute);
+    output_set(minute, "queue", histogram_json(&times[HISTORY_QUEUE_TIME]));
+    output_set(minute, "work", histogram_json(&times[HISTORY_WORK_TIME]));
+    output_set(object, "minute", minute);
   }
   return object;
 }
@@ -298,10 +285,10 @@ static json_t *history_json(const struct history *history, uint64_t since) {
   for (size_t column = 0; column < COLUMN_COUNT; column++) {
     json_t *array = json_array();
     for (uint64_t number = first; number < end; number++)
-      append(array, column_json(history_at(history, number), column));
-    set(data, columns[column], array);
+      output_append(array, column_json(history_at(history, number), column));
+    output_set(data, columns[column], array);
   }
-  set(object, "samples", data);
+  output_set(object, "samples", data);
   return object;
 }
 
@@ -315,12 +302,12 @@ json_t *api_queue(const struct serve *serve, const char *name, uint64_t since, u
   const struct history *history = history_find(serve->histories, name);
   const workq_measures *measures = &whole.figures.measures;
   json_t *object = queue_json(name, measures, &whole.figures.limiter);
-  set(object, "depth", depth_json(measures));
-  set(object, "latency", latency_json(history, measures));
-  set(object, "workers", whole.workers);
-  set(object, "workers_cut", json_boolean(whole.workers_cut));
-  if (history != NULL) set(object, "rates", rates_json(history));
-  if (history != NULL) set(object, "history", history_json(history, since));
+  output_set(object, "depth", depth_json(measures));
+  output_set(object, "latency", latency_json(history, measures));
+  output_set(object, "workers", whole.workers);
+  output_set(object, "workers_cut", json_boolean(whole.workers_cut));
+  if (history != NULL) output_set(object, "rates", rates_json(history));
+  if (history != NULL) output_set(object, "history", history_json(history, since));
   *status = 200;
   return object;
 }
@@ -371,7 +358,7 @@ static int visit_item(void *arg, const workq_info *info) {
   json_t *object = output_item_json(info);
   output_set_integer(object, "waiting_ns", info->waiting_ns);
   output_set_integer(object, "running_ns", info->running_ns);
-  append(scan->items, object);
+  output_append(scan->items, object);
   return 0;
 }
 
@@ -413,10 +400,10 @@ json_t *api_items(const struct serve *serve, const char *name, const struct api_
     return look_failed(result, status);
   }
   json_t *object = json_object();
-  set(object, "items", scan.items);
+  output_set(object, "items", scan.items);
   output_set_integer(object, "scanned", scan.scanned);
   output_set_integer(object, "keys", scan.keys);
-  set(object, "cut", scan.cut != NULL ? json_string(scan.cut) : json_null());
+  output_set(object, "cut", scan.cut != NULL ? json_string(scan.cut) : json_null());
   *status = 200;
   return object;
 }

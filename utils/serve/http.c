@@ -11,6 +11,7 @@
 
 #include <microhttpd.h>
 
+#include "common/hex.h"
 #include "common/parse.h"
 #include "serve.h"
 
@@ -101,12 +102,6 @@ static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *
   return strlen(text);
 }
 
-static int digit(char letter) {
-  if (letter >= '0' && letter <= '9') return letter - '0';
-  if (letter >= 'a' && letter <= 'f') return letter - 'a' + 10;
-  return letter >= 'A' && letter <= 'F' ? letter - 'A' + 10 : -1;
-}
-
 /* Decodes %XX.  Returns the bytes, to be freed, with a NUL behind them; null where they are wrong. */
 static char *decode(const char *text, size_t text_len, size_t *len) {
   char *bytes = malloc(text_len + 1), *end = bytes;
@@ -115,12 +110,12 @@ static char *decode(const char *text, size_t text_len, size_t *len) {
       *end++ = text[i];
       continue;
     }
-    int high = i + 2 < text_len ? digit(text[i + 1]) : -1, low = high >= 0 ? digit(text[i + 2]) : -1;
-    if (high < 0 || low < 0) {
+    int byte = i + 2 < text_len ? hex_get(text + i + 1) : -1;
+    if (byte < 0) {
       free(bytes);
       return NULL;
     }
-    *end++ = (char)(high << 4 | low);
+    *end++ = (char)byte;
     i += 2;
   }
   if (bytes == NULL) return NULL;
@@ -142,9 +137,7 @@ static bool read_state(const char *value, int *state) {
     *state = 0;
     return true;
   }
-  for (*state = WORKQ_STATE_READY; *state <= WORKQ_STATE_IDLE; ++*state)
-    if (strcmp(value, workq_state_name(*state)) == 0) return true;
-  return false;
+  return parse_state(value, state);
 }
 
 /* Takes value over. */
