@@ -43,6 +43,8 @@ utils_workq_SOURCES = \
 	utils/common/say.c \
 	utils/common/say.h \
 	utils/common/shm.h \
+	utils/common/signals.c \
+	utils/common/signals.h \
 	utils/common/status.h \
 	utils/top/rates.h \
 	utils/top/top.c \

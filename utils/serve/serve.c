@@ -12,28 +12,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "common/say.h"
+#include "common/signals.h"
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
 
 /* What the loop waits for. */
 enum { WAIT_SIGNAL, WAIT_SECOND, WAIT_HTTP, WAIT_COUNT };
-
-static int open_signals(void) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigprocmask(SIG_BLOCK, &set, NULL);
-  signal(SIGPIPE, SIG_IGN);
-  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 static int open_timer(void) {
   struct itimerspec each_second = {.it_interval.tv_sec = 1, .it_value.tv_sec = 1};
@@ -65,7 +55,8 @@ static int loop(const struct serve *serve, struct http *http, int signals, int t
 
 /* That it listens is said when all is ready: from then on a signal ends it well. */
 static int run_loop(struct serve *serve, int listener, const char *address) {
-  int signals = open_signals(), timer = open_timer();
+  signal(SIGPIPE, SIG_IGN);
+  int signals = signals_open_end(), timer = open_timer();
   struct http *http = signals >= 0 && timer >= 0 ? http_start(serve, listener) : NULL;
   serve->histories = histories_new();
   int status;

@@ -6,10 +6,8 @@
  */
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "cli/options.h"
@@ -21,6 +19,7 @@
 #include "common/queue_error.h"
 #include "common/say.h"
 #include "common/shm.h"
+#include "common/signals.h"
 #include "informer.h"
 
 /* How long one try to add a key may wait, so that a signal is noticed. */
@@ -117,15 +116,6 @@ static int open_failed(const struct watch *watch, int error) {
   }
 }
 
-static int open_signals(void) {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGTERM);
-  sigprocmask(SIG_BLOCK, &set, NULL);
-  return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 static int watch_directory(struct watch *watch) {
   struct informer_options options = {.changed = on_change, .trouble = on_trouble, .arg = watch};
   struct informer *informer;
@@ -155,7 +145,7 @@ int cmd_watch(int argc, char **argv) {
   watch.name = argv[optind];
   watch.directory = argv[optind + 1];
   if (open_queue(watch.name, 0, watch.shared, &watch.q) != STATUS_OK) return STATUS_ERROR;
-  watch.signal_fd = open_signals();
+  watch.signal_fd = signals_open_end();
   int status = watch.signal_fd < 0 ? fail("signalfd: %s", strerror(errno)) : watch_directory(&watch);
   workq_close(watch.q);
   return status;
