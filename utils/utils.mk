@@ -46,6 +46,7 @@ utils_workq_SOURCES = \
 	utils/common/signals.c \
 	utils/common/signals.h \
 	utils/common/status.h \
+	utils/common/trust.h \
 	utils/top/rates.h \
 	utils/top/top.c \
 	utils/top/top.h \

@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "common/parse.h"
 #include "common/say.h"
+#include "common/trust.h"
 
 #define QUIET_NS      (NS_PER_S / 2) /* what is over that soon needs no line */
 #define INTERVAL_NS   (NS_PER_S / 5)
@@ -151,8 +152,9 @@ static void watch(struct progress *progress, workq *q, int input) {
 }
 
 static _Noreturn void become_watcher(struct progress *progress, const char *name, bool shared, int input) {
-  workq_options options = {.flags = WORKQ_RAW | (shared ? WORKQ_ANY_OWNER : 0), .mode = shared ? 0666 : 0};
+  workq_options options = {.flags = WORKQ_RAW};
   workq *q;
+  trust_others(&options, shared);
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGHUP, SIG_IGN);

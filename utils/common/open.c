@@ -6,13 +6,11 @@
 #include "open.h"
 
 #include "queue_error.h"
+#include "trust.h"
 
 static int try_open(const char *name, uint32_t flags, bool shared, workq **out) {
   workq_options options = {.flags = flags, .lock_timeout_ns = LOCK_TIMEOUT_NS};
-  if (shared) {
-    options.flags |= WORKQ_ANY_OWNER;
-    options.mode = 0666;
-  }
+  trust_others(&options, shared);
   return workq_open(name, &options, out);
 }
 

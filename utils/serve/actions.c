@@ -12,6 +12,7 @@
 #include "common/hex.h"
 #include "common/output.h"
 #include "common/say.h"
+#include "common/trust.h"
 #include "serve.h"
 
 /* How long an action waits for the queue's lock; meanwhile nobody else is answered. */
@@ -89,10 +90,7 @@ static const char *wanted_body(enum about about) {
 static int change(const struct serve *serve, const char *name, const struct action *action,
                   const struct target *target) {
   workq_options options = {.lock_timeout_ns = ACTION_LOCK_NS};
-  if (serve->shared) {
-    options.flags = WORKQ_ANY_OWNER;
-    options.mode = 0666;
-  }
+  trust_others(&options, serve->shared);
   workq *q;
   int result = workq_open(name, &options, &q);
   if (result < 0) return result;

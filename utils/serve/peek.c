@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <string.h>
 
+#include "common/trust.h"
 #include "serve.h"
 
 /* Where the look that goes on is given up; there is one thread. */
@@ -29,10 +30,7 @@ void peek_prepare(void) {
 
 int peek_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg) {
   workq_options options = {.flags = WORKQ_RAW};
-  if (shared) {
-    options.flags |= WORKQ_ANY_OWNER;
-    options.mode = 0666;
-  }
+  trust_others(&options, shared);
   workq *q;
   int result = workq_open(name, &options, &q);
   if (result < 0) return result;

@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/queue_list.h"
 #include "common/shm.h"
+#include "common/trust.h"
 #include "top.h"
 
 /* How long an action waits for the queue's lock: somebody sits before the screen. */
@@ -24,10 +25,7 @@
 
 int top_open(const struct top *top, const char *name, uint32_t flags, workq **out) {
   workq_options options = {.flags = flags, .lock_timeout_ns = ACTION_TIMEOUT_NS};
-  if (top->shared) {
-    options.flags |= WORKQ_ANY_OWNER;
-    options.mode = 0666;
-  }
+  trust_others(&options, top->shared);
   return workq_open(name, &options, out);
 }
 
