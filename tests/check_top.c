@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/sample.h"
 #include "top/format.h"
-#include "top/rates.h"
+#include "top/history.h"
 
 #define MS NS_PER_MS
 #define S  NS_PER_S
@@ -105,23 +106,23 @@ START_TEST(columns_of_a_graph) {
 }
 END_TEST
 
-/* ---- Two looks ----------------------------------------------------------------------------------------------- */
+/* ---- Two samples ----------------------------------------------------------------------------------------------- */
 
-static struct top_look look_at(int64_t at_ns, uint64_t adds, uint64_t dones) {
-  struct top_look look = {.at_ns = at_ns};
-  look.measures.stats.adds = adds;
-  look.measures.stats.dones = dones;
-  return look;
+static struct sample sample_at(int64_t at_ns, uint64_t adds, uint64_t dones) {
+  struct sample sample = {.at_ns = at_ns};
+  sample.measures.stats.adds = adds;
+  sample.measures.stats.dones = dones;
+  return sample;
 }
 
 START_TEST(rates_are_of_the_time_between) {
-  struct top_look before = look_at(10 * S, 100, 50), now = look_at(12 * S, 300, 40);
-  struct top_rates between = top_rates_between(&before, &now);
+  struct sample before = sample_at(10 * S, 100, 50), now = sample_at(12 * S, 300, 40);
+  struct sample_rates between = sample_rates_between(&before, &now);
   ck_assert_double_eq(between.added, 100);
   ck_assert_double_eq(between.done, 0); /* torn: a count does not go back */
   ck_assert_double_eq(between.crashed, 0);
-  ck_assert_double_lt(top_rates_between(NULL, &now).added, 0);
-  ck_assert_double_lt(top_rates_between(&now, &now).added, 0);
+  ck_assert_double_lt(sample_rates_between(NULL, &now).added, 0);
+  ck_assert_double_lt(sample_rates_between(&now, &now).added, 0);
 }
 END_TEST
 
@@ -135,17 +136,17 @@ START_TEST(percentiles_are_of_the_time_between) {
   workq_histogram before = {0}, now;
   before.buckets[bucket_of(S)] = before.count = 1000;
   now = before;
-  ck_assert_int_eq(top_times_between(&before, &now).p50_ns, -1);
+  ck_assert_int_eq(sample_times_between(&before, &now).p50_ns, -1);
   now.buckets[bucket_of(10 * MS)] += 90;
   now.buckets[bucket_of(100 * MS)] += 10;
   now.count += 100;
-  struct top_times between = top_times_between(&before, &now);
+  struct sample_times between = sample_times_between(&before, &now);
   ck_assert_int_le(between.p50_ns, 10 * MS);
   ck_assert_int_gt(between.p50_ns, MS);
   ck_assert_int_le(between.p90_ns, 10 * MS);
   ck_assert_int_gt(between.p99_ns, 50 * MS);
   ck_assert_int_le(between.p99_ns, 100 * MS);
-  ck_assert_int_gt(top_times_between(NULL, &now).p50_ns, 500 * MS);
+  ck_assert_int_gt(sample_times_between(NULL, &now).p50_ns, 500 * MS);
 }
 END_TEST
 
@@ -153,8 +154,8 @@ START_TEST(a_window_begins_one_to_two_spans_ago) {
   struct top_window *window = calloc(1, sizeof *window);
   ck_assert_ptr_null(top_window_begin(window));
   for (int64_t at_ns = S; at_ns < 100 * S; at_ns += S) {
-    struct top_look look = look_at(at_ns, 0, 0);
-    top_window_add(window, &look);
+    struct sample sample = sample_at(at_ns, 0, 0);
+    top_window_add(window, &sample);
     int64_t age_ns = at_ns - top_window_begin(window)->at_ns;
     ck_assert_int_lt(age_ns, 2 * TOP_SPAN_NS);
     if (at_ns > 2 * TOP_SPAN_NS) ck_assert_int_ge(age_ns, TOP_SPAN_NS);
@@ -174,7 +175,7 @@ START_TEST(history_has_a_point_a_step) {
   /* One a second, ten done in each. */
   const int seconds = (int)(TOP_HISTORY_STEP_NS / S) * steps;
   for (int i = 0; i <= seconds; i++) top_history_add(history, i * S, i % 7, (uint64_t)(10 * i));
-  ck_assert_int_eq(history->count, TOP_HISTORY_SIZE);
+  ck_assert_uint_ge(history->end, TOP_HISTORY_SIZE);
   for (int age = 0; age < TOP_HISTORY_SIZE; age++) {
     const struct top_point *point = top_history_at(history, age);
     ck_assert_double_eq(point->done, 10);
@@ -191,9 +192,9 @@ START_TEST(a_long_interval_makes_long_steps) {
   top_history_start(history, 60 * S);
   top_history_add(history, 0, 5, 0);
   top_history_add(history, 60 * S, 9, 120);
-  ck_assert_int_eq(history->count, 1);
+  ck_assert_uint_eq(history->end, 1);
   top_history_add(history, 90 * S, 3, 150);
-  ck_assert_int_eq(history->count, 2);
+  ck_assert_uint_eq(history->end, 2);
   ck_assert_double_eq(top_history_at(history, 0)->done, 1);
   ck_assert_double_eq(top_history_at(history, 0)->depth, 3);
   ck_assert_double_eq(top_history_at(history, 1)->done, 2);
@@ -213,13 +214,13 @@ int main(void) {
   tcase_add_test(texts, text_is_cut_to_its_room);
   tcase_add_test(texts, columns_of_a_graph);
   suite_add_tcase(suite, texts);
-  TCase *looks = tcase_create("looks");
-  tcase_add_test(looks, rates_are_of_the_time_between);
-  tcase_add_test(looks, percentiles_are_of_the_time_between);
-  tcase_add_test(looks, a_window_begins_one_to_two_spans_ago);
-  tcase_add_test(looks, history_has_a_point_a_step);
-  tcase_add_test(looks, a_long_interval_makes_long_steps);
-  suite_add_tcase(suite, looks);
+  TCase *samples = tcase_create("samples");
+  tcase_add_test(samples, rates_are_of_the_time_between);
+  tcase_add_test(samples, percentiles_are_of_the_time_between);
+  tcase_add_test(samples, a_window_begins_one_to_two_spans_ago);
+  tcase_add_test(samples, history_has_a_point_a_step);
+  tcase_add_test(samples, a_long_interval_makes_long_steps);
+  suite_add_tcase(suite, samples);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
   int failed = srunner_ntests_failed(runner);

@@ -149,10 +149,13 @@ check_programs += tests/check_top
 tests_check_top_SOURCES = \
 	tests/check_top.c \
 	utils/common/clock.h \
+	utils/common/ring.h \
+	utils/common/sample.c \
+	utils/common/sample.h \
 	utils/top/format.c \
 	utils/top/format.h \
-	utils/top/rates.c \
-	utils/top/rates.h
+	utils/top/history.c \
+	utils/top/history.h
 tests_check_top_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_check_top_LDADD = $(check_ldadd)
 

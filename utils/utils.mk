@@ -40,6 +40,9 @@ utils_workq_SOURCES = \
 	utils/common/queue_error.h \
 	utils/common/queue_list.c \
 	utils/common/queue_list.h \
+	utils/common/ring.h \
+	utils/common/sample.c \
+	utils/common/sample.h \
 	utils/common/say.c \
 	utils/common/say.h \
 	utils/common/shm.h \
@@ -47,7 +50,7 @@ utils_workq_SOURCES = \
 	utils/common/signals.h \
 	utils/common/status.h \
 	utils/common/trust.h \
-	utils/top/rates.h \
+	utils/top/history.h \
 	utils/top/top.c \
 	utils/top/top.h \
 	utils/watch/informer.c \
@@ -92,10 +95,10 @@ utils_workq_SOURCES += \
 	utils/top/draw.c \
 	utils/top/format.c \
 	utils/top/format.h \
+	utils/top/history.c \
 	utils/top/keyboard.c \
 	utils/top/page_queue.c \
 	utils/top/pages.c \
-	utils/top/rates.c \
 	utils/top/read_items.c \
 	utils/top/read_queues.c \
 	utils/top/terminal.c

@@ -81,7 +81,7 @@ static json_t *rates_json(const struct history *history) {
   uint64_t first = 0, end = history_end(history, &first), seen = 0;
   if (end - first > RATE_SAMPLES) first = end - RATE_SAMPLES;
   for (; first < end; first++) {
-    const struct history_sample *sample = history_at(history, first);
+    const struct history_point *sample = history_at(history, first);
     if (!sample->is_there) continue;
     adds += sample->adds;
     dones += sample->dones;
@@ -102,7 +102,7 @@ static json_t *recent_json(const struct history *history) {
   if (end - first > RECENT_SAMPLES) first = end - RECENT_SAMPLES;
   json_t *array = json_array();
   for (; first < end; first++) {
-    const struct history_sample *sample = history_at(history, first);
+    const struct history_point *sample = history_at(history, first);
     output_append(array, sample->is_there ? json_integer(sample->ready) : json_null());
   }
   return array;
@@ -247,7 +247,7 @@ static json_t *time_json(int64_t ns) {
   return ns < 0 ? json_null() : json_integer(ns);
 }
 
-static json_t *column_json(const struct history_sample *sample, size_t column) {
+static json_t *column_json(const struct history_point *sample, size_t column) {
   if (!sample->is_there) return json_null();
   switch (column) {
   case 0:
@@ -279,7 +279,7 @@ static json_t *history_json(const struct history *history, uint64_t since) {
   json_t *object = json_object(), *data = json_object();
   uint64_t first = since, end = history_end(history, &first);
   output_set_integer(object, "interval_ns", NS_PER_S);
-  output_set_integer(object, "kept", HISTORY_SAMPLES);
+  output_set_integer(object, "kept", HISTORY_POINTS);
   output_set_integer(object, "first", (int64_t)first);
   output_set_integer(object, "end", (int64_t)end);
   for (size_t column = 0; column < COLUMN_COUNT; column++) {

@@ -2,7 +2,7 @@
  * What queues were in the last ten minutes, a sample a second.
  *
  * Counters are read without the queue's lock.  A handle that ends between two of the reads can be
- * counted in neither of two places, or in both: so looks are taken until one shows no less than the
+ * counted in neither of two places, or in both: so samples are taken until one shows no less than the
  * one before.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -14,12 +14,14 @@
 
 #include "common/clock.h"
 #include "common/queue_list.h"
+#include "common/ring.h"
+#include "common/sample.h"
 #include "common/shm.h"
 #include "serve.h"
 
-#define LOOKS_MAX 5
+#define TRIES_MAX 5
 
-/* A look that was late is soon followed by the next: rates of less time than this would be noise. */
+/* A sample that was late is soon followed by the next: rates of less time than this would be noise. */
 #define SHORTEST_NS (NS_PER_S / 2)
 
 /* The histograms of a minute, one each ten seconds. */
@@ -30,11 +32,10 @@ struct history {
   char *name;
   ino_t inode; /* of the file: a queue made again under the same name is another */
   bool is_listed;
-  bool is_measured; /* last is set */
-  int64_t last_ns;
-  workq_measures last;
-  uint64_t end; /* number of the next sample */
-  struct history_sample samples[HISTORY_SAMPLES];
+  bool is_sampled; /* last is set */
+  struct sample last;
+  uint64_t end; /* number of the next point */
+  struct history_point points[HISTORY_POINTS];
   uint64_t past_end;
   workq_histogram past[PAST_KEPT][HISTORY_TIMES];
 };
@@ -67,35 +68,17 @@ static bool is_less(const workq_measures *now, const workq_measures *last) {
          now->work_time.count < last->work_time.count;
 }
 
-/* What came between two looks; what seems to have gone was torn. */
-static workq_histogram subtract(const workq_histogram *now, const workq_histogram *before) {
-  workq_histogram difference = {0};
-  for (unsigned i = 0; i < WORKQ_HISTOGRAM_BUCKETS; i++) {
-    if (now->buckets[i] <= before->buckets[i]) continue;
-    difference.buckets[i] = now->buckets[i] - before->buckets[i];
-    difference.count += difference.buckets[i];
-  }
-  if (difference.count > 0 && now->sum_ns > before->sum_ns) difference.sum_ns = now->sum_ns - before->sum_ns;
-  return difference;
+static void set_time(struct history_point *point, int kind, const workq_histogram *before, const workq_histogram *now) {
+  struct sample_times times = sample_times_between(before, now);
+  point->median_ns[kind] = times.p50_ns;
+  point->p99_ns[kind] = times.p99_ns;
 }
 
-static float rate(uint64_t now, uint64_t before, int64_t ns) {
-  if (now <= before || ns <= 0) return 0;
-  return (float)((double)(now - before) * (double)NS_PER_S / (double)ns);
-}
-
-static void sample_time(struct history_sample *sample, int kind, const workq_histogram *now,
-                        const workq_histogram *before) {
-  workq_histogram second = subtract(now, before);
-  sample->median_ns[kind] = workq_histogram_quantile_ns(&second, 0.5);
-  sample->p99_ns[kind] = workq_histogram_quantile_ns(&second, 0.99);
-}
-
-static struct history_sample *next_sample(struct history *history) {
-  struct history_sample *sample = &history->samples[history->end++ % HISTORY_SAMPLES];
-  *sample = (struct history_sample){0};
-  for (int kind = 0; kind < HISTORY_TIMES; kind++) sample->median_ns[kind] = sample->p99_ns[kind] = -1;
-  return sample;
+static struct history_point *next_point(struct history *history) {
+  struct history_point *point = &history->points[history->end++ % HISTORY_POINTS];
+  *point = (struct history_point){0};
+  for (int kind = 0; kind < HISTORY_TIMES; kind++) point->median_ns[kind] = point->p99_ns[kind] = -1;
+  return point;
 }
 
 static void keep_past(struct history *history, const workq_measures *now) {
@@ -105,52 +88,51 @@ static void keep_past(struct history *history, const workq_measures *now) {
   kept[HISTORY_WORK_TIME] = now->work_time;
 }
 
-/* What has come since the last look. */
-static void sample_flow(const struct history *history, struct history_sample *sample, const workq_measures *now,
-                        int64_t ns) {
-  const workq_measures *last = &history->last;
-  sample->adds = rate(now->stats.adds, last->stats.adds, ns);
-  sample->dones = rate(now->stats.dones, last->stats.dones, ns);
-  sample->retries = rate(now->stats.retries, last->stats.retries, ns);
-  sample_time(sample, HISTORY_QUEUE_TIME, &now->queue_time, &last->queue_time);
-  sample_time(sample, HISTORY_WORK_TIME, &now->work_time, &last->work_time);
+/* What has come since the last sample. */
+static void set_flow(struct history_point *point, const struct sample *last, const struct sample *now) {
+  struct sample_rates rates = sample_rates_between(last, now);
+  point->adds = (float)rates.added;
+  point->dones = (float)rates.done;
+  point->retries = (float)rates.retried;
+  set_time(point, HISTORY_QUEUE_TIME, &last->measures.queue_time, &now->measures.queue_time);
+  set_time(point, HISTORY_WORK_TIME, &last->measures.work_time, &now->measures.work_time);
 }
 
-/* Too little time has gone by to tell: as in the sample before. */
-static void repeat_flow(const struct history *history, struct history_sample *sample) {
-  const struct history_sample *before = &history->samples[(history->end - 2) % HISTORY_SAMPLES];
-  sample->adds = before->adds;
-  sample->dones = before->dones;
-  sample->retries = before->retries;
+/* Too little time has gone by to tell: as in the point before. */
+static void repeat_flow(const struct history *history, struct history_point *point) {
+  const struct history_point *before = &history->points[(history->end - 2) % HISTORY_POINTS];
+  point->adds = before->adds;
+  point->dones = before->dones;
+  point->retries = before->retries;
 }
 
-static void push(struct history *history, const workq_measures *now, int64_t now_ns) {
-  struct history_sample *sample = next_sample(history);
-  sample->is_there = true;
-  sample->ready = now->stats.ready;
-  sample->processing = now->stats.processing;
-  sample->delayed = now->stats.delayed;
-  sample->buried = now->stats.buried;
-  if (history->is_measured && now_ns - history->last_ns < SHORTEST_NS) {
-    repeat_flow(history, sample);
+static void push(struct history *history, const struct sample *now) {
+  const workq_stats_data *stats = &now->measures.stats;
+  struct history_point *point = next_point(history);
+  point->is_there = true;
+  point->ready = stats->ready;
+  point->processing = stats->processing;
+  point->delayed = stats->delayed;
+  point->buried = stats->buried;
+  if (history->is_sampled && now->at_ns - history->last.at_ns < SHORTEST_NS) {
+    repeat_flow(history, point);
     return;
   }
-  if (history->is_measured) sample_flow(history, sample, now, now_ns - history->last_ns);
-  keep_past(history, now);
+  if (history->is_sampled) set_flow(point, &history->last, now);
+  keep_past(history, &now->measures);
   history->last = *now;
-  history->last_ns = now_ns;
-  history->is_measured = true;
+  history->is_sampled = true;
 }
 
-/* Looks until a look shows no less than the one before it. */
-static int look_again(const struct history *history, bool shared, workq_measures *now) {
+/* Samples until a sample shows no less than the one before it. */
+static int sample_again(const struct history *history, bool shared, workq_measures *now) {
   workq_measures before;
   int result = peek_measure(history->name, shared, now);
-  for (int looks = 1; looks < LOOKS_MAX && result >= 0; looks++) {
+  for (int tries = 1; tries < TRIES_MAX && result >= 0; tries++) {
     before = *now;
     result = peek_measure(history->name, shared, now);
     if (result < 0 || is_less(now, &before)) continue;
-    if (!history->is_measured || !is_less(now, &history->last)) break;
+    if (!history->is_sampled || !is_less(now, &history->last.measures)) break;
   }
   return result;
 }
@@ -198,14 +180,18 @@ static void check_identity(struct history *history) {
 
 static void sample_queue(struct histories *histories, const char *name, bool shared, uint64_t missed) {
   struct history *history = find(histories, name);
-  workq_measures now;
+  struct sample now;
   if (history == NULL) history = add(histories, name);
   if (history == NULL) return;
   check_identity(history);
   history->is_listed = true;
-  for (uint64_t i = 0; i < missed && i < HISTORY_SAMPLES && history->end > 0; i++) next_sample(history);
-  if (look_again(history, shared, &now) >= 0) push(history, &now, clock_now_ns());
-  else next_sample(history);
+  for (uint64_t i = 0; i < missed && i < HISTORY_POINTS && history->end > 0; i++) next_point(history);
+  if (sample_again(history, shared, &now.measures) < 0) {
+    next_point(history);
+    return;
+  }
+  now.at_ns = clock_now_ns();
+  push(history, &now);
 }
 
 static void forget_removed(struct histories *histories) {
@@ -231,19 +217,19 @@ void histories_sample(struct histories *histories, bool shared, uint64_t missed)
 /* ---- Reading ------------------------------------------------------------------------------------------------- */
 
 uint64_t history_end(const struct history *history, uint64_t *first) {
-  uint64_t oldest = history->end > HISTORY_SAMPLES ? history->end - HISTORY_SAMPLES : 0;
+  uint64_t oldest = ring_first(history->end, HISTORY_POINTS);
   if (*first < oldest || *first > history->end) *first = oldest;
   return history->end;
 }
 
-const struct history_sample *history_at(const struct history *history, uint64_t number) {
-  return &history->samples[number % HISTORY_SAMPLES];
+const struct history_point *history_at(const struct history *history, uint64_t number) {
+  return &history->points[number % HISTORY_POINTS];
 }
 
 void history_minute(const struct history *history, const workq_measures *now, workq_histogram out[HISTORY_TIMES]) {
   static const workq_histogram empty[HISTORY_TIMES];
-  uint64_t oldest = history->past_end > PAST_KEPT ? history->past_end - PAST_KEPT : 0;
+  uint64_t oldest = ring_first(history->past_end, PAST_KEPT);
   const workq_histogram *before = history->past_end > 0 ? history->past[oldest % PAST_KEPT] : empty;
-  out[HISTORY_QUEUE_TIME] = subtract(&now->queue_time, &before[HISTORY_QUEUE_TIME]);
-  out[HISTORY_WORK_TIME] = subtract(&now->work_time, &before[HISTORY_WORK_TIME]);
+  out[HISTORY_QUEUE_TIME] = sample_histogram_between(&before[HISTORY_QUEUE_TIME], &now->queue_time);
+  out[HISTORY_WORK_TIME] = sample_histogram_between(&before[HISTORY_WORK_TIME], &now->work_time);
 }

@@ -96,7 +96,7 @@ const char *peek_error(int error);
 /* ---- history.c ----------------------------------------------------------------------------------------------- */
 
 /* Ten minutes, a sample a second. */
-#define HISTORY_SAMPLES 600u
+#define HISTORY_POINTS 600u
 
 /* Queues beyond these, by name, have no history. */
 #define HISTORY_QUEUES 256u
@@ -104,7 +104,7 @@ const char *peek_error(int error);
 /* What a sample has of each histogram. */
 enum { HISTORY_QUEUE_TIME, HISTORY_WORK_TIME, HISTORY_TIMES };
 
-struct history_sample {
+struct history_point {
   bool is_there; /* else nothing could be seen in this second */
   uint32_t ready;
   uint32_t processing;
@@ -130,7 +130,7 @@ const struct history *history_find(const struct histories *histories, const char
 
 /* Samples have numbers from 0 on; those from *first up to but without the result are kept. */
 uint64_t history_end(const struct history *history, uint64_t *first);
-const struct history_sample *history_at(const struct history *history, uint64_t number);
+const struct history_point *history_at(const struct history *history, uint64_t number);
 
 /* The times of the last minute or so, up to these measures. */
 void history_minute(const struct history *history, const workq_measures *now, workq_histogram out[HISTORY_TIMES]);

@@ -75,7 +75,7 @@ static void put_rate(int row, const char *label, double rate, uint64_t total, en
 }
 
 static void draw_rates(const struct top *top) {
-  const struct top_rates *rates = &top->queue->rates;
+  const struct sample_rates *rates = &top->queue->rates;
   const workq_stats_data *stats = &top->queue->now.measures.stats;
   top_put(FIGURES_ROW, RATES_COLUMN, 24, STYLE_STRONG, "RATE          /s   total");
   put_rate(1, "added", rates->added, stats->adds, STYLE_STRONG);
@@ -87,7 +87,7 @@ static void draw_rates(const struct top *top) {
 }
 
 static void put_times(int row, const char *label, const workq_histogram *before, const workq_histogram *now) {
-  struct top_times times = top_times_between(before, now);
+  struct sample_times times = sample_times_between(before, now);
   char text[TOP_TEXT_SIZE];
   top_put(FIGURES_ROW + row, TIMES_COLUMN, 9, STYLE_PLAIN, "%s", label);
   top_put_right(FIGURES_ROW + row, TIMES_COLUMN + 8, 6, STYLE_STRONG, "%s", top_time(text, times.p50_ns));
@@ -97,7 +97,7 @@ static void put_times(int row, const char *label, const workq_histogram *before,
 
 static void draw_times(const struct top *top) {
   const workq_measures *now = &top->queue->now.measures;
-  const struct top_look *begin = top_window_begin(&top->queue->window);
+  const struct sample *begin = top_window_begin(&top->queue->window);
   const workq_measures *before = begin != NULL ? &begin->measures : now;
   char text[TOP_TEXT_SIZE];
   top_put(FIGURES_ROW, TIMES_COLUMN, 28, STYLE_STRONG, "TIME       p50    p90    p99");

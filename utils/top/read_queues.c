@@ -50,9 +50,9 @@ static void detach(struct top_queue *queue) {
 static void start_anew(struct top_queue *queue) {
   queue->renewed = queue->known;
   queue->has_rates = false;
-  queue->rates = top_rates_between(NULL, &queue->now);
+  queue->rates = sample_rates_between(NULL, &queue->now);
   queue->window.kept = 0;
-  queue->history.count = 0;
+  queue->history.end = 0;
   queue->known = true;
 }
 
@@ -75,14 +75,14 @@ static int attach(const struct top *top, struct top_queue *queue) {
 }
 
 static void take_sample(struct top_queue *queue, int64_t now_ns) {
-  struct top_look look = {.at_ns = now_ns};
-  queue->error = workq_measure(queue->q, &look.measures);
+  struct sample sample = {.at_ns = now_ns};
+  queue->error = workq_measure(queue->q, &sample.measures);
   if (queue->error < 0) return;
-  if (queue->history.count > 0) queue->rates = top_rates_between(&queue->now, &look);
-  queue->has_rates = queue->history.count > 0;
-  queue->now = look;
-  top_window_add(&queue->window, &look);
-  top_history_add(&queue->history, now_ns, look.measures.stats.ready, look.measures.stats.dones);
+  if (queue->history.end > 0) queue->rates = sample_rates_between(&queue->now, &sample);
+  queue->has_rates = queue->history.end > 0;
+  queue->now = sample;
+  top_window_add(&queue->window, &sample);
+  top_history_add(&queue->history, now_ns, sample.measures.stats.ready, sample.measures.stats.dones);
 }
 
 static void read_queue(const struct top *top, struct top_queue *queue) {
@@ -102,7 +102,7 @@ static struct top_queue *new_queue(const struct top *top, const char *name) {
   if (queue == NULL) return NULL;
   snprintf(queue->name, sizeof queue->name, "%s", name);
   top_history_start(&queue->history, top->interval_ns);
-  queue->rates = top_rates_between(NULL, &queue->now);
+  queue->rates = sample_rates_between(NULL, &queue->now);
   return queue;
 }
 

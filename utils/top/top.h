@@ -5,7 +5,7 @@
  *   terminal.c      the terminal, signals, the loop; stub.c where there is no ncurses
  *   read_queues.c   the figures of queues, which there are, whether one has gone or was made anew
  *   read_items.c    workers and keys
- *   rates.c         what two looks at a queue tell
+ *   history.c       earlier samples, to compare with and to plot
  *   format.c        figures as short texts
  *   draw.c          drawing: text that is cut to its room, the frame, tables
  *   page_queue.c    the page of one queue
@@ -25,7 +25,7 @@
 
 #include <workq.h>
 
-#include "rates.h"
+#include "history.h"
 
 /* The smallest terminal that has room for all pages. */
 #define TOP_ROWS_MIN    18
@@ -35,17 +35,17 @@
 
 struct top_queue {
   char name[WORKQ_NAME_MAX + 1];
-  workq *q;     /* null while it cannot be looked at */
+  workq *q;     /* null while it cannot be read */
   dev_t device; /* of the segment that q is attached to */
   ino_t inode;
   off_t size;      /* a file that was cut off must not be touched */
-  int error;       /* of the last look: 0 or -errno; -ENOENT: there is none of this name */
+  int error;       /* of the last reading: 0 or -errno; -ENOENT: there is none of this name */
   int64_t lost_ns; /* since when there is an error */
   bool known;      /* it has been seen, so that what is shown is its last state */
   bool renewed;    /* it was made anew since the last key of the keyboard */
   bool has_rates;
-  struct top_look now;
-  struct top_rates rates;
+  struct sample now;
+  struct sample_rates rates;
   struct top_window window;
   struct top_history history;
 };
