@@ -46,6 +46,8 @@ utils_workq_SOURCES = \
 	utils/common/say.c \
 	utils/common/say.h \
 	utils/common/shm.h \
+	utils/common/sigbus.c \
+	utils/common/sigbus.h \
 	utils/common/signals.c \
 	utils/common/signals.h \
 	utils/common/status.h \

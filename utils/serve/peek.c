@@ -1,46 +1,21 @@
 /*
- * Looks of `workq serve` at queues, which may vanish, be damaged, or be another user's.
+ * `workq serve` reads queues, which may vanish, be damaged, or be another user's.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
-#include <setjmp.h>
-#include <signal.h>
-#include <string.h>
 
+#include "common/sigbus.h"
 #include "common/trust.h"
 #include "serve.h"
 
-/* Where the look that goes on is given up; there is one thread. */
-static sigjmp_buf give_up;
-static volatile sig_atomic_t looking;
-
-/* The memory of a file that was cut off is gone.  Anywhere but in a look that is a fault of the program. */
-static void on_bus_error(int number) {
-  if (looking) siglongjmp(give_up, 1);
-  signal(number, SIG_DFL);
-  raise(number);
-}
-
-void peek_prepare(void) {
-  struct sigaction action = {.sa_handler = on_bus_error, .sa_flags = SA_NODEFER};
-  sigemptyset(&action.sa_mask);
-  sigaction(SIGBUS, &action, NULL);
-}
-
-int peek_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg) {
+int peek_at(const char *name, bool shared, int (*read)(workq *q, void *arg), void *arg) {
   workq_options options = {.flags = WORKQ_RAW};
   trust_others(&options, shared);
   workq *q;
   int result = workq_open(name, &options, &q);
   if (result < 0) return result;
-  if (sigsetjmp(give_up, 0) == 0) {
-    looking = 1;
-    result = look(q, arg);
-  } else {
-    result = -EUCLEAN;
-  }
-  looking = 0;
+  result = sigbus_guard(q, read, arg);
   workq_close(q);
   return result;
 }

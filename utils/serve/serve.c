@@ -18,6 +18,7 @@
 #include "cli/options.h"
 #include "cli/subcommands.h"
 #include "common/say.h"
+#include "common/sigbus.h"
 #include "common/signals.h"
 
 /* ---- The loop ------------------------------------------------------------------------------------------------ */
@@ -94,7 +95,7 @@ static int serve_queues(struct serve *serve) {
   listen_print(&serve->address, address);
   if (!listen_is_loopback(&serve->address))
     say("serve: whoever can reach %s can read the queues' keys, and nothing is encrypted", address);
-  peek_prepare();
+  sigbus_prepare(NULL);
   return run_loop(serve, listener, address);
 }
 

@@ -9,7 +9,7 @@
  *   api.c        queues, workers and keys as JSON
  *   actions.c    what changes a queue
  *   history.c    what queues were in the last minutes
- *   peek.c       looking at a queue that may vanish, be damaged, or be another user's
+ *   peek.c       reading a queue that may vanish, be damaged, or be another user's
  *   page/        the page, put into the program by page/embed.sh
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -78,19 +78,16 @@ char *auth_read_token(const char *file, int *status);
 
 /* ---- peek.c -------------------------------------------------------------------------------------------------- */
 
-/* Once, before the first look. */
-void peek_prepare(void);
-
 /*
- * Calls look with a handle that costs the queue nothing (WORKQ_RAW).  Returns what look returned or an error; -EUCLEAN,
- * too, where the queue's file was cut off meanwhile.  look must own nothing that arg does not know.
+ * Calls read with a handle that costs the queue nothing (WORKQ_RAW), as sigbus_guard(), for which
+ * sigbus_prepare() must have been called.  Returns what read returned or an error.
  */
-int peek_at(const char *name, bool shared, int (*look)(workq *q, void *arg), void *arg);
+int peek_at(const char *name, bool shared, int (*read)(workq *q, void *arg), void *arg);
 
 /* The figures alone. */
 int peek_measure(const char *name, bool shared, workq_measures *measures);
 
-/* Why a queue could not be looked at. */
+/* Why a queue could not be read. */
 const char *peek_error(int error);
 
 /* ---- history.c ----------------------------------------------------------------------------------------------- */

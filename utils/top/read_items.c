@@ -9,6 +9,7 @@
 
 #include "common/clock.h"
 #include "common/escape.h"
+#include "common/sigbus.h"
 #include "top.h"
 
 /* How long reading the keys of one state may take, and how many keys are passed between readings of the clock. */
@@ -72,6 +73,7 @@ static int compare_items(const void *left, const void *right, void *arg) {
 struct gathering {
   struct top_items *items;
   const struct top_query *query;
+  int state;
   int64_t end_ns;
   uint32_t turn;
   uint32_t room;   /* keys of this state that are wanted, where they come in the order asked for */
@@ -131,11 +133,17 @@ static int visit_item(void *arg, const workq_info *info) {
   return 0;
 }
 
+static int read_state(workq *q, void *arg) {
+  struct gathering *gathering = arg;
+  return workq_iterate_state(q, gathering->state, visit_item, gathering);
+}
+
 static void gather(workq *q, struct gathering *gathering, int state, uint32_t room) {
+  gathering->state = state;
   gathering->end_ns = clock_now_ns() + READ_NS;
   gathering->before = gathering->items->count;
   gathering->room = room;
-  if (workq_iterate_state(q, state, visit_item, gathering) != 0) gathering->items->all = false;
+  if (sigbus_guard(q, read_state, gathering) != 0) gathering->items->all = false;
 }
 
 /* Reads the keys that the query asks for; all the others before the ready ones, which may fill what is left. */
@@ -177,6 +185,10 @@ static int visit_worker(void *arg, const workq_worker *worker) {
   return 0;
 }
 
+static int read_workers(workq *q, void *arg) {
+  return workq_iterate_workers(q, visit_worker, arg);
+}
+
 const char *top_command_of(const struct top *top, int pid) {
   for (uint32_t i = 0; i < top->workers.count; i++)
     if (top->workers.workers[i].pid == pid) return top->workers.workers[i].command;
@@ -192,7 +204,7 @@ void top_read_items(struct top *top) {
     return;
   }
   enum top_page page = top->page == PAGE_HELP ? top->page_before_help : top->page;
-  workq_iterate_workers(top->queue->q, visit_worker, &top->workers);
+  sigbus_guard(top->queue->q, read_workers, &top->workers);
   if (page == PAGE_ITEMS) read_items(top->queue->q, &top->query, &top->items);
   else read_items(top->queue->q, &processing, &top->processing);
   int chosen = top_find_chosen(top);

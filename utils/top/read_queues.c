@@ -12,6 +12,7 @@
 #include "common/clock.h"
 #include "common/queue_list.h"
 #include "common/shm.h"
+#include "common/sigbus.h"
 #include "common/trust.h"
 #include "top.h"
 
@@ -74,9 +75,13 @@ static int attach(const struct top *top, struct top_queue *queue) {
   return 0;
 }
 
+static int measure(workq *q, void *arg) {
+  return workq_measure(q, arg);
+}
+
 static void take_sample(struct top_queue *queue, int64_t now_ns) {
   struct sample sample = {.at_ns = now_ns};
-  queue->error = workq_measure(queue->q, &sample.measures);
+  queue->error = sigbus_guard(queue->q, measure, &sample.measures);
   if (queue->error < 0) return;
   if (queue->history.end > 0) queue->rates = sample_rates_between(&queue->now, &sample);
   queue->has_rates = queue->history.end > 0;

@@ -23,6 +23,7 @@
 
 #include "common/clock.h"
 #include "common/say.h"
+#include "common/sigbus.h"
 #include "top.h"
 
 /* The second reading comes soon, so that there are rates. */
@@ -53,7 +54,7 @@ static void write_text(int descriptor, const char *text, size_t len) {
   (void)written;
 }
 
-/* Something has gone wrong for good.  A segment that was cut off while it is mapped is SIGBUS. */
+/* Something has gone wrong for good.  SIGBUS: a segment was cut off where no reading expects it. */
 static void on_fault(int number) {
   static const char gone[] = "workq: the queue's memory has gone: its file was cut off\n";
   if (on_screen) {
@@ -75,7 +76,7 @@ static void handle(int number, void (*handler)(int), int flags) {
 
 /* The signals that are waited for arrive only while the loop waits; *waiting is the mask for that. */
 static void handle_signals(sigset_t *waiting) {
-  static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT}, faults[] = {SIGBUS, SIGSEGV, SIGABRT, SIGFPE, SIGILL};
+  static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT}, faults[] = {SIGSEGV, SIGABRT, SIGFPE, SIGILL};
   sigset_t blocked;
   sigemptyset(&blocked);
   for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) {
@@ -87,6 +88,7 @@ static void handle_signals(sigset_t *waiting) {
   sigaddset(&blocked, SIGWINCH);
   sigaddset(&blocked, SIGCONT);
   for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) handle(faults[i], on_fault, (int)SA_RESETHAND);
+  sigbus_prepare(on_fault);
   sigprocmask(SIG_BLOCK, &blocked, waiting);
   for (size_t i = 0; i < sizeof stops / sizeof stops[0]; i++) sigdelset(waiting, stops[i]);
   sigdelset(waiting, SIGWINCH);
