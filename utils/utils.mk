@@ -1,4 +1,12 @@
-# The `workq` command.  It is linked with the static library where there is one, so that an installed copy does not
+# The `workq` command:
+#   cli/     main, the table of subcommands, their options, and one file a subcommand
+#   serve/   workq serve
+#   top/     workq top
+#   watch/   workq watch
+#   common/  what several of them use; it includes nothing of the others
+# Each file includes headers of its own folder by their name, and others as "common/parse.h".
+#
+# It is linked with the static library where there is one, so that an installed copy does not
 # depend on the dynamic linker's cache.
 bin_PROGRAMS += utils/workq
 
@@ -18,10 +26,10 @@ utils_workq_SOURCES = \
 	utils/cli/options.h \
 	utils/cli/progress.c \
 	utils/cli/progress.h \
+	utils/cli/rm.c \
 	utils/cli/run.c \
 	utils/cli/save.c \
 	utils/cli/savefile.h \
-	utils/cli/shutdown.c \
 	utils/cli/stats.c \
 	utils/cli/subcommands.c \
 	utils/cli/subcommands.h \
@@ -108,7 +116,6 @@ else
 utils_workq_SOURCES += utils/top/stub.c
 endif
 
-# Each file includes the headers of its own folder by their name, and others as "common/parse.h".
 utils_workq_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS) $(NCURSES_CFLAGS)
 utils_workq_LDFLAGS = $(AM_LDFLAGS) -static
 utils_workq_LDADD = libworkq.la $(JANSSON_LIBS) $(MICROHTTPD_LIBS) $(NCURSES_LIBS)
