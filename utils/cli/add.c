@@ -70,7 +70,10 @@ static void refuse(struct adder *adder, const workq_key *key, int error) {
   free(where);
 }
 
-/* Something that every further key would meet as well.  Says what was not added and returns STATUS_ERROR. */
+/*
+ * Something that every further key would meet as well.  Says what was not added and returns
+ * STATUS_ERROR.
+ */
 static int stop(const struct adder *adder, const workq_key *key, int error) {
   workq_stats_data stats;
   bool no_room = error == -ENOSPC || (error == -ETIMEDOUT && workq_lock_owner(adder->q) == 0);
@@ -88,7 +91,10 @@ static int stop(const struct adder *adder, const workq_key *key, int error) {
   return STATUS_ERROR;
 }
 
-/* Adds one key that found no room in its batch, waiting for it.  Returns 1 or 0 as workq_add(), or an error. */
+/*
+ * Adds one key that found no room in its batch, waiting for it.  Returns 1 or 0 as workq_add(), or
+ * an error.
+ */
 static int add_waiting(const struct adder *adder, const workq_key *key) {
   int result;
   do result = workq_add_opts(adder->q, key->data, key->len, &adder->options);
@@ -129,7 +135,10 @@ static int add_keys(struct adder *adder, const workq_key *keys, size_t n) {
   return STATUS_OK;
 }
 
-/* Adds the whole keys in the buffer and moves the rest to its front.  At the end of the input the rest is a key, too. */
+/*
+ * Adds the whole keys in the buffer and moves the rest to its front.  At the end of the input the
+ * rest is a key, too.
+ */
 static int add_buffered(struct adder *adder, char *buffer, size_t *used, bool at_end) {
   workq_key keys[BATCH_KEYS];
   size_t n = 0, start = 0;
@@ -151,7 +160,10 @@ static int add_buffered(struct adder *adder, char *buffer, size_t *used, bool at
   return status;
 }
 
-/* Reads keys as they come: what one read gives is added before the next, so that a slow source's keys do not wait. */
+/*
+ * Reads keys as they come: what one read gives is added before the next, so that a slow source's
+ * keys do not wait.
+ */
 static int add_input(struct adder *adder) {
   char *buffer = malloc(BUFFER_SIZE);
   if (buffer == NULL) return fail("out of memory");

@@ -31,7 +31,10 @@
 /* How long a command that was told to end because its time is up may take for that. */
 #define GRACE_NS (2 * NS_PER_S)
 
-/* The exit status by which a command gives its key up at once, and that of one that could not be executed. */
+/*
+ * The exit status by which a command gives its key up at once, and that of one that could not be
+ * executed.
+ */
 enum { EXIT_GIVE_UP = 100, EXIT_NOT_EXECUTED = 127 };
 
 /* ---- Is there such a command? -------------------------------------------------------------------------------- */
@@ -120,7 +123,10 @@ static void free_arguments(char **arguments) {
   free(arguments);
 }
 
-/* The command's arguments for this key, which is the last of them where none has a {}.  Null without memory. */
+/*
+ * The command's arguments for this key, which is the last of them where none has a {}.  Null
+ * without memory.
+ */
 static char **make_arguments(const struct command *command, const char *key) {
   size_t count = 0;
   bool has_place = false;
@@ -197,7 +203,10 @@ static bool enforce_timeout(const struct command *command, pid_t pid) {
   return !ended;
 }
 
-/* Runs the command and returns its status as waitpid(2) has it, or -errno where no process could be had. */
+/*
+ * Runs the command and returns its status as waitpid(2) has it, or -errno where no process could be
+ * had.
+ */
 static int run_process(const struct command *command, char **arguments, unsigned worker, bool *timed_out) {
   pid_t parent = getpid();
   pid_t pid = fork();

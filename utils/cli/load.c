@@ -50,7 +50,9 @@ static int bad_line(const struct loader *loader, const char *what) {
   return fail("'%s', line %" PRIu64 ": %s; nothing was changed", loader->path, loader->number, what);
 }
 
-/* The next line as an object.  Null at the end of the file, or with *status set and the fault said. */
+/*
+ * The next line as an object.  Null at the end of the file, or with *status set and the fault said.
+ */
 static json_t *next_object(struct loader *loader, int *status) {
   json_error_t error;
   errno = 0;

@@ -18,8 +18,9 @@
 #include "subcommands.h"
 
 /*
- * A standard descriptor that is closed would be given to the queue's segment, and output would be written into it.
- * Each is opened here for the wrong direction, so that using it is the error that it would have been.
+ * A standard descriptor that is closed would be given to the queue's segment, and output would be
+ * written into it.  Each is opened here for the wrong direction, so that using it is the error that
+ * it would have been.
  */
 static void hold_standard_descriptors(void) {
   for (int descriptor = STDIN_FILENO; descriptor <= STDERR_FILENO; descriptor++)

@@ -28,7 +28,9 @@
 #define BAR_MAX       40
 #define WIDTH_DEFAULT 80
 
-/* Carriage return, and clear to the end of the line: what every terminal of the last decades does. */
+/*
+ * Carriage return, and clear to the end of the line: what every terminal of the last decades does.
+ */
 #define CLEAR "\r\033[K"
 
 static int terminal_width(void) {

@@ -41,8 +41,9 @@ void progress_update(struct progress *progress, const struct progress_state *sta
 void progress_end(struct progress *progress);
 
 /*
- * Shows the progress of whoever works on the queue, from a process of its own, until progress_end().  To be called before the
- * queue is opened, so that no handle is shared with that process.
+ * Shows the progress of whoever works on the queue, from a process of its own, until
+ * progress_end().  To be called before the queue is opened, so that no handle is shared with that
+ * process.
  */
 void progress_watch(struct progress *progress, const char *name, bool shared, bool shown);
 

@@ -34,9 +34,10 @@ static int print_figures(const char *name, bool json, bool shared) {
 }
 
 /*
- * Returns STATUS_OK; STATUS_DECLINED if there is no such queue and that is no fault; STATUS_ERROR with the reason said.
- * One of many is looked at without its lock and without a handle: one queue that is stuck must not keep the others' figures
- * back, and somebody who looks at all queues must not be felt in any.
+ * Returns STATUS_OK; STATUS_DECLINED if there is no such queue and that is no fault; STATUS_ERROR
+ * with the reason said.  One of many is looked at without its lock and without a handle: one queue
+ * that is stuck must not keep the others' figures back, and somebody who looks at all queues must
+ * not be felt in any.
  */
 static int measure(const char *name, bool shared, bool one_of_many, workq_measures *measures) {
   workq *q;

@@ -12,7 +12,9 @@
 /* Writes the byte as two digits, in lower case.  Returns the place behind them. */
 char *hex_put(char *at, unsigned char byte);
 
-/* Writes the byte as it is where it is printable ASCII, else as \xNN.  Returns the place behind it. */
+/*
+ * Writes the byte as it is where it is printable ASCII, else as \xNN.  Returns the place behind it.
+ */
 char *hex_put_printable(char *at, unsigned char byte);
 
 /* The byte that two digits stand for, in either case; -1 if they are no digits. */

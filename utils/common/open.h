@@ -18,12 +18,16 @@
 #define LOCK_TIMEOUT_NS (5 * NS_PER_S)
 
 /*
- * Opens the queue for a subcommand; flags as in workq_options, shared as --shared: trust a queue that belongs to, or
- * may be written by, other users.  Returns STATUS_OK, or STATUS_ERROR with the reason said.
+ * Opens the queue for a subcommand; flags as in workq_options, shared as --shared: trust a queue
+ * that belongs to, or may be written by, other users.  Returns STATUS_OK, or STATUS_ERROR with the
+ * reason said.
  */
 int open_queue(const char *name, uint32_t flags, bool shared, workq **out);
 
-/* open_queue(), but where the library says `declined`, this returns STATUS_DECLINED and says nothing. */
+/*
+ * open_queue(), but where the library says `declined`, this returns STATUS_DECLINED and says
+ * nothing.
+ */
 int open_queue_unless(const char *name, uint32_t flags, bool shared, int declined, workq **out);
 
 #endif

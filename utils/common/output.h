@@ -19,7 +19,10 @@ json_t *output_queue_json(const workq_stats_data *stats, const workq_limiter *li
 json_t *output_worker_json(const workq_worker *worker);
 json_t *output_item_json(const workq_info *info);
 
-/* An object of this type, which is the caller's.  Without memory this and those below end the program. */
+/*
+ * An object of this type, which is the caller's.  Without memory this and those below end the
+ * program.
+ */
 json_t *output_new(const char *type);
 
 /* One member, or one element, more; they take the value over. */

@@ -13,7 +13,10 @@
 
 /* ---- Numbers ------------------------------------------------------------------------------------------------- */
 
-/* Reads the decimal digits at *at and moves behind them.  Returns whether there were any and they fit. */
+/*
+ * Reads the decimal digits at *at and moves behind them.  Returns whether there were any and they
+ * fit.
+ */
 static bool read_digits(const char **at, int64_t *out) {
   const char *start = *at;
   int64_t value = 0;
@@ -34,7 +37,10 @@ bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *out) {
   return true;
 }
 
-/* A decimal fraction between min and max; strtod() alone would take "inf", "nan", "0x1" and leading blanks, too. */
+/*
+ * A decimal fraction between min and max; strtod() alone would take "inf", "nan", "0x1" and leading
+ * blanks, too.
+ */
 static bool read_fraction(const char *text, double min, double max, double *out) {
   if (*text < '0' || *text > '9' || text[strspn(text, "0123456789.e+-")] != '\0') return false;
   char *end;

@@ -20,8 +20,8 @@
 bool parse_integer(const char *text, int64_t min, int64_t max, int64_t *out);
 
 /*
- * A duration: `0`, or numbers with units h, m, s, ms, us, ns, the larger first and each once; `1m30s`.
- * Returns whether it is one; *out_ns is 0 ... WORKQ_DURATION_MAX.
+ * A duration: `0`, or numbers with units h, m, s, ms, us, ns, the larger first and each once;
+ * `1m30s`.  Returns whether it is one; *out_ns is 0 ... WORKQ_DURATION_MAX.
  */
 bool parse_duration(const char *text, int64_t *out_ns);
 
@@ -32,9 +32,9 @@ bool parse_state(const char *text, int *out);
 void format_duration(int64_t ns, char text[DURATION_TEXT_SIZE]);
 
 /*
- * A limiter: `default`, `controller`, `none`, or a list of exp:INITIAL:MAX[:FACTOR], fastslow:FAST:SLOW:ATTEMPTS,
- * bucket:RATE/s:BURST, and with any of these maxwait:DUR and jitter:FRACTION.
- * Returns null, or what is wrong with it, as a clause for an error line.
+ * A limiter: `default`, `controller`, `none`, or a list of exp:INITIAL:MAX[:FACTOR],
+ * fastslow:FAST:SLOW:ATTEMPTS, bucket:RATE/s:BURST, and with any of these maxwait:DUR and
+ * jitter:FRACTION.  Returns null, or what is wrong with it, as a clause for an error line.
  */
 const char *parse_limiter(const char *text, workq_limiter *out);
 

@@ -10,7 +10,10 @@
 
 #include "status.h"
 
-/* Says what a negative result of the library means for this queue and what to do.  q may be null.  STATUS_ERROR. */
+/*
+ * Says what a negative result of the library means for this queue and what to do.  q may be null.
+ * STATUS_ERROR.
+ */
 int queue_failed(const char *name, const workq *q, int error);
 
 #endif

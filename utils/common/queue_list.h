@@ -6,7 +6,10 @@
 #ifndef WORKQ_UTILS_COMMON_QUEUE_LIST_H
 #define WORKQ_UTILS_COMMON_QUEUE_LIST_H
 
-/* Fills *names, in order.  Returns how many there are; -1, with errno, where the directory cannot be read. */
+/*
+ * Fills *names, in order.  Returns how many there are; -1, with errno, where the directory cannot
+ * be read.
+ */
 int queue_list_read(char ***names);
 
 void queue_list_free(char **names, int count);

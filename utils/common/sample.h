@@ -34,7 +34,9 @@ double sample_rate(uint64_t before, uint64_t now, int64_t ns);
 
 /* ---- Times --------------------------------------------------------------------------------------------------- */
 
-/* The times that were counted between two readings of a histogram; before may be null: all of them. */
+/*
+ * The times that were counted between two readings of a histogram; before may be null: all of them.
+ */
 workq_histogram sample_histogram_between(const workq_histogram *before, const workq_histogram *now);
 
 /* Percentiles, ns; -1 where nothing was counted. */

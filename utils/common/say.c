@@ -14,7 +14,10 @@
 
 #include "hex.h"
 
-/* Writes all of the line in as few calls as the descriptor allows, so that lines of several processes stay whole. */
+/*
+ * Writes all of the line in as few calls as the descriptor allows, so that lines of several
+ * processes stay whole.
+ */
 static void write_line(const char *line, size_t len) {
   while (len > 0) {
     ssize_t written = write(STDERR_FILENO, line, len);

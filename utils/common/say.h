@@ -10,10 +10,16 @@
 
 #include "status.h"
 
-/* Writes "workq: ...\n" to standard error at once, with bytes that are not printable ASCII shown as \xNN. */
+/*
+ * Writes "workq: ...\n" to standard error at once, with bytes that are not printable ASCII shown as
+ * \xNN.
+ */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Whether there may be a line without an end on the terminal (a progress line), which say() has to clear. */
+/*
+ * Whether there may be a line without an end on the terminal (a progress line), which say() has to
+ * clear.
+ */
 void say_over_line(bool is_there);
 
 /* say(), and STATUS_ERROR for the caller to return. */

@@ -42,8 +42,8 @@ static bool is_port(const char *text) {
 }
 
 /*
- * Cuts the port off, and the brackets of an address of IPv6.  What is not just one host, with a port or without, is refused: a
- * proxy may have read another name in it.
+ * Cuts the port off, and the brackets of an address of IPv6.  What is not just one host, with a
+ * port or without, is refused: a proxy may have read another name in it.
  */
 static bool host_of(const char *value, char host[HOST_SIZE]) {
   bool brackets = *value == '[';

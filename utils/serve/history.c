@@ -2,8 +2,8 @@
  * What queues were in the last ten minutes, a sample a second.
  *
  * Counters are read without the queue's lock.  A handle that ends between two of the reads can be
- * counted in neither of two places, or in both: so samples are taken until one shows no less than the
- * one before.
+ * counted in neither of two places, or in both: so samples are taken until one shows no less than
+ * the one before.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -21,7 +21,9 @@
 
 #define TRIES_MAX 5
 
-/* A sample that was late is soon followed by the next: rates of less time than this would be noise. */
+/*
+ * A sample that was late is soon followed by the next: rates of less time than this would be noise.
+ */
 #define SHORTEST_NS (NS_PER_S / 2)
 
 /* The histograms of a minute, one each ten seconds. */

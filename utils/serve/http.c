@@ -15,7 +15,10 @@
 #include "common/parse.h"
 #include "serve.h"
 
-/* Connections at a time, seconds that one may be silent, and bytes that its request may have without the body. */
+/*
+ * Connections at a time, seconds that one may be silent, and bytes that its request may have
+ * without the body.
+ */
 #define CONNECTIONS_MAX 64u
 #define SILENCE_S       10u
 #define REQUEST_MAX     (16u << 10)
@@ -102,7 +105,9 @@ static size_t leave_escaped(void *arg, struct MHD_Connection *connection, char *
   return strlen(text);
 }
 
-/* Decodes %XX.  Returns the bytes, to be freed, with a NUL behind them; null where they are wrong. */
+/*
+ * Decodes %XX.  Returns the bytes, to be freed, with a NUL behind them; null where they are wrong.
+ */
 static char *decode(const char *text, size_t text_len, size_t *len) {
   char *bytes = malloc(text_len + 1), *end = bytes;
   for (size_t i = 0; i < text_len && bytes != NULL; i++) {
@@ -256,7 +261,10 @@ static enum MHD_Result answer_action(const struct call *call, const char *name, 
   return send_json(call, status, object);
 }
 
-/* /api/queues/NAME and what is below; name is decoded, below is what stands behind the next slash, or null. */
+/*
+ * /api/queues/NAME and what is below; name is decoded, below is what stands behind the next slash,
+ * or null.
+ */
 static enum MHD_Result answer_about_queue(const struct call *call, const char *name, const char *below) {
   bool post = below != NULL && action_exists(below);
   if (!post && below != NULL && strcmp(below, "items") != 0) return not_found(call);
@@ -346,8 +354,9 @@ static enum MHD_Result on_head(void *arg, enum MHD_ValueKind kind, const char *n
 }
 
 /*
- * What stands behind the authority in "http://host/path", as a proxy is asked; the path itself where it is no more than that.  Null
- * if it is asked for another host than that of the Host header, or there is no path.
+ * What stands behind the authority in "http://host/path", as a proxy is asked; the path itself
+ * where it is no more than that.  Null if it is asked for another host than that of the Host
+ * header, or there is no path.
  */
 static const char *path_of(const struct call *call, const char *target) {
   static const char scheme[] = "http://";

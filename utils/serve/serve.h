@@ -42,7 +42,9 @@ struct serve {
 /* Room for an address with its port as text. */
 #define SERVE_ADDRESS_SIZE 80
 
-/* ADDRESS:PORT, [ADDRESS]:PORT or localhost:PORT.  Returns whether it is one; with its length then. */
+/*
+ * ADDRESS:PORT, [ADDRESS]:PORT or localhost:PORT.  Returns whether it is one; with its length then.
+ */
 bool listen_parse(const char *text, struct sockaddr_storage *out);
 
 /* The address with its port, as it stands in a URL. */
@@ -59,21 +61,30 @@ int listen_open(struct sockaddr_storage *address);
 /* ---- auth.c -------------------------------------------------------------------------------------------------- */
 
 /*
- * Whether a Host header names this server: a page of somebody else's whose name was made to lead here does not.
- * value may be null: no such header.
+ * Whether a Host header names this server: a page of somebody else's whose name was made to lead
+ * here does not.  value may be null: no such header.
  */
 bool auth_host(const struct serve *serve, const char *value);
 
 /* Whether a Host header is what one may be at all: a name or an address, with a port or without. */
 bool auth_host_form(const char *value);
 
-/* Whether the request of this Origin header came from a page of this server, or from no page at all. */
+/*
+ * Whether the request of this Origin header came from a page of this server, or from no page at
+ * all.
+ */
 bool auth_origin(const char *origin, const char *host);
 
-/* Whether an Authorization header has the token.  Takes the same time for each wrong token of the same length. */
+/*
+ * Whether an Authorization header has the token.  Takes the same time for each wrong token of the
+ * same length.
+ */
 bool auth_token(const struct serve *serve, const char *authorization);
 
-/* The token in the file (null: in the environment), to be freed; null if it is no good: why is said, and in *status. */
+/*
+ * The token in the file (null: in the environment), to be freed; null if it is no good: why is
+ * said, and in *status.
+ */
 char *auth_read_token(const char *file, int *status);
 
 /* ---- peek.c -------------------------------------------------------------------------------------------------- */

@@ -27,14 +27,14 @@ const char *top_time(char text[TOP_TEXT_SIZE], int64_t ns);
 const char *top_bytes(char text[TOP_TEXT_SIZE], uint64_t bytes);
 
 /*
- * Cuts a text of single-column characters to the width; where it is longer it ends with "..", if there is room for that.  size
- * is that of out.
+ * Cuts a text of single-column characters to the width; where it is longer it ends with "..", if
+ * there is room for that.  size is that of out.
  */
 void top_fit(char *out, size_t size, const char *text, int width);
 
 /*
- * How much of a cell of a graph is filled, 0 ... 8: the graph is `rows` cells high, row 0 is the lowest, and max fills it.  What
- * is not 0 shows at least 1 in the lowest.
+ * How much of a cell of a graph is filled, 0 ... 8: the graph is `rows` cells high, row 0 is the
+ * lowest, and max fills it.  What is not 0 shows at least 1 in the lowest.
  */
 int top_level(double value, double max, int rows, int row);
 

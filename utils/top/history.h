@@ -50,7 +50,10 @@ struct top_history {
 void top_history_start(struct top_history *history, int64_t step_ns);
 /* Adds what a sample tells: keys that are ready, and how many have been done in all. */
 void top_history_add(struct top_history *history, int64_t now_ns, double depth, uint64_t dones);
-/* The point of that age in steps: 0 is the newest, which is not over yet.  Null where there is none. */
+/*
+ * The point of that age in steps: 0 is the newest, which is not over yet.  Null where there is
+ * none.
+ */
 const struct top_point *top_history_at(const struct top_history *history, int age);
 
 #endif

@@ -36,7 +36,10 @@ static void shorten(char *out, size_t size, const void *bytes, size_t len) {
 
 /* ---- Choosing ------------------------------------------------------------------------------------------------ */
 
-/* The queue that an action is about: the one that is shown, or that is chosen in the list; null for none. */
+/*
+ * The queue that an action is about: the one that is shown, or that is chosen in the list; null for
+ * none.
+ */
 static struct top_queue *target_of(const struct top *top) {
   if (top->queue != NULL) return top->queue;
   int selected = top->places[PAGE_QUEUES].selected;

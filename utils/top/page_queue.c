@@ -189,7 +189,9 @@ static double highest(const struct top_history *history, int columns, bool depth
   return most;
 }
 
-/* One graph: a line with its name and what the highest column stands for, and below it `rows` rows. */
+/*
+ * One graph: a line with its name and what the highest column stands for, and below it `rows` rows.
+ */
 static void draw_graph(const struct top *top, int row, int rows, int column, int width, bool depth) {
   const struct top_history *history = &top->queue->history;
   double most = highest(history, width, depth);

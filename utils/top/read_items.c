@@ -12,7 +12,10 @@
 #include "common/sigbus.h"
 #include "top.h"
 
-/* How long reading the keys of one state may take, and how many keys are passed between readings of the clock. */
+/*
+ * How long reading the keys of one state may take, and how many keys are passed between readings of
+ * the clock.
+ */
 #define READ_NS    (5 * NS_PER_MS)
 #define READ_BLOCK 64u
 
@@ -146,7 +149,10 @@ static void gather(workq *q, struct gathering *gathering, int state, uint32_t ro
   if (sigbus_guard(q, read_state, gathering) != 0) gathering->items->all = false;
 }
 
-/* Reads the keys that the query asks for; all the others before the ready ones, which may fill what is left. */
+/*
+ * Reads the keys that the query asks for; all the others before the ready ones, which may fill what
+ * is left.
+ */
 static void read_items(workq *q, const struct top_query *query, struct top_items *items) {
   drop_from(items, 0);
   *items = (struct top_items){.items = items->items, .all = true};

@@ -47,7 +47,9 @@ static void detach(struct top_queue *queue) {
   queue->q = NULL;
 }
 
-/* Another segment has the name: what was subtracted from the old one's figures means nothing now. */
+/*
+ * Another segment has the name: what was subtracted from the old one's figures means nothing now.
+ */
 static void start_anew(struct top_queue *queue) {
   queue->renewed = queue->known;
   queue->has_rates = false;
@@ -116,7 +118,10 @@ static void free_queue(struct top_queue *queue) {
   free(queue);
 }
 
-/* Brings the list in line with the names that there are; both are sorted.  The queue that is shown stays when it has gone. */
+/*
+ * Brings the list in line with the names that there are; both are sorted.  The queue that is shown
+ * stays when it has gone.
+ */
 static void merge_names(struct top *top, char **names, int count) {
   struct top_queue **merged = calloc((size_t)(count + top->queue_count) + 1, sizeof *merged);
   if (merged == NULL) return;

@@ -42,7 +42,10 @@ static void on_resize(int number) {
   resized = 1;
 }
 
-/* The terminal as it was, and what brings its screen back, for a handler that may call next to nothing. */
+/*
+ * The terminal as it was, and what brings its screen back, for a handler that may call next to
+ * nothing.
+ */
 static struct termios terminal_before;
 static char restoring[256];
 static size_t restoring_len;
@@ -74,7 +77,9 @@ static void handle(int number, void (*handler)(int), int flags) {
   sigaction(number, &action, NULL);
 }
 
-/* The signals that are waited for arrive only while the loop waits; *waiting is the mask for that. */
+/*
+ * The signals that are waited for arrive only while the loop waits; *waiting is the mask for that.
+ */
 static void handle_signals(sigset_t *waiting) {
   static const int stops[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT}, faults[] = {SIGSEGV, SIGABRT, SIGFPE, SIGILL};
   sigset_t blocked;
@@ -179,8 +184,10 @@ static bool read_keys(struct top *top) {
   return true;
 }
 
-/* Waits until there is something to do.  Returns whether the terminal is still there: whichever of its two descriptors says
-   that it has gone, since they need not be the same terminal. */
+/*
+ * Waits until there is something to do.  Returns whether the terminal is still there: whichever of
+ * its two descriptors says that it has gone, since they need not be the same terminal.
+ */
 static bool wait_for_events(struct top *top, int64_t next_ns, const sigset_t *waiting) {
   struct pollfd ends[] = {{.fd = STDIN_FILENO, .events = POLLIN}, {.fd = STDOUT_FILENO}};
   struct timespec timeout = clock_left_until(next_ns);

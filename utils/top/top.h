@@ -143,7 +143,10 @@ void top_forget_queues(struct top *top);
 
 /* ---- read_items.c */
 
-/* Reads what the page shows besides the figures: workers and keys.  Without memory for it, it shows less. */
+/*
+ * Reads what the page shows besides the figures: workers and keys.  Without memory for it, it shows
+ * less.
+ */
 void top_read_items(struct top *top);
 void top_forget_items(struct top *top);
 /* The place of the chosen key among the items, -1 if it is not there. */
@@ -179,7 +182,10 @@ void top_put_right(int row, int column, int width, enum top_style style, const c
 void top_put_bytes(int row, int column, int width, enum top_style style, const void *bytes, size_t len);
 /* A bar of so many columns, of which this share is full. */
 void top_put_bar(const struct top *top, int row, int column, int width, double share);
-/* Keeps the table's place within its rows; returns how many rows there are to be shown, at most `room`. */
+/*
+ * Keeps the table's place within its rows; returns how many rows there are to be shown, at most
+ * `room`.
+ */
 int top_settle(struct top_place *place, int rows, int room);
 /* Rows and columns between the head line and the bottom lines. */
 int top_rows(void);

@@ -140,7 +140,10 @@ static int remove_tree(struct informer *informer, struct node *node) {
   return result == 0 ? remove_node(informer, node) : result;
 }
 
-/* Writes the path of a file in a directory, or of the directory itself (name ""), to informer->path; returns its key. */
+/*
+ * Writes the path of a file in a directory, or of the directory itself (name ""), to
+ * informer->path; returns its key.
+ */
 static const char *make_path(struct informer *informer, const struct node *directory, const char *name) {
   bool at_root = directory == informer->root;
   size_t room = sizeof informer->path - informer->root_len;
@@ -159,7 +162,10 @@ static void trouble(struct informer *informer, struct node *directory, const cha
   if (!told && informer->options.trouble) informer->options.trouble(informer->options.arg, path, error);
 }
 
-/* It is there.  A known file is of this kind; a directory shall be listed.  *out is set, if not null. */
+/*
+ * It is there.  A known file is of this kind; a directory shall be listed.  *out is set, if not
+ * null.
+ */
 static int see(struct informer *informer, const char *key, bool directory, int kind, struct node **out) {
   struct node *node = find_key(informer, key);
   if (node && node->directory != directory) {
@@ -178,7 +184,10 @@ static int see(struct informer *informer, const char *key, bool directory, int k
   return directory ? 0 : tell(informer, node->key, kind);
 }
 
-/* The kernel gives the same watch for the same directory: where it was moved, the node of its old place loses it. */
+/*
+ * The kernel gives the same watch for the same directory: where it was moved, the node of its old
+ * place loses it.
+ */
 static int set_watch(struct informer *informer, struct node *directory, int watch) {
   if (watch == directory->watch) return 0;
   end_watch(informer, directory);
@@ -208,7 +217,10 @@ static int is_directory(DIR *stream, const struct dirent *entry) {
   return S_ISDIR(status.st_mode);
 }
 
-/* Sees what the stream holds.  Returns 0 or what stops the listing; *error is set if reading failed. */
+/*
+ * Sees what the stream holds.  Returns 0 or what stops the listing; *error is set if reading
+ * failed.
+ */
 static int see_all(struct informer *informer, struct node *directory, DIR *stream, int *error) {
   for (;;) {
     errno = 0;
@@ -251,8 +263,8 @@ static bool has_gone(int error) {
 }
 
 /*
- * Watched first and read then, so that nothing comes in between.  Where a directory has gone meanwhile an event will tell,
- * or the next listing; only of the root nobody else does.
+ * Watched first and read then, so that nothing comes in between.  Where a directory has gone
+ * meanwhile an event will tell, or the next listing; only of the root nobody else does.
  */
 static int list_directory(struct informer *informer, struct node *directory) {
   int result = 0, error = 0;

@@ -23,16 +23,18 @@ enum {
 };
 
 /*
- * A file's name relative to the directory, as `namespace/name`, len bytes without NUL; good until the call returns.
- * Whatever is not a directory is a file: hidden and temporary ones, too, and symbolic links, which are not followed.
- * The same change may be told twice.  Returns 0 to go on, anything else to stop.
+ * A file's name relative to the directory, as `namespace/name`, len bytes without NUL; good until
+ * the call returns.  Whatever is not a directory is a file: hidden and temporary ones, too, and
+ * symbolic links, which are not followed.  The same change may be told twice.  Returns 0 to go on,
+ * anything else to stop.
  */
 typedef int (*informer_changed)(void *arg, const char *key, size_t len, int kind);
 
 /*
- * A directory cannot be watched or listed: its path, and why (a positive errno).  Told once for each, until it works
- * again; that the user's watches are used up (ENOSPC) only for the first.  A directory that cannot be watched is listed
- * at each resync all the same.  The root can be gone, too (ENOENT), and come back.
+ * A directory cannot be watched or listed: its path, and why (a positive errno).  Told once for
+ * each, until it works again; that the user's watches are used up (ENOSPC) only for the first.  A
+ * directory that cannot be watched is listed at each resync all the same.  The root can be gone,
+ * too (ENOENT), and come back.
  */
 typedef void (*informer_trouble)(void *arg, const char *path, int error);
 
@@ -53,21 +55,24 @@ struct informer_options {
 int informer_open(const char *dir, const struct informer_options *options, struct informer **out);
 
 /*
- * Lists the tree: tells of every file, ADDED or RESYNCED, and then of those that have gone.  If the directory itself has
- * gone all its files have, until a later listing finds it again.
- * Returns 0; what changed() returned, if that was not 0; -ENOMEM.
+ * Lists the tree: tells of every file, ADDED or RESYNCED, and then of those that have gone.  If the
+ * directory itself has gone all its files have, until a later listing finds it again.  Returns 0;
+ * what changed() returned, if that was not 0; -ENOMEM.
  */
 int informer_resync(struct informer *informer);
 
-/* Reads the events that are there, without waiting, and tells of them.  Returns as informer_resync(). */
+/*
+ * Reads the events that are there, without waiting, and tells of them.  Returns as
+ * informer_resync().
+ */
 int informer_dispatch(struct informer *informer);
 
 /* Becomes readable when there are events. */
 int informer_fd(const struct informer *informer);
 
 /*
- * informer_resync(), at once and then every resync_ns (0: only at once), and informer_dispatch() meanwhile, until stop_fd
- * is readable.  Returns 0 then; else as informer_resync().
+ * informer_resync(), at once and then every resync_ns (0: only at once), and informer_dispatch()
+ * meanwhile, until stop_fd is readable.  Returns 0 then; else as informer_resync().
  */
 int informer_run(struct informer *informer, int64_t resync_ns, int stop_fd);
 

@@ -44,7 +44,10 @@ static bool wants_to_end(const struct watch *watch, int timeout_ms) {
   return poll(&wait_for, 1, timeout_ms) > 0;
 }
 
-/* Room will come, or the lock; until then the file system's events are kept by the kernel.  Said once for each such time. */
+/*
+ * Room will come, or the lock; until then the file system's events are kept by the kernel.  Said
+ * once for each such time.
+ */
 static void say_waiting(struct watch *watch, int error) {
   if (watch->waiting) return;
   watch->waiting = true;
