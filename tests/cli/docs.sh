@@ -63,7 +63,10 @@ compiles() { ${WORKQ_CC:-cc} -fsyntax-only -Wall -Werror -I"$WORKQ_SRCDIR/includ
 } | compiles tutorial.md
 ok "the C"
 
-find "$docs" -name "*.md" >"$scratch/documents"
+{
+  find "$docs" -name "*.md"
+  ls "$WORKQ_SRCDIR"/*.md "$WORKQ_SRCDIR"/bench/*.md "$WORKQ_SRCDIR"/tests/*.md
+} >"$scratch/documents"
 while read -r document; do
   grep -o '](\([^):]*\))' "$document" | tr -d '()]' | sed 's/#.*//' | sort -u | while read -r link; do
     [ -z "$link" ] || [ -e "$(dirname "$document")/$link" ] || fail "a link in $document leads nowhere: $link"
