@@ -92,7 +92,13 @@
 extern "C" {
 #endif
 
-#define WORKQ_VERSION "0.1.0"
+#define WORKQ_VERSION "0.2.0"
+
+/* The version that a program is compiled with, for #if; 1.2.3 is number 1002003.  workq_version() tells the one it runs with. */
+#define WORKQ_VERSION_MAJOR  0
+#define WORKQ_VERSION_MINOR  2
+#define WORKQ_VERSION_PATCH  0
+#define WORKQ_VERSION_NUMBER (WORKQ_VERSION_MAJOR * 1000000 + WORKQ_VERSION_MINOR * 1000 + WORKQ_VERSION_PATCH)
 
 #if defined(__GNUC__)
 #define WORKQ_API __attribute__((visibility("default")))
@@ -881,7 +887,7 @@ WORKQ_API int workq_check(workq *q, void (*problem)(void *arg, const char *line)
  */
 WORKQ_API const char *workq_strerror(int error);
 
-/* The library's version, like "0.1.0". */
+/* The library's version, like "0.2.0". */
 WORKQ_API const char *workq_version(void);
 
 #ifdef __cplusplus

@@ -1,4 +1,5 @@
-# workq.m4: the macros of configure.ac: switches, compiler flags, sanitizers, borrowed headers, Check, the benchmarks' peers.
+# workq.m4: the macros of configure.ac: switches, compiler flags, version scripts, sanitizers, borrowed headers, Check, the
+# benchmarks' peers.
 # SPDX-License-Identifier: Apache-2.0
 
 # WORKQ_ARG_SWITCH(NAME, HELP)
@@ -19,6 +20,22 @@ AC_DEFUN([WORKQ_ADD_CFLAGS],
                     [AC_MSG_RESULT([no])])
   CFLAGS=$workq_saved_cflags
 done])
+
+# WORKQ_VERSION_SCRIPT
+# Does the linker give symbols of a shared library versions by a script?  Sets have_version_script.
+AC_DEFUN([WORKQ_VERSION_SCRIPT],
+[AC_MSG_CHECKING([whether the linker takes version scripts])
+echo 'WORKQ_TEST { global: workq_test; local: *; };' >conftest.map
+workq_saved_cflags=$CFLAGS
+workq_saved_ldflags=$LDFLAGS
+CFLAGS="$CFLAGS -fPIC"
+LDFLAGS="$LDFLAGS -shared -Wl,--version-script=conftest.map"
+AC_LINK_IFELSE([AC_LANG_SOURCE([[int workq_test(void); int workq_test(void) { return 0; }]])],
+               [have_version_script=yes], [have_version_script=no])
+CFLAGS=$workq_saved_cflags
+LDFLAGS=$workq_saved_ldflags
+rm -f conftest.map
+AC_MSG_RESULT([$have_version_script])])
 
 # WORKQ_SANITIZERS
 # Appends the flags of the sanitizers that are switched on to WORKQ_CFLAGS, which is used for linking, too.

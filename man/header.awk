@@ -51,7 +51,7 @@ function read_line(line) {
 }
 
 function read_constant(line) {
-  if (line ~ /WORKQ_(API|VERSION)/) return
+  if (line ~ /^#define WORKQ_(API|VERSION) /) return
   sub(/^#define /, "", line)
   if (comment != "" || !constants) constants = add_thing("constants")
   bodies[constants] = bodies[constants] line "\n"

@@ -84,6 +84,12 @@ libworkq_core_la_CFLAGS = $(AM_CFLAGS) $(WORKQ_LIBRARY_CFLAGS)
 libworkq_la_SOURCES =
 libworkq_la_LIBADD = libworkq_core.la
 libworkq_la_LDFLAGS = -version-info 0:0:0 -no-undefined
+# Which symbols it exports, and their versions.  Without a script it exports the same ones, by their visibility.
+if VERSION_SCRIPT
+libworkq_la_LDFLAGS += -Wl,--version-script=$(srcdir)/src/libworkq.map
+EXTRA_libworkq_la_DEPENDENCIES = src/libworkq.map
+endif
+EXTRA_DIST += src/libworkq.map
 
 dist_man_MANS += man/workq.3
 

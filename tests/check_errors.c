@@ -102,7 +102,19 @@ START_TEST(other_numbers_have_words_too) {
 END_TEST
 
 START_TEST(version_is_the_headers) {
+  char numbers[32];
   ck_assert_str_eq(workq_version(), WORKQ_VERSION);
+  snprintf(numbers, sizeof numbers, "%d.%d.%d", WORKQ_VERSION_MAJOR, WORKQ_VERSION_MINOR, WORKQ_VERSION_PATCH);
+  ck_assert_str_eq(numbers, WORKQ_VERSION);
+  snprintf(numbers, sizeof numbers, "%d.%d.%d", WORKQ_VERSION_NUMBER / 1000000, WORKQ_VERSION_NUMBER / 1000 % 1000,
+           WORKQ_VERSION_NUMBER % 1000);
+  ck_assert_str_eq(numbers, WORKQ_VERSION);
+}
+END_TEST
+
+/* configure has read it from the header, too. */
+START_TEST(version_is_the_packages) {
+  ck_assert_str_eq(PACKAGE_VERSION, WORKQ_VERSION);
 }
 END_TEST
 
@@ -115,6 +127,7 @@ int main(void) {
   tcase_add_test(words, the_headers_codes_are_all_known);
   tcase_add_test(words, other_numbers_have_words_too);
   tcase_add_test(words, version_is_the_headers);
+  tcase_add_test(words, version_is_the_packages);
   suite_add_tcase(suite, words);
 
   SRunner *runner = srunner_create(suite);

@@ -1,5 +1,6 @@
 #!/bin/sh
-# The public header stands alone, as C11 and as C++, and the library exports what the header declares and nothing else.
+# The public header stands alone, as C11 and as C++; and the library exports what the header declares and nothing else, each with
+# the version that src/libworkq.map gives it.
 # Copyright 2026 The workq authors
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -47,18 +48,35 @@ fi
 sed -n 's/^WORKQ_API .*\(workq_[a-z_]*\)(.*/\1/p' "$header" | sort >"$scratch/declared"
 [ -s "$scratch/declared" ] || fail "no declaration was found in workq.h"
 
+# compare WHAT-ONE WHAT-OTHER ONE OTHER: two sorted lists have the same lines.
+compare() {
+  if diff "$scratch/$3" "$scratch/$4" >"$scratch/diff"; then
+    echo "ok: $(wc -l <"$scratch/$3") symbols are $1, and $2"
+    return
+  fi
+  sed -n "s/^< /FAIL: $1 but not $2: /p; s/^> /FAIL: $2 but not $1: /p" "$scratch/diff"
+  failed=1
+}
+
+# "symbol@@NODE" a line, and the symbols alone.
+awk '/^[A-Z]/ { node = $1 } /^ *workq_/ { sub(/;.*/, ""); print $1 "@@" node }' "$WORKQ_SRCDIR/src/libworkq.map" | sort \
+  >"$scratch/versions"
+sed 's/@.*//' "$scratch/versions" | sort >"$scratch/mapped"
+compare "declared" "in libworkq.map" declared mapped
+
 library=$WORKQ_BUILDDIR/.libs/libworkq.so
 if [ ! -e "$library" ]; then
   echo "SKIPPED: this build has no shared library, so its symbols were not compared"
 else
-  # A sanitizer's and the linker's own symbols are not ours to hide.
-  nm -D --defined-only "$library" | awk '{ print $3 }' | grep -Ev '^(__|_init$|_fini$|_end$|_edata$)' | sort \
-    >"$scratch/exported" || true
-  if diff "$scratch/declared" "$scratch/exported" >"$scratch/diff"; then
-    echo "ok: $(wc -l <"$scratch/exported") symbols exported, all of them declared"
+  # A sanitizer's and the linker's own symbols are not ours to hide, and a node of the map is no function.
+  nm -D --defined-only "$library" | awk '$2 != "A" { print $3 }' | grep -Ev '^(__|_init$|_fini$|_end$|_edata$)' | sort \
+    >"$scratch/exports" || true
+  sed 's/@.*//' "$scratch/exports" | sort >"$scratch/exported"
+  compare "declared" "exported" declared exported
+  if grep -q @ "$scratch/exports"; then
+    compare "in libworkq.map" "exported with its version" versions exports
   else
-    sed -n 's/^< /FAIL: declared but not exported: /p; s/^> /FAIL: exported but not declared: /p' "$scratch/diff"
-    failed=1
+    echo "SKIPPED: this build's linker took no version script, or nm shows no versions"
   fi
 fi
 exit $failed

@@ -305,6 +305,14 @@ instructions: tests/instructions
 	WORKQ_SRCDIR='$(abs_top_srcdir)' WORKQ_BUILDDIR='$(abs_top_builddir)' $(srcdir)/tests/instructions.sh --write
 .PHONY: instructions
 
+test_scripts += tests/abi.sh
+EXTRA_DIST += tests/abi/libworkq-0.2.abi
+
+# Writes the record of the binary interface, on purpose.
+abi: libworkq.la
+	WORKQ_SRCDIR='$(abs_top_srcdir)' WORKQ_BUILDDIR='$(abs_top_builddir)' WORKQ_CC='$(CC)' $(srcdir)/tests/abi.sh --write
+.PHONY: abi
+
 # --- scripts that need the command, and their helpers
 command_scripts += \
 	tests/browser/page.sh \
