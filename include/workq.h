@@ -46,6 +46,10 @@
  *    the caller's, not a wait for ever.  (A delay that is not positive means now, in workq_add_after() and after_ns.)
  *  - Options are structures whose all-zero value is the default; a null pointer stands for such a structure.  What is
  *    "reserved" in them must be 0, and what is 0 or 1 nothing else: -EINVAL.
+ *  - A program that was compiled with an older version of this header runs with a newer library.  Structures may grow at their
+ *    end, so the library is told how long the caller's are: see workq_create_sized().  workq_limiter, workq_key, workq_item and
+ *    workq_histogram keep their form.  What a program compiled with a newer header asks of an older library, by a field
+ *    that this does not know, is -EINVAL.
  *  - A null pointer is -EINVAL where a function does not say what it stands for; q must be a handle, though.
  *  - A batch (workq_add_batch, workq_get_batch, workq_done_batch) begins with the first and goes on until one is refused or
  *    no more can be done now.  A result that is short, fewer than n, only says that it ended early; what was not
@@ -105,6 +109,9 @@ extern "C" {
 #else
 #define WORKQ_API
 #endif
+
+/* A function that is given a structure which may grow: below it passes on the structure's size, as this header has it. */
+#define WORKQ_SIZED static inline
 
 /* A duration that never ends. */
 #define WORKQ_FOREVER INT64_C(-1)
@@ -232,7 +239,7 @@ typedef struct workq_options {
  *
  * If the caller dies inside, there is no segment of this name, or a whole one.
  */
-WORKQ_API int workq_create(const char *name, const workq_options *options, workq **out);
+WORKQ_SIZED int workq_create(const char *name, const workq_options *options, workq **out);
 
 /*
  * Attaches to the segment /workq.NAME.
@@ -254,14 +261,14 @@ WORKQ_API int workq_create(const char *name, const workq_options *options, workq
  *  -ENOSPC           /dev/shm is full
  *  -ENOMEM, -EMFILE, -ENFILE, and what else mmap(2), open(2) and fcntl(2) may say
  */
-WORKQ_API int workq_open(const char *name, const workq_options *options, workq **out);
+WORKQ_SIZED int workq_open(const char *name, const workq_options *options, workq **out);
 
 /*
  * workq_open(), or workq_create() if there is none yet; of several callers at a time one creates, the others open.
  * Returns 1 if it was created, 0 if it was there; errors as for both, without -ENOENT and -EEXIST, and
  *  -EAGAIN  others created and removed it again and again meanwhile
  */
-WORKQ_API int workq_open_or_create(const char *name, const workq_options *options, workq **out);
+WORKQ_SIZED int workq_open_or_create(const char *name, const workq_options *options, workq **out);
 
 /*
  * Detaches and frees the handle.  Keys in its hands go back to the queue as by workq_release().  The segment stays.
@@ -352,7 +359,7 @@ typedef struct workq_add_options {
  *  -ETIMEDOUT  no room within wait_ns (with wait_ns 0: -ENOSPC)
  *  -EINTR      a signal handler ran while it waited for room
  */
-WORKQ_API int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options);
+WORKQ_SIZED int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options);
 
 /*
  * workq_add() that waits for room: at most timeout_ns.
@@ -380,7 +387,7 @@ typedef struct workq_key {
  *  -ESHUTDOWN, -ETIMEDOUT, and what else every call may give: no more can be added now
  * If the caller dies inside, some of the keys, from the first, are added.
  */
-WORKQ_API int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
+WORKQ_SIZED int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
                               size_t *marked);
 
 /* ---- Getting and finishing ----------------------------------------------------------------------------------- */
@@ -572,7 +579,7 @@ typedef struct workq_info {
  *  -ENOENT  the key is unknown: nothing pending, not processed, no count
  *  -EINVAL, -EMSGSIZE  as for workq_add()
  */
-WORKQ_API int workq_state(workq *q, const void *key, size_t len, workq_info *info);
+WORKQ_SIZED int workq_state(workq *q, const void *key, size_t len, workq_info *info);
 
 /* The word for a WORKQ_STATE_*: "ready", "processing", "dirty", "delayed", "buried", "idle"; "unknown" for others. */
 WORKQ_API const char *workq_state_name(int state);
@@ -625,10 +632,11 @@ typedef struct workq_stats_data {
   int64_t longest_ns;    /* the longest of these, ns */
   uint32_t metrics;      /* 1 where times are measured: see workq_options.no_metrics */
   uint32_t reserved;
+  uint64_t spare[8]; /* 0; becomes what is counted in versions to come, so that workq_measures keeps its form */
 } workq_stats_data;
 
 /* Fills *stats with one moment's state.  Returns 0. */
-WORKQ_API int workq_stats(workq *q, workq_stats_data *stats);
+WORKQ_SIZED int workq_stats(workq *q, workq_stats_data *stats);
 
 /* Buckets of a histogram: times up to 10, 20, 50, 100 ns and so on up to 1000 s, and longer ones in the last. */
 #define WORKQ_HISTOGRAM_BUCKETS 35u
@@ -669,7 +677,7 @@ typedef struct workq_measures {
  * Times are read from the processor's time-stamp counter where that is good, else from CLOCK_MONOTONIC.
  * Returns 0.
  */
-WORKQ_API int workq_measure(workq *q, workq_measures *measures);
+WORKQ_SIZED int workq_measure(workq *q, workq_measures *measures);
 
 /*
  * Writes the queue's measures to out in the text format of Prometheus (version 0.0.4).  The metrics workqueue_* have the
@@ -681,7 +689,7 @@ WORKQ_API int workq_measure(workq *q, workq_measures *measures);
 WORKQ_API int workq_metrics(workq *q, FILE *out);
 
 /* The same for count queues at a time, as workq_measure() has filled them.  Touches no queue. */
-WORKQ_API int workq_metrics_print(const workq_measures *queues, size_t count, FILE *out);
+WORKQ_SIZED int workq_metrics_print(const workq_measures *queues, size_t count, FILE *out);
 
 /* Fills *limiter with the queue's limiter, as in force (kinds is never 0).  Returns 0. */
 WORKQ_API int workq_get_limiter(workq *q, workq_limiter *limiter);
@@ -690,7 +698,7 @@ WORKQ_API int workq_get_limiter(workq *q, workq_limiter *limiter);
  * Looks at the key that the next get would hand out, without taking it.
  * Returns 1 and fills *info, if that is not null; 0 if nothing is ready (or the queue is paused).
  */
-WORKQ_API int workq_peek(workq *q, workq_info *info);
+WORKQ_SIZED int workq_peek(workq *q, workq_info *info);
 
 /*
  * Calls visit for every key, in no particular order.  The lock is held for short stretches only and never while visit
@@ -740,7 +748,7 @@ WORKQ_API int workq_iterate_state(workq *q, int state, int (*visit)(void *arg, c
  *  -EINVAL     the state, priority, due_in_ns or length is out of its range
  *  -EMSGSIZE, -ENOSPC, -ESHUTDOWN  as for workq_add()
  */
-WORKQ_API int workq_restore(workq *q, const workq_info *info);
+WORKQ_SIZED int workq_restore(workq *q, const workq_info *info);
 
 typedef struct workq_worker {
   uint32_t slot; /* number of the slot */
@@ -863,7 +871,7 @@ typedef struct workq_pool {
  *  -ENOSPC           /dev/shm is too full for a worker to attach
  *  -EUCLEAN, -EPROTONOSUPPORT  a worker found it so; no worker is left
  */
-WORKQ_API int workq_run(workq *q, const workq_pool *pool, workq_handler handler);
+WORKQ_SIZED int workq_run(workq *q, const workq_pool *pool, workq_handler handler);
 
 /* ---- Looking inside ------------------------------------------------------------------------------------------ */
 
@@ -889,6 +897,71 @@ WORKQ_API const char *workq_strerror(int error);
 
 /* The library's version, like "0.2.0". */
 WORKQ_API const char *workq_version(void);
+
+/* ---- Sizes of structures ------------------------------------------------------------------------------------------ */
+
+/*
+ * The functions that are given a structure which may grow, as the library has them: each does what the function does whose name
+ * has no _sized, which is what a C or C++ program calls.  These are for who cannot include this header, as a binding of
+ * another language.
+ *
+ * size  bytes of the structure (of each, for queues) as the caller knows it.  Fields that the caller does not know count as 0; of
+ *       what the library fills in, the caller gets those fields that it knows, and 0 for those that only it knows.
+ *
+ * Returns and errors as without _sized.
+ *  -EINVAL  size is 0 where a structure is given, or a field is not 0 that this version of the library does not know
+ */
+WORKQ_API int workq_create_sized(const char *name, const workq_options *options, size_t size, workq **out);
+WORKQ_API int workq_open_sized(const char *name, const workq_options *options, size_t size, workq **out);
+WORKQ_API int workq_open_or_create_sized(const char *name, const workq_options *options, size_t size, workq **out);
+WORKQ_API int workq_add_opts_sized(workq *q, const void *key, size_t len, const workq_add_options *options, size_t size);
+WORKQ_API int workq_add_batch_sized(workq *q, const workq_key *keys, size_t n, const workq_add_options *options, size_t size,
+                                    size_t *marked);
+WORKQ_API int workq_state_sized(workq *q, const void *key, size_t len, workq_info *info, size_t size);
+WORKQ_API int workq_peek_sized(workq *q, workq_info *info, size_t size);
+WORKQ_API int workq_restore_sized(workq *q, const workq_info *info, size_t size);
+WORKQ_API int workq_stats_sized(workq *q, workq_stats_data *stats, size_t size);
+WORKQ_API int workq_measure_sized(workq *q, workq_measures *measures, size_t size);
+WORKQ_API int workq_metrics_print_sized(const workq_measures *queues, size_t size, size_t count, FILE *out);
+WORKQ_API int workq_run_sized(workq *q, const workq_pool *pool, size_t size, workq_handler handler);
+
+static inline int workq_create(const char *name, const workq_options *options, workq **out) {
+  return workq_create_sized(name, options, sizeof *options, out);
+}
+static inline int workq_open(const char *name, const workq_options *options, workq **out) {
+  return workq_open_sized(name, options, sizeof *options, out);
+}
+static inline int workq_open_or_create(const char *name, const workq_options *options, workq **out) {
+  return workq_open_or_create_sized(name, options, sizeof *options, out);
+}
+static inline int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options) {
+  return workq_add_opts_sized(q, key, len, options, sizeof *options);
+}
+static inline int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
+                                  size_t *marked) {
+  return workq_add_batch_sized(q, keys, n, options, sizeof *options, marked);
+}
+static inline int workq_state(workq *q, const void *key, size_t len, workq_info *info) {
+  return workq_state_sized(q, key, len, info, sizeof *info);
+}
+static inline int workq_peek(workq *q, workq_info *info) {
+  return workq_peek_sized(q, info, sizeof *info);
+}
+static inline int workq_restore(workq *q, const workq_info *info) {
+  return workq_restore_sized(q, info, sizeof *info);
+}
+static inline int workq_stats(workq *q, workq_stats_data *stats) {
+  return workq_stats_sized(q, stats, sizeof *stats);
+}
+static inline int workq_measure(workq *q, workq_measures *measures) {
+  return workq_measure_sized(q, measures, sizeof *measures);
+}
+static inline int workq_metrics_print(const workq_measures *queues, size_t count, FILE *out) {
+  return workq_metrics_print_sized(queues, sizeof *queues, count, out);
+}
+static inline int workq_run(workq *q, const workq_pool *pool, workq_handler handler) {
+  return workq_run_sized(q, pool, sizeof *pool, handler);
+}
 
 #ifdef __cplusplus
 }

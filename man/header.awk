@@ -43,15 +43,15 @@ function read_line(line) {
   } else if (line ~ /^\/\* .*\*\/$/) comment = substr(line, 4, length(line) - 6) "\n"
   else if (line ~ /^#ifndef WORKQ_H$/) { opening = comment; comment = "" }
   else if (line ~ /^#define WORKQ_[A-Z_]+ /) read_constant(line)
-  else if (line ~ /^(enum|typedef|WORKQ_API) /) {
+  else if (line ~ /^(enum|typedef|WORKQ_API|WORKQ_SIZED) /) {
     declaration = line
-    reading = line ~ /^WORKQ_API/ || line ~ /^typedef.*\(/ ? "function" : "block"
+    reading = line ~ /^WORKQ_(API|SIZED)/ || line ~ /^typedef.*\(/ ? "function" : "block"
     if (line ~ /;$/) declared()
   } else if (line == "") comment = ""
 }
 
 function read_constant(line) {
-  if (line ~ /^#define WORKQ_(API|VERSION) /) return
+  if (line ~ /^#define WORKQ_(API|SIZED|VERSION) /) return
   sub(/^#define /, "", line)
   if (comment != "" || !constants) constants = add_thing("constants")
   bodies[constants] = bodies[constants] line "\n"
@@ -76,7 +76,7 @@ function keep_things(owner) {
 function declared(    head, name) {
   constants = 0
   head = declaration
-  if (head ~ /^WORKQ_API/) {
+  if (head ~ /^WORKQ_(API|SIZED)/) {
     gsub(/\n +/, " ", head)
     match(head, /workq_[a-z_]+\(/)
     declared_function(substr(head, RSTART, RLENGTH - 1), head)
@@ -90,7 +90,7 @@ function declared(    head, name) {
 }
 
 function declared_function(name, prototype,    i) {
-  sub(/^WORKQ_API /, "", prototype)
+  sub(/^WORKQ_(API|SIZED) /, "", prototype)
   prototypes[name] = prototype
   function_comments[name] = comment
   if (!(name in page_of)) {

@@ -6,6 +6,7 @@
 #include <limits.h>
 
 #include "engine.h"
+#include "sizes.h"
 
 static inline const struct engine *engine_of(const workq *q) {
   return engine_head(q)->engine;
@@ -37,27 +38,29 @@ int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns) {
 }
 
 /* 0 or -EINVAL. */
-static int take_options(const workq_add_options *o, struct engine_add *how) {
+static int take_options(const workq_add_options *given, size_t size, struct engine_add *how) {
+  workq_add_options o;
   *how = (struct engine_add){0};
-  if (!o) return 0;
-  if (o->priority < INT8_MIN || o->priority > INT8_MAX || o->rate_limited > 1) return -EINVAL;
-  *how = (struct engine_add){.priority = (int8_t)o->priority,
-                             .rate_limited = o->rate_limited != 0,
-                             .after_ns = o->after_ns,
-                             .wait_ns = o->wait_ns};
-  return engine_check_timeout(o->wait_ns);
+  if (sizes_read(&o, sizeof o, given, size) < 0) return -EINVAL;
+  if (o.priority < INT8_MIN || o.priority > INT8_MAX || o.rate_limited > 1) return -EINVAL;
+  *how = (struct engine_add){.priority = (int8_t)o.priority,
+                             .rate_limited = o.rate_limited != 0,
+                             .after_ns = o.after_ns,
+                             .wait_ns = o.wait_ns};
+  return engine_check_timeout(o.wait_ns);
 }
 
-int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options) {
+int workq_add_opts_sized(workq *q, const void *key, size_t len, const workq_add_options *options, size_t size) {
   struct engine_add how;
-  int rc = take_options(options, &how);
+  int rc = take_options(options, size, &how);
   return rc < 0 ? rc : add(q, key, len, &how);
 }
 
-int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options, size_t *marked) {
+int workq_add_batch_sized(workq *q, const workq_key *keys, size_t n, const workq_add_options *options, size_t size,
+                          size_t *marked) {
   struct engine_add how;
   size_t newly = 0;
-  int rc = take_options(options, &how);
+  int rc = take_options(options, size, &how);
   if (marked) *marked = 0;
   if (rc < 0 || !keys || n == 0 || n > INT_MAX) return -EINVAL;
   rc = engine_of(q)->add_batch(q, keys, n, &how, &newly);
@@ -65,13 +68,14 @@ int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_o
   return rc;
 }
 
-int workq_restore(workq *q, const workq_info *info) {
-  if (!info) return -EINVAL;
-  if (info->state < WORKQ_STATE_READY || info->state > WORKQ_STATE_IDLE) return -EINVAL;
-  if (info->priority < INT8_MIN || info->priority > INT8_MAX) return -EINVAL;
-  if (info->due_in_ns < -1) return -EINVAL;
-  int rc = engine_check_key(q, info->key, info->key_len);
-  return rc < 0 ? rc : engine_of(q)->restore(q, info);
+int workq_restore_sized(workq *q, const workq_info *given, size_t size) {
+  workq_info info;
+  if (!given || sizes_read(&info, sizeof info, given, size) < 0) return -EINVAL;
+  if (info.state < WORKQ_STATE_READY || info.state > WORKQ_STATE_IDLE) return -EINVAL;
+  if (info.priority < INT8_MIN || info.priority > INT8_MAX) return -EINVAL;
+  if (info.due_in_ns < -1) return -EINVAL;
+  int rc = engine_check_key(q, info.key, info.key_len);
+  return rc < 0 ? rc : engine_of(q)->restore(q, &info);
 }
 
 /* ---- Getting and finishing ---- */
@@ -135,9 +139,14 @@ int workq_kick(workq *q, const void *key, size_t len) {
   int rc = engine_check_key(q, key, len);
   return rc < 0 ? rc : engine_of(q)->kick(q, key, len);
 }
-int workq_state(workq *q, const void *key, size_t len, workq_info *info) {
+int workq_state_sized(workq *q, const void *key, size_t len, workq_info *to, size_t size) {
+  workq_info info;
   int rc = engine_check_key(q, key, len);
-  return rc < 0 ? rc : engine_of(q)->state(q, key, len, info);
+  if (rc < 0) return rc;
+  if (to && size == 0) return -EINVAL;
+  rc = engine_of(q)->state(q, key, len, &info);
+  if (rc > 0 && to) sizes_write(to, size, &info, sizeof info);
+  return rc;
 }
 
 /* ---- The queue as a whole ---- */
@@ -178,8 +187,12 @@ const char *workq_state_name(int state) {
 int workq_len(workq *q) {
   return engine_of(q)->len(q);
 }
-int workq_peek(workq *q, workq_info *info) {
-  return engine_of(q)->peek(q, info);
+int workq_peek_sized(workq *q, workq_info *to, size_t size) {
+  workq_info info;
+  if (to && size == 0) return -EINVAL;
+  int rc = engine_of(q)->peek(q, &info);
+  if (rc > 0 && to) sizes_write(to, size, &info, sizeof info);
+  return rc;
 }
 int workq_iterate(workq *q, int (*visit)(void *arg, const workq_info *info), void *arg) {
   return visit ? engine_of(q)->iterate(q, visit, arg) : -EINVAL;
@@ -193,11 +206,19 @@ int workq_iterate_state(workq *q, int state, int (*visit)(void *arg, const workq
 int workq_iterate_workers(workq *q, int (*visit)(void *arg, const workq_worker *worker), void *arg) {
   return visit ? engine_of(q)->iterate_workers(q, visit, arg) : -EINVAL;
 }
-int workq_stats(workq *q, workq_stats_data *stats) {
-  return stats ? engine_of(q)->stats(q, stats) : -EINVAL;
+int workq_stats_sized(workq *q, workq_stats_data *to, size_t size) {
+  workq_stats_data stats;
+  if (!to || size == 0) return -EINVAL;
+  int rc = engine_of(q)->stats(q, &stats);
+  if (rc == 0) sizes_write(to, size, &stats, sizeof stats);
+  return rc;
 }
-int workq_measure(workq *q, workq_measures *measures) {
-  return measures ? engine_of(q)->measure(q, measures) : -EINVAL;
+int workq_measure_sized(workq *q, workq_measures *to, size_t size) {
+  workq_measures measures;
+  if (!to || size == 0) return -EINVAL;
+  int rc = engine_of(q)->measure(q, &measures);
+  if (rc == 0) sizes_write(to, size, &measures, sizeof measures);
+  return rc;
 }
 int workq_get_limiter(workq *q, workq_limiter *limiter) {
   return limiter ? engine_of(q)->get_limiter(q, limiter) : -EINVAL;

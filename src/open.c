@@ -7,6 +7,7 @@
 
 #include "engine.h"
 #include "name.h"
+#include "sizes.h"
 
 #define OPEN_TRIES 100
 
@@ -28,32 +29,35 @@ static const struct engine *engine_of(const char *name) {
   return &shm_engine;
 }
 
-static bool options_are_valid(const workq_options *o) {
-  const uint32_t known = WORKQ_ANY_OWNER | WORKQ_RAW | WORKQ_NO_SPIN;
-  return !o || (!(o->flags & ~known) && !o->reserved && o->lock_timeout_ns >= WORKQ_FOREVER);
+/* Reads the caller's options.  0 or -EINVAL. */
+static int take_options(const workq_options *given, size_t size, uint32_t flags, workq_options *o) {
+  if (sizes_read(o, sizeof *o, given, size) < 0) return -EINVAL;
+  return (o->flags & ~flags) || o->reserved || o->lock_timeout_ns < WORKQ_FOREVER ? -EINVAL : 0;
 }
 
-int workq_create(const char *name, const workq_options *options, workq **out) {
+int workq_create_sized(const char *name, const workq_options *given, size_t size, workq **out) {
+  workq_options options;
   int rc = name_check(name);
   if (rc < 0) return rc;
-  if (!out || !options_are_valid(options) || (options && options->flags & WORKQ_RAW)) return -EINVAL;
+  if (!out || take_options(given, size, WORKQ_ANY_OWNER | WORKQ_NO_SPIN, &options) < 0) return -EINVAL;
   int state = hold_cancellation();
-  return allow_cancellation(state, engine_of(name)->create(name, options, out));
+  return allow_cancellation(state, engine_of(name)->create(name, &options, out));
 }
 
-int workq_open(const char *name, const workq_options *options, workq **out) {
+int workq_open_sized(const char *name, const workq_options *given, size_t size, workq **out) {
+  workq_options options;
   int rc = name_check(name);
   if (rc < 0) return rc;
-  if (!out || !options_are_valid(options)) return -EINVAL;
+  if (!out || take_options(given, size, WORKQ_ANY_OWNER | WORKQ_NO_SPIN | WORKQ_RAW, &options) < 0) return -EINVAL;
   int state = hold_cancellation();
-  return allow_cancellation(state, engine_of(name)->open(name, options, out));
+  return allow_cancellation(state, engine_of(name)->open(name, &options, out));
 }
 
-int workq_open_or_create(const char *name, const workq_options *options, workq **out) {
+int workq_open_or_create_sized(const char *name, const workq_options *options, size_t size, workq **out) {
   for (int tries = 0; tries < OPEN_TRIES; tries++) {
-    int rc = workq_open(name, options, out);
+    int rc = workq_open_sized(name, options, size, out);
     if (rc != -ENOENT) return rc;
-    rc = workq_create(name, options, out);
+    rc = workq_create_sized(name, options, size, out);
     if (rc != -EEXIST) return rc < 0 ? rc : 1;
   }
   return -EAGAIN;

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "sizes.h"
 #include "workq.h"
 
 /* A stop request that comes just before a worker falls asleep is noticed after this long. */
@@ -418,9 +419,9 @@ static int check_queue(const struct pool *pool) {
   return pool->options.workers < stats.handles ? 0 : -EUSERS;
 }
 
-int workq_run(workq *q, const workq_pool *options, workq_handler handler) {
+int workq_run_sized(workq *q, const workq_pool *options, size_t size, workq_handler handler) {
   struct pool pool = {.q = q, .handler = handler, .supervisor = getpid(), .gate = {-1, -1}};
-  if (options) pool.options = *options;
+  if (sizes_read(&pool.options, sizeof pool.options, options, size) < 0) return -EINVAL;
   if (!handler || !options_valid(&pool.options)) return -EINVAL;
   fill_defaults(&pool.options);
 

@@ -10,9 +10,11 @@
 #include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
+#include "sizes.h"
 #include "workq.h"
 
 /* ---- Words ---- */
@@ -239,13 +241,31 @@ static void print_histograms(FILE *out, const workq_measures *queues, size_t cou
 
 /* ---- All ---- */
 
-int workq_metrics_print(const workq_measures *queues, size_t count, FILE *out) {
-  if (!out || (!queues && count)) return -EINVAL;
+static int print_all(FILE *out, const workq_measures *queues, size_t count) {
   print_depths(out, queues, count);
   print_retries(out, queues, count);
   for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) print_figure(out, &figures[i], queues, count);
   print_histograms(out, queues, count);
   return fflush(out) != 0 || ferror(out) != 0 ? -EIO : 0;
+}
+
+/* Of a caller that knows another form of the structure.  0, -EINVAL or -ENOMEM. */
+static int read_all(const void *given, size_t size, size_t count, workq_measures **queues) {
+  *queues = calloc(count, sizeof **queues);
+  if (!*queues) return -ENOMEM;
+  for (size_t i = 0; i < count; i++)
+    if (sizes_read(&(*queues)[i], sizeof **queues, (const char *)given + i * size, size) < 0) return -EINVAL;
+  return 0;
+}
+
+int workq_metrics_print_sized(const workq_measures *given, size_t size, size_t count, FILE *out) {
+  workq_measures *queues = NULL;
+  if (!out || (count && (!given || size == 0))) return -EINVAL;
+  if (size == sizeof *given || count == 0) return print_all(out, given, count);
+  int rc = read_all(given, size, count, &queues);
+  if (rc == 0) rc = print_all(out, queues, count);
+  free(queues);
+  return rc;
 }
 
 int workq_metrics(workq *q, FILE *out) {

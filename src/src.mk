@@ -20,6 +20,8 @@ libworkq_core_la_SOURCES = \
 	src/open.c \
 	src/pool.c \
 	src/prometheus.c \
+	src/sizes.c \
+	src/sizes.h \
 	src/shm/add.c \
 	src/shm/batch.h \
 	src/shm/check.c \

@@ -305,8 +305,8 @@ instructions: tests/instructions
 	WORKQ_SRCDIR='$(abs_top_srcdir)' WORKQ_BUILDDIR='$(abs_top_builddir)' $(srcdir)/tests/instructions.sh --write
 .PHONY: instructions
 
-test_scripts += tests/abi.sh
-EXTRA_DIST += tests/abi/libworkq-0.2.abi
+test_scripts += tests/abi.sh tests/abi_versions.sh
+EXTRA_DIST += tests/abi/libworkq-0.2.abi tests/abi/program.c tests/abi/versions.awk
 
 # Writes the record of the binary interface, on purpose.
 abi: libworkq.la

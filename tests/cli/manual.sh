@@ -42,7 +42,7 @@ for own_page in "$made"/workq-*.1; do
 done
 ok "each page of a command is whole"
 
-sed -n 's/^WORKQ_API .*\(workq_[a-z_]*\)(.*/\1/p' "$header" | sort >"$scratch/functions"
+sed -n 's/^WORKQ_[A-Z]* .*\(workq_[a-z_]*\)(.*/\1/p' "$header" | sort >"$scratch/functions"
 sed -n 's/^\.Fn \(workq_[a-z_]*\).*/\1/p' "$library_page" | sort -u >"$scratch/named"
 [ -s "$scratch/functions" ] && cmp -s "$scratch/functions" "$scratch/named" ||
   fail "workq(3) does not have just the functions of workq.h: $(diff "$scratch/functions" "$scratch/named")"
@@ -70,7 +70,7 @@ awk '
       codes = codes " " substr(line, RSTART + 1, RLENGTH - 1)
       line = substr(line, RSTART + RLENGTH)
     } }
-  /^WORKQ_API/ {
+  /^WORKQ_(API|SIZED)/ {
     match($0, /workq_[a-z_]+\(/)
     count = split(codes, code, " ")
     for (i = 1; i <= count; i++) print substr($0, RSTART, RLENGTH - 1), code[i]
@@ -87,7 +87,7 @@ for type in $(sed -n 's/^} \(workq_[a-z_]*\);/\1/p' "$header"); do
   find_page "$type"
   grep -qx "\.Ss struct $type" "$own_page" || fail "$own_page does not have the fields of $type"
 done
-for constant in $(sed -n 's/^\(#define\)* *\(WORKQ_[A-Z_]*\) .*/\2/p' "$header" | grep -Ev '^WORKQ_(API|VERSION)$'); do
+for constant in $(sed -n 's/^\(#define\)* *\(WORKQ_[A-Z_]*\) .*/\2/p' "$header" | grep -Ev '^WORKQ_(API|SIZED|VERSION)$'); do
   grep -Eq "^\.It Dv $constant( |\$)" "$made"/workq_*.3 || fail "no page has $constant"
 done
 ok "types and constants are on a page"
