@@ -77,6 +77,8 @@ libworkq_core_la_SOURCES = \
 	src/shm/stats.c \
 	src/shm/table.c \
 	src/shm/table.h \
+	src/shm/thread.c \
+	src/shm/thread.h \
 	src/shm/times.c \
 	src/shm/times.h \
 	src/shm/wait.c \

@@ -19,17 +19,12 @@
 #include "engine.h"
 #include "layout.h"
 #include "region.h"
+#include "thread.h"
 
 #define MARKS 64u
 
 /* Where time stamps come from: nowhere, from the time-stamp counter, from the handle's clock; or it is always the same moment. */
 enum { STAMPS_NONE = 0, STAMPS_TICKS, STAMPS_CLOCK, STAMPS_FIXED };
-
-/* The one page that a forked child finds zeroed. */
-struct fork_page {
-  pid_t tid; /* the thread that the handle belongs to */
-  pid_t pid; /* its process: where the kernel did not empty the page */
-};
 
 /* The last records that something was done with, a ring: for guesses at what comes AHEAD places after one. */
 #define AHEAD 8u
@@ -131,24 +126,6 @@ static inline uint32_t recent_note(struct recent *recent, uint32_t index) {
   uint32_t *place = &recent->index[recent->place++ % AHEAD], before = *place;
   *place = index;
   return before;
-}
-
-/*
- * The calling thread's id, read from the kernel once a thread; 0 is "not yet".  fork(3) sets it back to 0 in the child: the sign
- * of a fork where the kernel only claims that it empties the fork page.
- */
-extern __thread pid_t handle_thread_id __attribute__((visibility("hidden")));
-pid_t handle_read_thread_id(void);
-/* The handle that the thread is in a call on, the innermost one. */
-extern __thread workq *handle_calling __attribute__((visibility("hidden")));
-/* In a child by fork(3): the thread that called it; else 0. */
-pid_t handle_forked_by(void);
-/* Once a process.  Returns 0 or -errno. */
-int handle_watch_forks(void);
-
-static inline pid_t handle_thread(void) {
-  pid_t tid = handle_thread_id;
-  return likely(tid != 0) ? tid : handle_read_thread_id();
 }
 
 static inline int64_t handle_now_ns(workq *q) {

@@ -128,7 +128,7 @@ static bool holder_is_alive(const workq *q, uint32_t holder) {
  * the queue and makes a call on another: it would wait for itself.
  */
 static bool is_held_by_caller(const workq *q) {
-  for (const workq *outer = handle_calling == q ? q->outer : handle_calling; outer; outer = outer->outer)
+  for (const workq *outer = thread_calling == q ? q->outer : thread_calling; outer; outer = outer->outer)
     if (!outer->sleeping && outer->fd_inode == q->fd_inode && outer->fd_device == q->fd_device) return true;
   return false;
 }

@@ -21,19 +21,7 @@
 #include "operation.h"
 #include "segment.h"
 #include "slot.h"
-
-#ifndef MADV_WIPEONFORK
-#define MADV_WIPEONFORK 18
-#endif
-
-/* A page that the kernel empties in a forked child: so a child is found out without a system call. */
-static int fork_page_make(workq *q) {
-  struct fork_page *page = mmap(NULL, sizeof *page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (page == MAP_FAILED) return -errno;
-  q->fork_page = page;
-  if (madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK) != 0) return -errno;
-  return handle_watch_forks();
-}
+#include "thread.h"
 
 void handle_free(workq *q) {
   if (!q) return;
@@ -83,7 +71,7 @@ static int own_description(workq *q) {
 int handle_map(workq *q, int fd) {
   int rc = segment_adopt(q, fd);
   if (rc == 0) rc = segment_map(q, !(q->flags & WORKQ_RAW));
-  if (rc == 0) rc = fork_page_make(q);
+  if (rc == 0) rc = thread_map_fork_page(&q->fork_page);
   if (rc == 0) stamp_start(q);
   if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = own_description(q);
   if (rc < 0) return rc;
@@ -163,7 +151,7 @@ int shmq_close(workq *q) {
   if (rc < 0) return rc;
   /* A raw handle, and the copy in a forked child that never used it, have no slot there. */
   if (q->fork_page->tid && q->fork_page->pid == getpid()) {
-    if (q->fork_page->tid == handle_thread()) {
+    if (q->fork_page->tid == thread_id()) {
       /* A slot that was taken from a living thread leaves this thread's list of robust mutexes in that memory: it must stay
        * mapped. */
       rc = slot_detach(q);

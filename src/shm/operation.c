@@ -25,7 +25,7 @@ int op_prepare(workq *q) {
 int call_begin_nested(workq *q) {
   /* A copy whose call was under way in another thread of the parent is free to be used in the child.  Where the call's own
    * thread called fork(3), in a signal handler, the call goes on after the handler. */
-  bool copy = (q->fork_page->tid == 0 || q->fork_page->pid != getpid()) && handle_forked_by() != q->thread;
+  bool copy = (q->fork_page->tid == 0 || q->fork_page->pid != getpid()) && thread_forked_by() != q->thread;
   return copy ? 0 : -EDEADLK;
 }
 

@@ -35,15 +35,15 @@ static inline int call_begin(workq *q) {
   if (unlikely(q->in_call) && call_begin_nested(q) < 0) return -EDEADLK;
   q->in_call = true;
   compiler_fence();
-  q->outer = handle_calling;
-  handle_calling = q;
+  q->outer = thread_calling;
+  thread_calling = q;
   compiler_fence();
   return 0;
 }
 
 static inline void call_end(workq *q) {
   compiler_fence();
-  handle_calling = q->outer;
+  thread_calling = q->outer;
   compiler_fence();
   q->in_call = false;
 }
@@ -71,7 +71,7 @@ static inline int op_fail(workq *q, int rc) {
  */
 static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   int rc;
-  if (unlikely(q->fork_page->tid != handle_thread()))
+  if (unlikely(q->fork_page->tid != thread_id()))
     if ((rc = op_prepare(q)) < 0) return rc;
   stamp_take(q);
   rc = lock_acquire(q, deadline_ns);

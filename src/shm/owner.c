@@ -93,7 +93,7 @@ static bool stacks_differ_by_program(void) {
 void owner_describe(workq *q) {
   struct slot_owner *owner = &q->slot->owner;
   struct thread_stat stat = {0};
-  pid_t pid = getpid(), tid = handle_thread();
+  pid_t pid = getpid(), tid = thread_id();
   int saved = errno;
   bool known = read_stat(pid, tid, &stat);
   atomic_store(&owner->pid, pid);

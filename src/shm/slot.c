@@ -18,7 +18,6 @@
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "delay.h"
@@ -28,8 +27,9 @@
 #include "state.h"
 #include "lock.h"
 #include "stamp.h"
-#include "times.h"
 #include "segment.h"
+#include "thread.h"
+#include "times.h"
 #include "wait.h"
 
 /*
@@ -42,50 +42,6 @@
 #define KEYS_A_HOLD  256u
 
 #define CLAIM_TRIES 20
-
-__thread pid_t handle_thread_id;
-__thread workq *handle_calling;
-
-/* The thread that called fork(3), in the child. */
-static pid_t forked_by;
-
-pid_t handle_read_thread_id(void) {
-  return handle_thread_id = (pid_t)syscall(SYS_gettid);
-}
-
-pid_t handle_forked_by(void) {
-  return forked_by;
-}
-
-/*
- * The head of the thread's list of robust mutexes, whose form is the kernel's: musl's fork(3) leaves the parent's list to the
- * child, whose next lock would write to the parent's mutex, in the segment or where that is mapped no longer.
- */
-static __thread void **robust_list;
-
-static void note_robust_list(void) {
-  size_t size;
-  if (syscall(SYS_get_robust_list, 0, &robust_list, &size) != 0) robust_list = NULL;
-}
-
-static void after_fork(void) {
-  forked_by = handle_thread_id;
-  handle_thread_id = 0;
-  if (robust_list) *robust_list = robust_list;
-  robust_list = NULL;
-}
-
-static int watch_result;
-
-static void watch_forks(void) {
-  watch_result = -pthread_atfork(NULL, NULL, after_fork);
-}
-
-int handle_watch_forks(void) {
-  static pthread_once_t once = PTHREAD_ONCE_INIT;
-  pthread_once(&once, watch_forks);
-  return watch_result;
-}
 
 static uint32_t load32(const uint32_t *place) {
   return __atomic_load_n(place, __ATOMIC_RELAXED);
@@ -344,7 +300,7 @@ static int enter_slot(workq *q) {
     life_renew(q, q->slot_id);
     if (life_try(q, q->slot_id) < 0) return -EUCLEAN;
   }
-  note_robust_list();
+  thread_note_robust_list();
   char command[sizeof slot->who.command + 1] = "";
   prctl(PR_GET_NAME, command);
   atomic_store(&slot->futex.word, q->generation << 2);
@@ -353,7 +309,7 @@ static int enter_slot(workq *q) {
   slot->who.state = SLOT_ATTACHED;
   slot->who.generation = q->generation;
   slot->who.pid = getpid();
-  slot->who.tid = handle_thread();
+  slot->who.tid = thread_id();
   slot->who.since_ns = now_ns;
   memcpy(slot->who.command, command, sizeof slot->who.command);
   journal_commit(q);
@@ -409,7 +365,7 @@ static void disown_slot(workq *q) {
 
 int slot_attach(workq *q) {
   int rc = -EAGAIN;
-  (void)handle_read_thread_id();
+  (void)thread_read_id();
   for (int tries = 0; tries < CLAIM_TRIES && rc == -EAGAIN; tries++) {
     if ((rc = claim_any(q)) < 0) return rc;
     rc = take_slot(q);
@@ -418,7 +374,7 @@ int slot_attach(workq *q) {
   }
   if (rc < 0) return rc == -EAGAIN ? -EUSERS : rc;
   q->fork_page->pid = getpid();
-  q->fork_page->tid = q->thread = handle_thread();
+  q->fork_page->tid = q->thread = thread_id();
   return 0;
 }
 

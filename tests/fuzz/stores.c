@@ -66,7 +66,7 @@ void stores_begin(workq *q) {
   pthread_mutex_t *mutex = &q->mutexes[0].mutex;
   if (!remains || pthread_mutex_lock(mutex) != 0) plain_fail("no memory, or no mutex");
   memcpy(words, mutex, sizeof words);
-  while ((words[futex_word] & FUTEX_TID_MASK) != (uint32_t)handle_thread()) futex_word++;
+  while ((words[futex_word] & FUTEX_TID_MASK) != (uint32_t)thread_id()) futex_word++;
   pthread_mutex_unlock(mutex);
 }
 
@@ -81,7 +81,7 @@ void stores_bereave(pthread_mutex_t *mutex) {
 /* The slot whose handle is inside the lock, -1 if none. */
 static int inside(void) {
   struct lock_mutex *m = lock_mutex_of(seen_by, atomic_load(&seen_by->control->lock.epoch));
-  if ((*word_of(&m->mutex) & FUTEX_TID_MASK) != (uint32_t)handle_thread()) return -1;
+  if ((*word_of(&m->mutex) & FUTEX_TID_MASK) != (uint32_t)thread_id()) return -1;
   return (int)atomic_load(&m->holder) - 1;
 }
 
