@@ -277,7 +277,7 @@ END_TEST
 
 START_TEST(a_wild_record_in_the_heap_is_refused) {
   start_filled();
-  const uint32_t wild[] = {0, q->geometry.records + 1, INT32_MAX, UINT32_MAX};
+  const uint32_t wild[] = {0, q->geometry.items_max + 1, INT32_MAX, UINT32_MAX};
   for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
     q->heap[HEAP_FIRST].item = wild[i]; /* moves down when one is brought before it */
     struct picture *before = inner_take(q);

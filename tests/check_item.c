@@ -131,7 +131,7 @@ END_TEST
 START_TEST(there_is_one_record_more_than_capacity) {
   for (uint32_t capacity = 1; capacity < 4; capacity++) {
     start(capacity);
-    ck_assert_uint_eq(q->geometry.records, capacity + 1);
+    ck_assert_uint_eq(q->geometry.items_max, capacity + 1);
     for (uint32_t i = 0; i <= capacity; i++) ck_assert_uint_eq(take(i), i + 1);
     assert_take_refused();
     give(1);
@@ -158,10 +158,10 @@ END_TEST
 
 START_TEST(a_freed_record_guesses_what_is_used_some_after_it) {
   start(RECORDS);
-  for (uint32_t i = 0; i < 3 * AHEAD; i++) take(i);
-  for (uint32_t index = 1; index <= 3 * AHEAD; index++) {
+  for (uint32_t i = 0; i < 3 * PREFETCH_DISTANCE; i++) take(i);
+  for (uint32_t index = 1; index <= 3 * PREFETCH_DISTANCE; index++) {
     give(index);
-    ck_assert_uint_eq(item_at(q, index)->ahead, index > AHEAD ? index - AHEAD : 0);
+    ck_assert_uint_eq(item_at(q, index)->prefetch_hint, index > PREFETCH_DISTANCE ? index - PREFETCH_DISTANCE : 0);
   }
 }
 END_TEST

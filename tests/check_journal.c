@@ -248,7 +248,7 @@ static int in_line(workq *of, enum kind kind) {
   int rc = kind == WAIT           ? wait_enter(of, line, wake_ns, false)
            : kind == STOP_WAITING ? op_leave_list(of)
            : kind == SIGNAL       ? wait_signal(of, line)
-                                  : wait_lead(of, wake_ns);
+                                  : wait_advance_leader(of, wake_ns);
   return inner_end(of, rc);
 }
 

@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(nobody_is_told_of_a_key_that_the_handle_takes_itself) {
   start_with_sleepers(WAIT_GET);
-  life_q->serves_itself = true;
+  life_q->takes_next_ready = true;
   (void)life_born(1, DUE_NOW, 0);
   ck_assert_int_eq(in_line(), 2);
   (void)life_born(2, DUE_NOW, 0); /* only the first */
@@ -266,7 +266,7 @@ END_TEST
 START_TEST(an_earlier_delay_wakes_the_leader) {
   start_with_sleepers(WAIT_GET);
   inner_begin(life_q);
-  ck_assert_int_eq(wait_lead(life_q, life_far_ns), 0);
+  ck_assert_int_eq(wait_advance_leader(life_q, life_far_ns), 0);
   inner_end(life_q, 0);
   struct key a = life_born(1, life_far_ns - 10, 0);
   ck_assert_int_eq(life_handles[2]->slot->wait.wake_ns, life_far_ns - 10); /* the oldest sleeper */

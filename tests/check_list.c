@@ -190,7 +190,7 @@ static void assert_refused(uint32_t *place, uint32_t value, bool removing) {
 
 START_TEST(wild_neighbours_are_refused) {
   start(3);
-  const uint32_t wild[] = {q->geometry.records + 1, INT32_MAX, UINT32_MAX};
+  const uint32_t wild[] = {q->geometry.items_max + 1, INT32_MAX, UINT32_MAX};
   for (size_t i = 0; i < sizeof wild / sizeof *wild; i++) {
     assert_refused(&list_of(0)->tail, wild[i], false);
     assert_refused(&item_at(q, 2)->prev, wild[i], true);

@@ -147,8 +147,8 @@ START_TEST(a_ready_record_guesses_what_follows_some_after_it) {
   start();
   for (uint32_t i = 1; i <= RECORDS; i++) push_committed(i, 5);
   for (uint32_t i = 1; i <= RECORDS; i++) {
-    bool known = i + AHEAD > GUESSED_FROM && i + AHEAD <= RECORDS;
-    ck_assert_uint_eq(item_at(q, i)->ahead, known ? i + AHEAD : 0);
+    bool known = i + PREFETCH_DISTANCE > PREFETCH_MIN_READY && i + PREFETCH_DISTANCE <= RECORDS;
+    ck_assert_uint_eq(item_at(q, i)->prefetch_hint, known ? i + PREFETCH_DISTANCE : 0);
   }
 }
 END_TEST
@@ -201,7 +201,7 @@ static void assert_refused(int rc, const struct picture *before) {
 START_TEST(a_wild_tail_is_refused) {
   start();
   push_committed(1, 5);
-  band_of(q, 5)->keys.tail = q->geometry.records + 1;
+  band_of(q, 5)->keys.tail = q->geometry.items_max + 1;
   struct picture *before = inner_take(q);
   inner_begin(q);
   assert_refused(push(2, 5), before);

@@ -306,7 +306,7 @@ END_TEST
 
 START_TEST(wild_records_in_a_bucket_are_refused) {
   start(FEW);
-  const uint32_t wild[] = {q->geometry.records + 1, INT32_MAX, UINT32_MAX};
+  const uint32_t wild[] = {q->geometry.items_max + 1, INT32_MAX, UINT32_MAX};
   struct bucket *bucket = &q->table[HASH % BUCKETS_MIN];
   for (uint32_t n = 0; n < 10; n++) insert_under(HASH, n);
   struct picture *sound = inner_take(q);

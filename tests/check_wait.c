@@ -361,7 +361,7 @@ START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
   stand_in_line(hasty);
   ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
   journal_begin(q);
-  ck_assert_int_eq(wait_lead(q, 0), 0);
+  ck_assert_int_eq(wait_advance_leader(q, 0), 0);
   journal_commit(q);
   ck_assert_uint_eq(q->wakes_count, 1);
   wait_cancel(hasty);
@@ -394,7 +394,7 @@ START_TEST(deserters_are_few_lines_of_the_journal) {
   workq *mine = handles[0];
   ck_assert_int_ge(lock_acquire(mine, CLOCK_NEVER), 0);
   journal_begin(mine);
-  ck_assert_int_eq(_i == 0 ? wait_signal(mine, WAIT_GET) : wait_lead(mine, 0), 0);
+  ck_assert_int_eq(_i == 0 ? wait_signal(mine, WAIT_GET) : wait_advance_leader(mine, 0), 0);
   ck_assert_uint_le(journal_lines(mine), 2 + 1 + COUNT); /* as ever, the lists, the slots */
   ck_assert_uint_lt(mine->control->wait.list[WAIT_GET].count, COUNT);
   journal_commit(mine);
@@ -413,7 +413,7 @@ START_TEST(a_leader_that_was_not_told_is_roused) {
     workq *mine;
     if (attach(name, NULL, &mine) != 0 || lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
     journal_begin(mine);
-    if (wait_lead(mine, clock_monotonic_ns()) != 0) _exit(2);
+    if (wait_advance_leader(mine, clock_monotonic_ns()) != 0) _exit(2);
     journal_commit(mine);
     if (_i == 1) wait_publish(mine);
     lock_release(mine);

@@ -169,7 +169,7 @@ static void spoil_count(uint64_t *random) {
 }
 
 void damage_claim_memory(void) {
-  const uint32_t most[] = {damage_geometry.records, damage_geometry.buckets_max, damage_geometry.heap_max};
+  const uint32_t most[] = {damage_geometry.items_max, damage_geometry.buckets_max, damage_geometry.heap_max};
   _Static_assert(offsetof(struct cold_line, heap_committed) - offsetof(struct cold_line, items_committed) == 8,
                  "one by one");
   memcpy(damage_image + damage_geometry.control_off + offsetof(struct control, cold.items_committed), most,

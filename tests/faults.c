@@ -145,8 +145,8 @@ static struct hot_line *hot(void) {
 }
 
 static void wild_head(void) {
-  band_of(faults_q, 0)->keys.head = faults_q->geometry.records + 7;
-  expect("ready keys of priority 0: index %u is out of range", faults_q->geometry.records + 7);
+  band_of(faults_q, 0)->keys.head = faults_q->geometry.items_max + 7;
+  expect("ready keys of priority 0: index %u is out of range", faults_q->geometry.items_max + 7);
 }
 static void unused_head(void) {
   faults_q->control->cold.idle.head = hot()->fresh + 1;
@@ -375,16 +375,16 @@ static void given_up(void) {
   words.locking = false; /* nobody gets in */
 }
 static void wild_fresh(void) {
-  hot()->fresh = faults_q->geometry.records + 1;
-  expect("%u records were used, of %u", faults_q->geometry.records + 1, faults_q->geometry.records);
+  hot()->fresh = faults_q->geometry.items_max + 1;
+  expect("%u records were used, of %u", faults_q->geometry.items_max + 1, faults_q->geometry.items_max);
 }
 static void too_many_keys(void) {
   hot()->used = FAULTS_CAPACITY + 1;
   expect("%u keys, and room for %u", FAULTS_CAPACITY + 1, FAULTS_CAPACITY);
 }
 static void too_many_records(void) {
-  faults_q->control->cold.items_committed = faults_q->geometry.records + 1;
-  expect("memory for %u records, of %u", faults_q->geometry.records + 1, faults_q->geometry.records);
+  faults_q->control->cold.items_committed = faults_q->geometry.items_max + 1;
+  expect("memory for %u records, of %u", faults_q->geometry.items_max + 1, faults_q->geometry.items_max);
 }
 static void too_many_buckets(void) {
   faults_q->control->cold.buckets_committed = faults_q->geometry.buckets_max + 1;

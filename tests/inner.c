@@ -60,7 +60,7 @@ bool inner_chance(unsigned percent) {
 }
 
 uint32_t inner_wild(const workq *q) {
-  const uint32_t end = q->geometry.records;
+  const uint32_t end = q->geometry.items_max;
   const uint32_t values[] = {0, 1, end, end + 1, end + HEAP_FIRST, INT32_MAX, INT32_MAX + 1u, UINT32_MAX};
   const uint32_t n = sizeof values / sizeof *values;
   uint32_t choice = inner_below(n + 2);
@@ -231,8 +231,8 @@ static const char *record_difference(const workq *q, const struct picture *pictu
   const unsigned char *end =
       (const unsigned char *)item + (old->place == PLACE_FREE ? LINE_SIZE : q->geometry.item_size);
   snprintf(name, sizeof name, "record %u", index);
-  const char *text = difference(q, picture, item, &item->ahead, name);
-  return text ? text : difference(q, picture, &item->ahead + 1, end, name);
+  const char *text = difference(q, picture, item, &item->prefetch_hint, name);
+  return text ? text : difference(q, picture, &item->prefetch_hint + 1, end, name);
 }
 
 const char *inner_difference(const workq *q, const struct picture *picture) {
@@ -246,7 +246,7 @@ const char *inner_difference(const workq *q, const struct picture *picture) {
     text = difference(q, picture, &q->slots[i].who, &q->slots[i].futex, "a slot from who on");
   if (!text) text = difference(q, picture, q->table, q->table + q->geometry.buckets_max, "the table");
   if (!text) text = difference(q, picture, q->heap, q->heap + q->geometry.heap_max, "the heap");
-  for (uint32_t i = 1; i <= q->geometry.records && !text; i++) text = record_difference(q, picture, i);
+  for (uint32_t i = 1; i <= q->geometry.items_max && !text; i++) text = record_difference(q, picture, i);
   return text;
 }
 

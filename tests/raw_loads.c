@@ -256,7 +256,7 @@ static void say_regions(const workq *q) {
   region(q->measures, HANDLES * sizeof *q->measures, "measures");
   region(q->table, q->geometry.buckets_max * sizeof *q->table, "table");
   region(q->heap, q->geometry.heap_max * sizeof *q->heap, "heap");
-  for (uint32_t i = 0; i < q->geometry.records; i++) {
+  for (uint32_t i = 0; i < q->geometry.items_max; i++) {
     const unsigned char *record = q->items + (size_t)i * q->geometry.item_size;
     region(record, sizeof(struct item), "item");
     region(record + sizeof(struct item), q->geometry.item_size - sizeof(struct item), "key");

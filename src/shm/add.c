@@ -10,7 +10,7 @@
 #include "table.h"
 
 /* With fewer keys ready, whoever adds comes first: a key or two are not worth a hand-over. */
-#define GATHERED 16u
+#define BACKOFF_MIN_READY 16u
 
 /* An add, made ready for the lock. */
 struct request {
@@ -47,7 +47,7 @@ static void count_add(workq *q, const struct request *r, const struct item *item
   if (likely(due_ns == DUE_NOW && !r->rate_limited)) return;
   if (r->rate_limited && item->place != PLACE_BURIED) q->slot->own.retries++;
   journal_save(q, &q->slot->rare);
-  if (marked && due_ns != DUE_NOW) q->slot->rare.postponed++;
+  if (marked && due_ns != DUE_NOW) q->slot->rare.scheduled++;
   if (r->after_ns > 0 && !r->rate_limited) q->slot->rare.after_adds++;
 }
 
@@ -98,8 +98,8 @@ static int add_transaction(workq *q, const struct request *r) {
   return rc;
 }
 
-static void leave_adding(workq *q) {
-  q->lock_eager = q->control->hot.ready < GATHERED;
+static void end_adding(workq *q) {
+  q->never_backs_off = q->control->hot.ready < BACKOFF_MIN_READY;
   op_end(q);
 }
 
@@ -109,7 +109,7 @@ FLAT static int add_now(workq *q, struct request *r) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (unlikely(rc < 0)) return rc;
   rc = add_transaction(q, r);
-  leave_adding(q);
+  end_adding(q);
   return rc;
 }
 
@@ -189,8 +189,8 @@ int shmq_add(workq *q, const void *key, size_t len, const struct engine_add *how
   return add_now(q, &r);
 }
 
-/* Is an add of a batch a step, in the sense of JOURNAL_STEP, as far as can be seen before its key is looked up? */
-static bool add_is_step(const workq *q, const struct request *r) {
+/* Is an add of a batch a step, in the sense of JOURNAL_LINES_PER_KEY, as far as can be seen before its key is looked up? */
+static bool add_is_bounded(const workq *q, const struct request *r) {
   const struct hot_line *hot = &q->control->hot;
   return r->after_ns <= 0 && !r->rate_limited && hot->used < q->geometry.capacity && !(hot->flags & QUEUE_SHUT_DOWN) &&
          !wait_anyone(q, WAIT_GET) && !wait_anyone(q, WAIT_SPACE) && !table_is_crowded(q);
@@ -198,7 +198,7 @@ static bool add_is_step(const workq *q, const struct request *r) {
 
 /* One add of a batch.  Where it fails in an open transaction, that is still to be undone. */
 static int add_grouped(workq *q, const struct request *r, group *g) {
-  if (likely(!g->alone && add_is_step(q, r))) {
+  if (likely(!g->ungrouped && add_is_bounded(q, r))) {
     uint32_t index;
     struct bucket *bucket = table_bucket(q, r->hash);
     int rc = table_find(q, bucket, r->hash, r->key, r->len, &index);
@@ -213,11 +213,11 @@ static int add_grouped(workq *q, const struct request *r, group *g) {
 }
 
 /* Adds keys under one hold of the lock.  Returns how many were taken; *rc is why it ended early. */
-FLAT static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct request *r, size_t *marked, int *rc) {
-  uint32_t hashes[BATCH_CHUNK];
-  bool newly[BATCH_CHUNK];
+FLAT static size_t add_some(workq *q, const workq_key *keys, size_t n, struct request *r, size_t *marked, int *rc) {
+  uint32_t hashes[BATCH_KEYS_PER_HOLD];
+  bool newly[BATCH_KEYS_PER_HOLD];
   size_t checked = 0, done = 0;
-  for (*rc = 0; checked < n && checked < BATCH_CHUNK; checked++) {
+  for (*rc = 0; checked < n && checked < BATCH_KEYS_PER_HOLD; checked++) {
     r->key = keys[checked].data;
     r->len = keys[checked].len;
     if ((*rc = engine_check_key(q, r->key, r->len)) < 0) break;
@@ -246,7 +246,7 @@ FLAT static size_t add_chunk(workq *q, const workq_key *keys, size_t n, struct r
     }
   }
   group_commit(q, &g);
-  leave_adding(q);
+  end_adding(q);
   for (size_t i = 0; i < done; i++) *marked += newly[i];
   return done;
 }
@@ -256,6 +256,6 @@ int shmq_add_batch(workq *q, const workq_key *keys, size_t n, const struct engin
   size_t done = 0;
   int rc = 0;
   request_fill(&r, how);
-  while (done < n && rc == 0) done += add_chunk(q, keys + done, n - done, &r, marked, &rc);
+  while (done < n && rc == 0) done += add_some(q, keys + done, n - done, &r, marked, &rc);
   return done ? (int)done : rc;
 }

@@ -9,16 +9,16 @@
 #include "operation.h"
 
 /* Keys under one hold of the lock in a batch: bounds how long others wait. */
-#define BATCH_CHUNK 64u
+#define BATCH_KEYS_PER_HOLD 64u
 
 typedef struct group {
   size_t keys; /* of the open transaction; 0: none is open */
-  bool alone;  /* from now on each key has a transaction of its own: a step has failed, and its group was undone */
+  bool ungrouped;  /* from now on each key has a transaction of its own: a step has failed, and its group was undone */
 } group;
 
 static inline void group_commit(workq *q, group *g) {
   if (g->keys) {
-    journal_check_step(q);
+    journal_check_key(q);
     journal_commit(q);
   }
   q->grouped = false;
@@ -31,15 +31,15 @@ static inline size_t group_undo(workq *q, group *g) {
   size_t before = g->keys - 1;
   q->grouped = false;
   g->keys = 0;
-  g->alone = true;
+  g->ungrouped = true;
   return before;
 }
 
 /* A step begins, in the open transaction if that has room.  Saves the item's line; null where the step does so itself. */
 static inline void group_join(workq *q, group *g, const struct item *item) {
-  if (g->keys && unlikely(!journal_has_room(q))) group_commit(q, g);
+  if (g->keys && unlikely(!journal_has_space(q))) group_commit(q, g);
   if (g->keys) {
-    journal_check_step(q);
+    journal_check_key(q);
     q->grouped = true;
     q->steps++;
     if (likely(item)) journal_save(q, item);

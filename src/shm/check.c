@@ -19,7 +19,7 @@
 #define PROBLEMS_MAX 100
 
 /* Where a record has been met, as bits of its mark. */
-enum { MET_TABLE = 1, MET_LIST = 2, MET_HEAP = 4, MET_FREE = 8 };
+enum { FOUND_TABLE = 1, FOUND_LIST = 2, FOUND_HEAP = 4, FOUND_FREE = 8 };
 
 struct check {
   workq *q;
@@ -43,7 +43,7 @@ __attribute__((format(printf, 2, 3))) static void fault(struct check *c, const c
 }
 
 /* Copies the record of that index if it is one that was ever used, and marks it as met; false, and a fault, otherwise. */
-static bool meet(struct check *c, uint32_t index, unsigned char where, const char *place, struct item *copy) {
+static bool mark_found(struct check *c, uint32_t index, unsigned char where, const char *place, struct item *copy) {
   if (index == 0 || index > c->fresh) {
     fault(c, "%s: index %u is out of range", place, index);
     return false;
@@ -61,7 +61,7 @@ static uint32_t check_list(struct check *c, const struct list *list, uint8_t pla
   uint32_t count = 0, before = 0;
   for (uint32_t at = list->head; at;) {
     struct item item;
-    if (!meet(c, at, MET_LIST, name, &item)) return count;
+    if (!mark_found(c, at, FOUND_LIST, name, &item)) return count;
     count++;
     if (item.place != place) fault(c, "%s: record %u is in place %u", name, at, item.place);
     if (before && item.prev != before) fault(c, "%s: record %u does not point back", name, at);
@@ -180,7 +180,7 @@ static void check_heap(struct check *c) {
     struct heap_entry entry, parent;
     struct item item;
     read_lines(&entry, &q->heap[place], sizeof entry);
-    if (!meet(c, entry.item, MET_HEAP, "heap", &item)) continue;
+    if (!mark_found(c, entry.item, FOUND_HEAP, "heap", &item)) continue;
     if (item.heap_place != place)
       fault(c, "heap: record %u at %u believes it is at %u", entry.item, place, item.heap_place);
     if (item.pending != PENDING_AT) fault(c, "heap: record %u has no delayed run", entry.item);
@@ -214,9 +214,9 @@ static uint32_t find_by_key(struct check *c, const struct item *want) {
   return 0;
 }
 
-static void check_table_record(struct check *c, uint32_t index, uint32_t hash) {
+static void check_table_item(struct check *c, uint32_t index, uint32_t hash) {
   struct item item;
-  if (!meet(c, index, MET_TABLE, "table", &item)) return;
+  if (!mark_found(c, index, FOUND_TABLE, "table", &item)) return;
   if (item.hash != hash) fault(c, "table: record %u has hash %08x, entered as %08x", index, item.hash, hash);
   if (item.key_len == 0 || item.key_len > c->q->geometry.key_max) {
     fault(c, "table: record %u has a key of %u bytes", index, item.key_len);
@@ -236,7 +236,7 @@ static void check_chain(struct check *c, uint32_t b, uint32_t first) {
       fault(c, "table: bucket %u: chained record %u is out of range", b, at);
       return;
     }
-    check_table_record(c, at, item.hash);
+    check_table_item(c, at, item.hash);
     at = item.chain;
   }
 }
@@ -254,7 +254,7 @@ static void check_table(struct check *c) {
     const struct bucket *bucket = &copy;
     uint32_t i = 0;
     read_line(&copy, &q->table[b]);
-    for (; i < BUCKET_ENTRIES && bucket->item[i]; i++) check_table_record(c, bucket->item[i], bucket->hash[i]);
+    for (; i < BUCKET_ENTRIES && bucket->item[i]; i++) check_table_item(c, bucket->item[i], bucket->hash[i]);
     if (i < BUCKET_ENTRIES && bucket->chain) fault(c, "table: bucket %u has a chain and room", b);
     for (; i < BUCKET_ENTRIES; i++)
       if (bucket->item[i]) fault(c, "table: bucket %u has a gap", b);
@@ -266,7 +266,7 @@ static void check_free(struct check *c) {
   uint32_t count = 0, used = read_u32(&c->q->control->hot.used);
   for (uint32_t at = read_u32(&c->q->control->hot.free_head); at; count++) {
     struct item item;
-    if (!meet(c, at, MET_FREE, "free list", &item)) return;
+    if (!mark_found(c, at, FOUND_FREE, "free list", &item)) return;
     if (item.place != PLACE_FREE) fault(c, "free list: record %u is in place %u", at, item.place);
     at = item.next;
   }
@@ -274,31 +274,31 @@ static void check_free(struct check *c) {
 }
 
 /* Each record, of which item is a copy, was met just where it must be. */
-static void check_met(struct check *c, uint32_t index, const struct item *item) {
-  unsigned char want = MET_TABLE;
+static void check_places(struct check *c, uint32_t index, const struct item *item) {
+  unsigned char want = FOUND_TABLE;
   switch (item->place) {
   case PLACE_FREE:
-    want = MET_FREE;
+    want = FOUND_FREE;
     break;
   case PLACE_DELAYED:
-    want |= MET_HEAP;
+    want |= FOUND_HEAP;
     break;
   case PLACE_PROCESSING:
-    want |= MET_LIST | (item->pending == PENDING_AT ? MET_HEAP : 0);
+    want |= FOUND_LIST | (item->pending == PENDING_AT ? FOUND_HEAP : 0);
     break;
   default:
-    want |= MET_LIST;
+    want |= FOUND_LIST;
   }
   if (c->marks[index] != want)
     fault(c, "record %u in place %u, pending %u: met in %x, not %x", index, item->place, item->pending, c->marks[index],
           want);
 }
 
-static void check_record(struct check *c, uint32_t index) {
+static void check_item(struct check *c, uint32_t index) {
   struct item copy;
   const struct item *item = &copy;
   if (!read_item(c->q, index, &copy)) return;
-  check_met(c, index, item);
+  check_places(c, index, item);
   if (item->place == PLACE_FREE) return;
   static const uint8_t pending_of[PLACE_NOWHERE] = {[PLACE_READY] = PENDING_NOW, [PLACE_DELAYED] = PENDING_AT};
   if (item->place >= PLACE_NOWHERE) fault(c, "record %u is in place %u", index, item->place);
@@ -321,7 +321,7 @@ static void check_memory(struct check *c) {
   const struct cold_line *cold = &copy;
   read_line(&copy, &c->q->control->cold);
   if (used > g->capacity) fault(c, "%u keys, and room for %u", used, g->capacity);
-  if (cold->items_committed > g->records) fault(c, "memory for %u records, of %u", cold->items_committed, g->records);
+  if (cold->items_committed > g->items_max) fault(c, "memory for %u records, of %u", cold->items_committed, g->items_max);
   if (cold->buckets_committed > g->buckets_max)
     fault(c, "memory for %u buckets, of %u", cold->buckets_committed, g->buckets_max);
   if (cold->heap_committed > g->heap_max)
@@ -362,7 +362,7 @@ static void check_all(struct check *c) {
   check_heap(c);
   check_waiters(c);
   if (!(c->q->flags & WORKQ_RAW)) check_leader(c);
-  for (uint32_t index = 1; index <= c->fresh; index++) check_record(c, index);
+  for (uint32_t index = 1; index <= c->fresh; index++) check_item(c, index);
   check_dirty(c);
   if (!(c->q->flags & WORKQ_RAW)) check_measures(c);
 }
@@ -371,8 +371,8 @@ static void check_all(struct check *c) {
 static uint32_t check_fresh(struct check *c, uint32_t fresh) {
   const workq *q = c->q;
   uint32_t committed = read_u32(&q->control->cold.items_committed);
-  if (fresh > q->geometry.records) {
-    fault(c, "%u records were used, of %u", fresh, q->geometry.records);
+  if (fresh > q->geometry.items_max) {
+    fault(c, "%u records were used, of %u", fresh, q->geometry.items_max);
     return 0;
   }
   if (fresh <= committed && region_has(&q->item_region, fresh)) return fresh;

@@ -56,7 +56,7 @@ static int reopen(workq *q) {
   journal_save(q, &q->control->cold);
   hot->flags &= ~(uint32_t)QUEUE_SHUT_DOWN;
   q->control->cold.drain_round++;
-  int rc = wait_lead(q, slot_leader_wake_ns(q, handle_now_ns(q)));
+  int rc = wait_advance_leader(q, slot_leader_wake_ns(q, handle_now_ns(q)));
   if (rc < 0) journal_abort(q);
   else journal_commit(q);
   return rc;
@@ -126,7 +126,7 @@ static uint32_t drain_start(workq *q, int *rc) {
 }
 
 /* Under the lock.  1: drained, 0: not yet, or -ECANCELED. */
-static int drain_look(workq *q, uint32_t round) {
+static int drain_check(workq *q, uint32_t round) {
   int rc = slot_reap_if_due(q, handle_now_ns(q));
   if (rc < 0) return rc;
   if (q->control->cold.drain_round != round) return -ECANCELED;
@@ -140,7 +140,7 @@ int shmq_shutdown_drain(workq *q, int64_t timeout_ns) {
   uint32_t round = drain_start(q, &rc);
   bool signalled = false;
   for (int woken_by = 0; rc >= 0;) {
-    rc = drain_look(q, round);
+    rc = drain_check(q, round);
     if (rc == 0) rc = op_waiting_is_over(q, timeout_ns, &deadline_ns, woken_by);
     if (rc != 0) return op_stop_waiting(q, WAIT_DRAIN, rc > 0 ? 0 : rc);
     woken_by = op_sleep(q, WAIT_DRAIN, signalled, deadline_ns);

@@ -12,7 +12,7 @@
 static int finish_item(workq *q, const workq_item *handed, finish *how) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (unlikely(rc < 0)) return rc;
-  struct item *item = item_in_hand(q, handed);
+  struct item *item = item_in_flight(q, handed);
   if (unlikely(!item)) return op_fail(q, -ESTALE);
   journal_begin_item(q, item);
   return op_commit(q, finish_locked(q, (uint32_t)(handed->ticket >> 32), item, how));
@@ -77,16 +77,16 @@ int shmq_done_key(workq *q, const void *key, size_t len) {
   return op_commit(q, finish_locked(q, index, item, finish_done));
 }
 
-/* Is the done of a key in hand a step, in the sense of JOURNAL_STEP? */
-static bool done_is_step(const workq *q) {
+/* Is the done of a key in hand a step, in the sense of JOURNAL_LINES_PER_KEY? */
+static bool done_is_bounded(const workq *q) {
   return !wait_anyone(q, WAIT_GET) && !wait_anyone(q, WAIT_SPACE) && !wait_anyone(q, WAIT_DRAIN);
 }
 
 /* One done of a batch; see add_grouped(). */
 static int done_grouped(workq *q, const workq_item *handed, group *g) {
   uint32_t index = (uint32_t)(handed->ticket >> 32);
-  struct item *item = item_in_hand(q, handed);
-  if (likely(item && !g->alone && done_is_step(q))) {
+  struct item *item = item_in_flight(q, handed);
+  if (likely(item && !g->ungrouped && done_is_bounded(q))) {
     group_join(q, g, item);
     return finish_locked(q, index, item, finish_done);
   }
@@ -97,7 +97,7 @@ static int done_grouped(workq *q, const workq_item *handed, group *g) {
 }
 
 /* Finishes items under one hold of the lock.  Returns how many, or why the first was not. */
-FLAT static int done_chunk(workq *q, const workq_item *items, size_t n) {
+FLAT static int done_some(workq *q, const workq_item *items, size_t n) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (rc < 0) return rc;
   group g = {0};
@@ -116,8 +116,8 @@ FLAT static int done_chunk(workq *q, const workq_item *items, size_t n) {
 int shmq_done_batch(workq *q, const workq_item *items, size_t n) {
   size_t done = 0;
   while (done < n) {
-    size_t chunk = n - done < BATCH_CHUNK ? n - done : BATCH_CHUNK;
-    int rc = done_chunk(q, items + done, chunk);
+    size_t chunk = n - done < BATCH_KEYS_PER_HOLD ? n - done : BATCH_KEYS_PER_HOLD;
+    int rc = done_some(q, items + done, chunk);
     if (rc < 0) return done ? (int)done : rc;
     done += (size_t)rc;
     if ((size_t)rc < chunk) break;

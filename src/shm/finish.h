@@ -12,7 +12,7 @@
 typedef int finish(workq *q, uint32_t index, struct item *item);
 
 /* The item of that ticket, null if it is not in this handle's hands. */
-static inline struct item *item_in_hand(workq *q, const workq_item *handed) {
+static inline struct item *item_in_flight(workq *q, const workq_item *handed) {
   struct item *item = item_at(q, (uint32_t)(handed->ticket >> 32));
   if (unlikely(!item || (uint32_t)(handed->ticket >> 32) > q->control->hot.fresh)) return NULL;
   if (item->place != PLACE_PROCESSING || item->owner != q->slot_id + 1) return NULL;

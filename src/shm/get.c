@@ -21,15 +21,15 @@ static void item_describe(struct item *from, uint32_t index, workq_item *to) {
 
 /*
  * Starts to load what the gets after that of item will need, so that in a deep queue they do not wait for memory: the record
- * AHEAD places behind it, or two where that is not known, and the bucket for the done of the key next to it, whose record is
+ * PREFETCH_DISTANCE places behind it, or two where that is not known, and the bucket for the done of the key next to it, whose record is
  * here by now.
  */
-static inline void load_ahead(const workq *q, const struct item *item) {
+static inline void prefetch_following(const workq *q, const struct item *item) {
   if (!item->next) return;
   const struct item *next = item_at(q, item->next);
   if (unlikely(!next)) return;
   table_prefetch(q, next->hash);
-  item_prefetch(q, item->ahead ? item->ahead : next->next);
+  item_prefetch(q, item->prefetch_hint ? item->prefetch_hint : next->next);
 }
 
 /* Sets *index and *item to the key that is next.  Returns 0 or -EUCLEAN. */
@@ -45,7 +45,7 @@ static inline int take_one(workq *q, workq_item *to) {
   struct item *item;
   int rc = first_ready(q, &index, &item);
   if (unlikely(rc < 0)) return rc;
-  load_ahead(q, item);
+  prefetch_following(q, item);
   journal_begin_item(q, item);
   rc = state_start_run(q, index, item);
   if (rc == 0) rc = op_leave_list(q);
@@ -58,12 +58,12 @@ static inline int take_one(workq *q, workq_item *to) {
 static int take_grouped(workq *q, workq_item *to, group *g) {
   uint32_t index;
   struct item *item;
-  if (unlikely(g->alone)) return take_one(q, to);
+  if (unlikely(g->ungrouped)) return take_one(q, to);
   if (unlikely(first_ready(q, &index, &item) < 0)) {
     group_commit(q, g);
     return -EUCLEAN;
   }
-  load_ahead(q, item);
+  prefetch_following(q, item);
   group_join(q, g, item);
   int rc = state_start_run(q, index, item);
   if (likely(rc == 0)) item_describe(item, index, to);
@@ -89,9 +89,9 @@ static int reap_for_get(workq *q, bool waited) {
   const struct hot_line *hot = &q->control->hot;
   if (likely(!waited && hot->processing <= q->slot->own.processing.count)) return 0;
   int64_t now_ns = q->clock ? q->clock(q->clock_arg) : clock_read(CLOCK_MONOTONIC_COARSE);
-  q->serves_itself = q->control->hot.ready == 0;
+  q->takes_next_ready = q->control->hot.ready == 0;
   int rc = slot_reap_if_due(q, now_ns);
-  q->serves_itself = false;
+  q->takes_next_ready = false;
   return rc < 0 ? rc : 0;
 }
 
@@ -147,7 +147,7 @@ __attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, si
     if (rc == 0) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
     if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
     if (rc > 0) {
-      q->lock_eager = false;
+      q->never_backs_off = false;
       op_end(q);
       return rc;
     }
@@ -160,7 +160,7 @@ FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_
   if (unlikely(rc < 0)) return rc;
   rc = try_get(q, items, n, false);
   if (likely(rc > 0)) {
-    q->lock_eager = false;
+    q->never_backs_off = false;
     op_end(q);
     return rc;
   }
@@ -174,9 +174,9 @@ int shmq_get(workq *q, workq_item *item, int64_t timeout_ns) {
 }
 
 int shmq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
-  int got = get_some(q, items, n < BATCH_CHUNK ? n : BATCH_CHUNK, timeout_ns);
+  int got = get_some(q, items, n < BATCH_KEYS_PER_HOLD ? n : BATCH_KEYS_PER_HOLD, timeout_ns);
   while (got > 0 && (size_t)got < n) {
-    size_t want = n - (size_t)got < BATCH_CHUNK ? n - (size_t)got : BATCH_CHUNK;
+    size_t want = n - (size_t)got < BATCH_KEYS_PER_HOLD ? n - (size_t)got : BATCH_KEYS_PER_HOLD;
     int more = get_some(q, items + got, want, 0);
     if (more <= 0) break;
     got += more;
@@ -186,7 +186,7 @@ int shmq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
 
 /* Under the lock: completes the item in hand and takes the next.  Returns 1, 0 if none is to be had, or why not. */
 static int finish_and_get(workq *q, workq_item *handed) {
-  struct item *item = item_in_hand(q, handed);
+  struct item *item = item_in_flight(q, handed);
   if (unlikely(!item)) return -ESTALE;
   journal_begin_item(q, item);
   int rc = journal_end(q, finish_locked(q, (uint32_t)(handed->ticket >> 32), item, finish_complete));
@@ -199,7 +199,7 @@ FLAT int shmq_next(workq *q, workq_item *item, int64_t timeout_ns) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (unlikely(rc < 0)) return rc;
   rc = finish_and_get(q, item);
-  q->lock_eager = false;
+  q->never_backs_off = false;
   op_end(q);
   if (likely(rc > 0)) return 0;
   return rc == 0 ? shmq_get(q, item, timeout_ns) : rc;

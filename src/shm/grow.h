@@ -12,6 +12,6 @@
  * Sees to it that the first `needed` units of a part of this handle's have memory.  In a transaction; memory taken by one that
  * is rolled back is taken again later, which costs nothing.  Returns 0, -ENOSPC or another -errno, -EUCLEAN.
  */
-int grow_to(workq *q, struct region *part, uint32_t needed);
+int grow_to(workq *q, struct region *region, uint32_t needed);
 
 #endif

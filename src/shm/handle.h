@@ -26,11 +26,11 @@
 /* Where time stamps come from: nowhere, from the time-stamp counter, from the handle's clock; or it is always the same moment. */
 enum { STAMPS_NONE = 0, STAMPS_TICKS, STAMPS_CLOCK, STAMPS_FIXED };
 
-/* The last records that something was done with, a ring: for guesses at what comes AHEAD places after one. */
-#define AHEAD 8u
+/* The last records that something was done with, a ring: for guesses at what comes PREFETCH_DISTANCE places after one. */
+#define PREFETCH_DISTANCE 8u
 struct recent {
   uint32_t place;
-  uint32_t index[AHEAD];
+  uint32_t index[PREFETCH_DISTANCE];
 };
 
 struct workq {
@@ -58,7 +58,7 @@ struct workq {
   uint32_t steps;      /* keys worked on: one a transaction, or some */
   uint32_t own_line;   /* number of the line slot->own */
   uint32_t flags;      /* WORKQ_ANY_OWNER, ... */
-  bool serves_itself;  /* the next key made ready is for this handle: a get promotes or reaps */
+  bool takes_next_ready;  /* the next key made ready is for this handle: a get promotes or reaps */
   bool in_call;        /* the thread is inside a call: another one comes from a signal handler */
   bool sleeping;       /* ... in which it waits without the lock */
   uint32_t waited_for; /* WAIT_*: by the last call that slept */
@@ -87,7 +87,7 @@ struct workq {
   uint64_t random;         /* state of the generator for jitter */
 
   /* Waiting for the lock: see lock.c. */
-  bool lock_eager;    /* the last operation added, and there is not much to get: no courtesy */
+  bool never_backs_off;    /* the last operation added, and there is not much to get: no courtesy */
   uint32_t turn_step; /* the last wait for the lock: before which step, and when */
   int64_t turn_ns;
   int64_t lock_since_ns; /* a call that may wait: since when it has waited for the lock; 0 where it did not */
@@ -101,7 +101,7 @@ struct workq {
   int64_t polled_ns;   /* since when a get that found nothing has waited; 0 where it did not poll */
 
   int lock_owner;    /* pid, see workq_lock_owner */
-  int64_t moment_ns; /* a snapshot: when it was taken */
+  int64_t snapshot_ns; /* a snapshot: when it was taken */
   int fd;
   dev_t fd_device; /* what fd must lead to, see segment.h */
   ino_t fd_inode;
@@ -121,9 +121,9 @@ static inline void prefetch_to_write(const void *line) {
 #endif
 }
 
-/* Notes a record in the ring.  Returns the one that was noted AHEAD before it, 0 if there was none. */
-static inline uint32_t recent_note(struct recent *recent, uint32_t index) {
-  uint32_t *place = &recent->index[recent->place++ % AHEAD], before = *place;
+/* Notes a record in the ring.  Returns the one that was noted PREFETCH_DISTANCE before it, 0 if there was none. */
+static inline uint32_t recent_push(struct recent *recent, uint32_t index) {
+  uint32_t *place = &recent->index[recent->place++ % PREFETCH_DISTANCE], before = *place;
   *place = index;
   return before;
 }

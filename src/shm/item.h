@@ -28,7 +28,7 @@ static inline int item_take_free(workq *q, uint32_t *index, struct item **item) 
   if (unlikely(!*item || (*item)->place != PLACE_FREE)) return -EUCLEAN;
   journal_save(q, *item);
   hot->free_head = (*item)->next;
-  item_prefetch(q, (*item)->ahead ? (*item)->ahead : hot->free_head);
+  item_prefetch(q, (*item)->prefetch_hint ? (*item)->prefetch_hint : hot->free_head);
   return 0;
 }
 
@@ -57,7 +57,7 @@ static inline int item_destroy(workq *q, uint32_t index, struct item *item) {
   item->place = PLACE_FREE;
   item->pending = PENDING_NONE;
   item->next = hot->free_head;
-  item->ahead = recent_note(&q->freed, index);
+  item->prefetch_hint = recent_push(&q->freed, index);
   hot->free_head = index;
   hot->used--;
   return 0;

@@ -15,7 +15,7 @@
 #include "table.h"
 
 /* Records looked at, and bytes of keys copied, under one hold of the lock. */
-#define ITERATE_RECORDS 256u
+#define ITERATE_ITEMS 256u
 #define ITERATE_BYTES   (64u << 10)
 
 static int state_of(const struct item *item) {
@@ -135,7 +135,7 @@ struct page {
 
 static int page_make(const workq *q, struct page *page) {
   uint32_t places = ITERATE_BYTES / q->geometry.key_max;
-  page->places = places > ITERATE_RECORDS ? ITERATE_RECORDS : places ? places : 1;
+  page->places = places > ITERATE_ITEMS ? ITERATE_ITEMS : places ? places : 1;
   page->infos = calloc(page->places, sizeof *page->infos);
   page->keys = calloc(page->places, q->geometry.key_max);
   return page->infos && page->keys ? 0 : -ENOMEM;
@@ -150,9 +150,9 @@ static void page_free(struct page *page) {
 static int page_fill(workq *q, struct page *page, uint32_t *next) {
   int64_t now_ns = handle_now_ns(q);
   uint32_t fresh = read_u32(&q->control->hot.fresh);
-  if (fresh > q->geometry.records) fresh = q->geometry.records;
+  if (fresh > q->geometry.items_max) fresh = q->geometry.items_max;
   page->count = 0;
-  for (uint32_t seen = 0; *next <= fresh && seen < ITERATE_RECORDS && page->count < page->places; seen++) {
+  for (uint32_t seen = 0; *next <= fresh && seen < ITERATE_ITEMS && page->count < page->places; seen++) {
     unsigned char *copy = page->keys + (size_t)page->count * q->geometry.key_max;
     uint32_t index = (*next)++;
     struct item item;

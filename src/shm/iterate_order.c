@@ -30,7 +30,7 @@ static int walk_begin(workq *q, int (*visit)(void *arg, const workq_info *info),
   int rc = read_begin(q);
   if (rc < 0) return rc;
   *walk = (struct walk){.q = q, .now_ns = handle_now_ns(q), .visit = visit, .arg = arg};
-  walk->seen = calloc(q->geometry.records / 8 + 1, 1);
+  walk->seen = calloc(q->geometry.items_max / 8 + 1, 1);
   if (walk->seen) return 0;
   read_end(q);
   return -ENOMEM;
@@ -58,7 +58,7 @@ static int visit_list(struct walk *walk, const struct list *list, uint8_t place)
   workq *q = walk->q;
   int rc = 0;
   uint32_t index = read_u32(&list->head);
-  for (uint32_t n = 0; index && n < q->geometry.records && rc == 0; n++) {
+  for (uint32_t n = 0; index && n < q->geometry.items_max && rc == 0; n++) {
     struct item item;
     if (!read_item(q, index, &item)) break;
     if (item.place == place) rc = visit_item(walk, index, &item);
@@ -107,7 +107,7 @@ static int visit_delayed(struct walk *walk) {
 static int visit_unreachable(struct walk *walk) {
   workq *q = walk->q;
   int rc = 0;
-  for (uint32_t index = 1; index <= q->geometry.records && rc == 0; index++) {
+  for (uint32_t index = 1; index <= q->geometry.items_max && rc == 0; index++) {
     struct item item;
     if (!read_item(q, index, &item)) break;
     rc = visit_item(walk, index, &item);
@@ -145,7 +145,7 @@ static int visit_moving_list(struct walk *walk, const struct list *list, uint8_t
   for (int i = 0; i < LIST_TRIES && moved && rc == 0; i++) {
     moved = false;
     uint32_t index = read_u32(&list->head), count = read_u32(&list->count);
-    uint32_t most = count < q->geometry.records ? count : q->geometry.records;
+    uint32_t most = count < q->geometry.items_max ? count : q->geometry.items_max;
     for (uint32_t left = most; index && left > 0 && !moved && rc == 0; left--) {
       struct item item;
       if (!read_item(q, index, &item)) return 0;

@@ -20,7 +20,7 @@
  * Lines that a step on one key saves at most, where it moves nothing in the heap, evicts nothing, splits no bucket and wakes nobody:
  * it changes six, beside the two that are saved anyway, and may save one twice.
  */
-#define JOURNAL_STEP 8u
+#define JOURNAL_LINES_PER_KEY 8u
 
 static inline uint32_t journal_line(const workq *q, const void *place) {
   return (uint32_t)(((uintptr_t)place - (uintptr_t)q->base) / LINE_SIZE);
@@ -44,7 +44,7 @@ static inline uint32_t journal_lines(const workq *q) {
 }
 
 /* Saves the line that holds place, also if it is saved already: for one that seldom is. */
-static inline void journal_add(workq *q, const void *place) {
+static inline void journal_save_always(workq *q, const void *place) {
   uint32_t n = journal_lines(q);
   if (unlikely(n >= JOURNAL_LINES)) {
     /* Cannot be: every operation's lines are bounded, by the heap's height above all. */
@@ -64,13 +64,13 @@ static inline void journal_save(workq *q, const void *place) {
   uint64_t *seen = &q->marks[line % MARKS];
   if (*seen == mark || line == q->own_line) return;
   *seen = mark;
-  journal_add(q, place);
+  journal_save_always(q, place);
 }
 
 /* The same where the line is seldom saved already, unless the transaction is of several keys. */
-static inline void journal_save_shared(workq *q, const void *place) {
+static inline void journal_save_once_in_group(workq *q, const void *place) {
   if (unlikely(q->grouped)) journal_save(q, place);
-  else journal_add(q, place);
+  else journal_save_always(q, place);
 }
 
 /* Once for each slot that the handle gets, before its first lock: enters the lines that journal_begin() saves.  What a dead
@@ -86,8 +86,8 @@ static inline void journal_attach(workq *q) {
  * changed that was not saved. */
 void journal_check_begin(workq *q);
 void journal_check_end(workq *q);
-/* After each step of a transaction that has several: aborts if it saved more than JOURNAL_STEP lines. */
-void journal_check_step(workq *q);
+/* After each step of a transaction that has several: aborts if it saved more than JOURNAL_LINES_PER_KEY lines. */
+void journal_check_key(workq *q);
 void journal_check_free(workq *q);
 #else
 static inline void journal_check_begin(workq *q) {
@@ -96,7 +96,7 @@ static inline void journal_check_begin(workq *q) {
 static inline void journal_check_end(workq *q) {
   (void)q;
 }
-static inline void journal_check_step(workq *q) {
+static inline void journal_check_key(workq *q) {
   (void)q;
 }
 static inline void journal_check_free(workq *q) {
@@ -133,9 +133,9 @@ static inline void journal_begin_item(workq *q, const struct item *item) {
   journal_count(q, 3);
 }
 
-/* May the open transaction take in one more step of JOURNAL_STEP lines at most? */
-static inline bool journal_has_room(const workq *q) {
-  return journal_lines(q) <= JOURNAL_LINES - JOURNAL_STEP;
+/* May the open transaction take in one more step of JOURNAL_LINES_PER_KEY lines at most? */
+static inline bool journal_has_space(const workq *q) {
+  return journal_lines(q) <= JOURNAL_LINES - JOURNAL_LINES_PER_KEY;
 }
 
 /* Makes what was done since journal_begin() permanent. */

@@ -22,10 +22,10 @@ static size_t at_most(uint32_t count, uint32_t max) {
 }
 
 /* The segment's word for what has memory may be damaged. */
-static size_t region_end(const workq *q, const struct region *part) {
-  size_t units = at_most(*part->committed, part->max);
-  if (!region_has(part, (uint32_t)units)) units = part->units;
-  return (size_t)(part->first - q->base) + units * part->unit_size;
+static size_t region_end(const workq *q, const struct region *region) {
+  size_t units = at_most(*region->committed, region->max);
+  if (!region_has(region, (uint32_t)units)) units = region->units;
+  return (size_t)(region->first - q->base) + units * region->unit_size;
 }
 
 /* Slots that were never used have no memory for measures, unless they share a page with one that was. */
@@ -66,10 +66,10 @@ static bool journal_was_saved(const workq *q, size_t offset) {
   return false;
 }
 
-void journal_check_step(workq *q) {
+void journal_check_key(workq *q) {
   struct shadow *shadow = q->shadow;
   uint32_t lines = journal_lines(q);
-  if (lines > shadow->lines + JOURNAL_STEP) {
+  if (lines > shadow->lines + JOURNAL_LINES_PER_KEY) {
     fprintf(stderr, "workq: a step of several in a transaction saved %u lines\n", lines - shadow->lines);
     abort();
   }
@@ -105,7 +105,7 @@ void journal_check_end(workq *q) {
   /* Of a record that was free at the start, only the header line is under the journal: its key is new. */
   for (size_t at = (size_t)g->items_off; at + g->item_size <= shadow->size; at += g->item_size) {
     struct item *old = (void *)(shadow->bytes + at);
-    old->ahead = ((const struct item *)(const void *)(q->base + at))->ahead; /* a guess, which is not journaled */
+    old->prefetch_hint = ((const struct item *)(const void *)(q->base + at))->prefetch_hint; /* a guess, which is not journaled */
     journal_check_range(q, shadow, at, at + (old->place == PLACE_FREE ? LINE_SIZE : g->item_size));
   }
 }

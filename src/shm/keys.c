@@ -10,12 +10,12 @@
 #include "table.h"
 
 /* Keys kicked under one hold of the lock. */
-#define KICK_CHUNK 64u
+#define KICK_KEYS_PER_HOLD 64u
 
 typedef int by_name(workq *q, uint32_t index, struct item *item);
 
 /* Runs one step on a key, as a transaction; 0 for an unknown one. */
-static int on_key(workq *q, const void *key, size_t len, by_name *step) {
+static int on_key(workq *q, const void *key, size_t len, by_name *operation) {
   uint32_t index, hash = table_hash(q, key, len);
   struct item *item;
   table_prefetch(q, hash);
@@ -25,7 +25,7 @@ static int on_key(workq *q, const void *key, size_t len, by_name *step) {
   if (rc < 0 || !item) return op_fail(q, rc);
   journal_begin(q);
   journal_save(q, item);
-  return op_commit(q, step(q, index, item));
+  return op_commit(q, operation(q, index, item));
 }
 
 static int count_failures(workq *q, uint32_t index, struct item *item) {
@@ -47,7 +47,7 @@ int shmq_num_requeues(workq *q, const void *key, size_t len) {
 /* Under the lock.  Returns how many keys were kicked. */
 static int kick_some(workq *q) {
   int kicked = 0;
-  while (kicked < (int)KICK_CHUNK && q->control->cold.buried.head) {
+  while (kicked < (int)KICK_KEYS_PER_HOLD && q->control->cold.buried.head) {
     uint32_t index = q->control->cold.buried.head;
     struct item *item = item_at(q, index);
     if (!item) return -EUCLEAN;
@@ -77,6 +77,6 @@ int shmq_kick_all(workq *q) {
     op_end(q);
     if (kicked < 0) return kicked;
     total += kicked;
-  } while (kicked == (int)KICK_CHUNK);
+  } while (kicked == (int)KICK_KEYS_PER_HOLD);
   return total;
 }

@@ -40,7 +40,7 @@
 #define HISTOGRAM_BUCKETS      WORKQ_HISTOGRAM_BUCKETS
 #define HISTOGRAM_LINE_BUCKETS 7u
 #define HISTOGRAM_LINES        (HISTOGRAM_BUCKETS / HISTOGRAM_LINE_BUCKETS)
-#define PRIORITIES_SHOWN       WORKQ_PRIORITIES_SHOWN
+#define PRIORITIES_EXPORTED       WORKQ_PRIORITIES_SHOWN
 
 #define LINE_ALIGNED _Alignas(LINE_SIZE)
 
@@ -152,7 +152,7 @@ struct wait_line {
  */
 #define OWN_COUNTERS(each) each(adds) each(coalesced) each(gets) each(dones) each(retries)
 #define RARE_COUNTERS(each) each(gave_up) each(after_adds)
-#define HIDDEN_COUNTERS(each) each(postponed) each(returned)
+#define HIDDEN_COUNTERS(each) each(scheduled) each(requeued)
 
 /* What belongs to no slot. */
 #define CRASH_COUNTERS(each) each(crashes) each(crash_buried)
@@ -192,14 +192,14 @@ struct measures {
 };
 
 /* The priorities that metrics name, in the order in which they were first met by a look.  Under the queue lock, journaled. */
-struct shown_line {
+struct exported_line {
   LINE_ALIGNED uint32_t count;
-  int8_t priority[PRIORITIES_SHOWN];
+  int8_t priority[PRIORITIES_EXPORTED];
 };
 
 /* Where the search for dead owners stands.  Under the queue lock; not journaled: any value is good. */
 struct reap_line {
-  LINE_ALIGNED int64_t looked_ns; /* when the last look began */
+  LINE_ALIGNED int64_t last_pass_ns; /* when the last look began */
   uint32_t next_mutex;            /* the slots at which the next look tries the life mutex ... */
   uint32_t next_owner;            /* ... and asks the kernel about the owner */
 };
@@ -216,7 +216,7 @@ struct control {
   struct wait_line wait;
   struct totals totals;
   struct measures measured;
-  struct shown_line shown;
+  struct exported_line exported;
   struct reap_line reap;
   LINE_ALIGNED struct band bands[BANDS]; /* under the queue lock, journaled; [0] is priority 127 */
 };
@@ -329,7 +329,7 @@ struct item {
   int8_t priority;     /* of the pending run; of the last one where none is pending */
   int8_t run_priority; /* of the run that is being processed */
   uint8_t reserved[2];
-  uint32_t ahead;   /* a guess at a record further on in its band or the free list; not journaled: any value is good */
+  uint32_t prefetch_hint;   /* a guess at a record further on in its band or the free list; not journaled: any value is good */
   int64_t since_ns; /* stamp: when it became pending now, delayed, buried or idle, whichever it is */
   int64_t run_ns;   /* stamp: when it was last handed out */
 };
@@ -341,7 +341,7 @@ static inline unsigned char *item_key(struct item *item) {
 /* Offsets and sizes in bytes; computed from capacity, key_max and handles, kept in private memory. */
 struct geometry {
   uint32_t capacity;
-  uint32_t records; /* one more than capacity: the new key's, while an idle one gives way to it */
+  uint32_t items_max; /* one more than capacity: the new key's, while an idle one gives way to it */
   uint32_t key_max;
   uint32_t handles;
   uint32_t buckets_max;
@@ -371,7 +371,7 @@ _Static_assert(sizeof(struct slot_own) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct slot_wait) + sizeof(struct slot_rare) == LINE_SIZE, "they share a line");
 _Static_assert(sizeof(struct histogram_line) == LINE_SIZE, "line");
 _Static_assert(HISTOGRAM_LINES *HISTOGRAM_LINE_BUCKETS == HISTOGRAM_BUCKETS, "no bucket is left over");
-_Static_assert(sizeof(struct shown_line) == LINE_SIZE, "line");
+_Static_assert(sizeof(struct exported_line) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct journal) == REGION_ALIGN, "a page");
 _Static_assert(sizeof(struct bucket) == LINE_SIZE, "line");
 _Static_assert(sizeof(struct heap_entry) * HEAP_ARITY == LINE_SIZE, "brothers share a line");

@@ -29,7 +29,7 @@
  * If the repairer dies, its mutex comes free or is abandoned, and the next one starts at c again.
  *
  * A slot's new owner clears its number at all mutexes before it notes itself as the owner, and so before step 1
- * (lock_forget_predecessor): at a and c it would be taken for a living holder, and the repairer would wait for it while it
+ * (lock_clear_stale_holder): at a and c it would be taken for a living holder, and the repairer would wait for it while it
  * waits for the repairer.
  *
  * 2 and 3 need a store before a load.  Where the processor would need a fence for that, c pays for it instead:
@@ -47,27 +47,27 @@
 #include "owner.h"
 
 #define SLICE_NS     (50 * NS_PER_MS)
-#define NOBODY_LOOKS 100
-#define LOOK_NS      NS_PER_MS
+#define HOLDER_PROBES 100
+#define PROBE_INTERVAL_NS      NS_PER_MS
 
 /* Who waits for a lock that others have in turn. */
 #define SPIN_NS         (20 * INT64_C(1000))
 #define PAUSES          4                    /* between looks at the clock */
-#define LOOKS           16                   /* at the lock, a pause apart */
+#define SPIN_PROBES           16                   /* at the lock, a pause apart */
 #define YIELD_NS        (60 * INT64_C(1000)) /* more than the kernel needs to bury a holder */
 #define NAP_NS          (50 * INT64_C(1000))
 #define NAPS            20
 #define BUSY_NS         2000 /* an operation each so many ns is one after another, its waits and its misses with it */
-#define TURN_SHORT      8u   /* steps */
-#define TURN_LONG       64u
-#define COURTESY_MAX_NS (16 * INT64_C(1000))
+#define RUN_SHORT      8u   /* steps */
+#define RUN_LONG       64u
+#define BACKOFF_MAX_NS (16 * INT64_C(1000))
 
 /*
  * Spares are used again, and may be held by nobody since they were abandoned: so each is made anew before its turn.  Half the
  * way round: the next one may be locked already, by somebody who gave this epoch up just before its holder was noted;
  * the last ones may still be held by somebody who was stopped between 1 and 3.
  */
-#define RENEWED_AHEAD (LOCK_MUTEXES / 2)
+#define RENEW_DISTANCE (LOCK_MUTEXES / 2)
 
 #define MEMBARRIER_GLOBAL 1
 
@@ -111,8 +111,8 @@ int lock_owner_now(const workq *q) {
   return holder_pid(q, lock_mutex_of(q, atomic_load(&q->control->lock.epoch)));
 }
 
-static void look_again_later(void) {
-  clock_sleep(LOOK_NS);
+static void wait_for_next_probe(void) {
+  clock_sleep(PROBE_INTERVAL_NS);
 }
 
 /* Is the slot noted at m alive?  (A slot number that is out of range comes from damage, and holds nothing.) */
@@ -136,14 +136,14 @@ static bool is_held_by_caller(const workq *q) {
 /* Steps a and b.  Returns what led to the mutex after all (0 or EOWNERDEAD), else ETIMEDOUT. */
 static int abandon_if_lost(workq *q, uint32_t epoch) {
   struct lock_mutex *m = lock_mutex_of(q, epoch);
-  for (int look = 0; look < NOBODY_LOOKS; look++) {
+  for (int probe = 0; probe < HOLDER_PROBES; probe++) {
     /* A slice may be over because the wake-up died with another waiter: then the mutex is to be had. */
     int rc = pthread_mutex_trylock(&m->mutex);
     if (rc != EBUSY) return rc;
     uint32_t holder = atomic_load(&m->holder);
     if (holder_is_alive(q, holder) || atomic_load(&q->control->lock.epoch) != epoch) return ETIMEDOUT;
     if (holder != 0) break;
-    look_again_later();
+    wait_for_next_probe();
   }
   (void)atomic_compare_exchange_strong(&q->control->lock.epoch, &epoch, epoch + 1);
   return ETIMEDOUT;
@@ -155,7 +155,7 @@ static void heavy_fence(void) {
 }
 
 /* Step c.  Returns 0, or -ETIMEDOUT. */
-static int wait_out_others(workq *q, const struct lock_mutex *mine, int64_t deadline_ns) {
+static int wait_for_other_holders(workq *q, const struct lock_mutex *mine, int64_t deadline_ns) {
   heavy_fence();
   for (uint32_t i = 0; i < LOCK_MUTEXES; i++) {
     struct lock_mutex *m = &q->mutexes[i];
@@ -166,7 +166,7 @@ static int wait_out_others(workq *q, const struct lock_mutex *mine, int64_t dead
         q->lock_owner = holder_pid(q, m);
         return -ETIMEDOUT;
       }
-      look_again_later();
+      wait_for_next_probe();
     }
     if (holder) (void)atomic_compare_exchange_strong(&m->holder, &holder, 0);
   }
@@ -189,7 +189,7 @@ static int repair(workq *q, uint32_t epoch, const struct lock_mutex *m, int64_t 
   if (settled == LOCK_DAMAGED) return -EUCLEAN;
   bool lost = settled != epoch;
   if (lost) {
-    int rc = wait_out_others(q, m, deadline_ns);
+    int rc = wait_for_other_holders(q, m, deadline_ns);
     if (rc < 0) return rc;
   }
   int lines = journal_recover(q);
@@ -199,7 +199,7 @@ static int repair(workq *q, uint32_t epoch, const struct lock_mutex *m, int64_t 
   }
   count_repair(q, lines > 0, lost);
   if (lost) {
-    if (epoch >= RENEWED_AHEAD) (void)mutex_init(&lock_mutex_of(q, epoch + RENEWED_AHEAD)->mutex);
+    if (epoch >= RENEW_DISTANCE) (void)mutex_init(&lock_mutex_of(q, epoch + RENEW_DISTANCE)->mutex);
     atomic_store(&lock->settled, epoch);
   }
   return 1;
@@ -240,19 +240,19 @@ void lock_pause(int64_t pause_ns) {
  * to processor, which costs several times the operation itself.  So whoever does one operation after another, and has had a turn
  * just now, lets the others have theirs in peace; whoever comes now and then looks at once.
  */
-static int64_t courtesy_ns(workq *q, int64_t now_ns) {
-  uint32_t turn = q->steps - q->turn_step;
-  bool busy = now_ns - q->turn_ns < (int64_t)turn * BUSY_NS;
-  if (!busy || q->lock_eager) return 0;
-  if (turn < TURN_SHORT && q->courtesy_ns < COURTESY_MAX_NS) q->courtesy_ns *= 2;
-  else if (turn > TURN_LONG && q->courtesy_ns > LOCK_COURTESY_MIN_NS) q->courtesy_ns /= 2;
+static int64_t backoff_ns(workq *q, int64_t now_ns) {
+  uint32_t run = q->steps - q->turn_step;
+  bool busy = now_ns - q->turn_ns < (int64_t)run * BUSY_NS;
+  if (!busy || q->never_backs_off) return 0;
+  if (run < RUN_SHORT && q->courtesy_ns < BACKOFF_MAX_NS) q->courtesy_ns *= 2;
+  else if (run > RUN_LONG && q->courtesy_ns > LOCK_BACKOFF_MIN_NS) q->courtesy_ns /= 2;
   /* Not the same for all: those who were let down together must not come back together. */
   return q->courtesy_ns / 2 + now_ns % q->courtesy_ns;
 }
 
 /* Looks for a moment at which the lock is free.  Returns what the last trylock said, EBUSY if there was none. */
-static int look(struct lock_mutex *m) {
-  for (int i = 0; i < LOOKS; i++) {
+static int try_lock_spin(struct lock_mutex *m) {
+  for (int i = 0; i < SPIN_PROBES; i++) {
     if (atomic_load_explicit(&m->holder, memory_order_relaxed) == 0) {
       int rc = pthread_mutex_trylock(&m->mutex);
       if (rc != EBUSY) return rc;
@@ -268,21 +268,21 @@ static int look(struct lock_mutex *m) {
  * only who wait for longer: as long as one does, each unlock is a system call, and wakes somebody who finds the lock taken again.
  * Returns what the last trylock said, EBUSY if there was none.
  */
-static int wait_a_little(workq *q, struct lock_mutex *m) {
-  int64_t now_ns = clock_monotonic_ns(), end_ns = now_ns + SPIN_NS, pause_ns = courtesy_ns(q, now_ns);
+static int wait_briefly(workq *q, struct lock_mutex *m) {
+  int64_t now_ns = clock_monotonic_ns(), end_ns = now_ns + SPIN_NS, pause_ns = backoff_ns(q, now_ns);
   int rc;
   do {
     if (pause_ns) lock_pause(pause_ns);
-    rc = look(m);
+    rc = try_lock_spin(m);
     now_ns = clock_monotonic_ns();
   } while (rc == EBUSY && now_ns < end_ns);
   for (end_ns = now_ns + YIELD_NS; rc == EBUSY && now_ns < end_ns; now_ns = clock_monotonic_ns()) {
     sched_yield();
-    rc = look(m);
+    rc = try_lock_spin(m);
   }
   for (int nap = 0; rc == EBUSY && nap < NAPS; nap++) {
     clock_sleep(NAP_NS);
-    rc = look(m);
+    rc = try_lock_spin(m);
   }
   q->turn_ns = now_ns;
   q->turn_step = q->steps;
@@ -310,7 +310,7 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
     epoch = atomic_load(&q->control->lock.epoch);
     m = lock_mutex_of(q, epoch);
     if (is_held_by_caller(q)) return -EDEADLK;
-    int rc = q->may_spin ? wait_a_little(q, m) : EBUSY;
+    int rc = q->may_spin ? wait_briefly(q, m) : EBUSY;
     if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
     if (rc == ETIMEDOUT) rc = abandon_if_lost(q, epoch);
     if (rc == 0 || rc == EOWNERDEAD) {
@@ -327,7 +327,7 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
   }
 }
 
-void lock_forget_predecessor(workq *q) {
+void lock_clear_stale_holder(workq *q) {
   for (uint32_t i = 0; i < LOCK_MUTEXES; i++) {
     uint32_t own = q->slot_id + 1;
     (void)atomic_compare_exchange_strong(&q->mutexes[i].holder, &own, 0);

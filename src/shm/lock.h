@@ -57,7 +57,7 @@ static inline void lock_release(workq *q) {
 }
 
 /* The shortest time for which somebody who had the lock just now leaves it to others. */
-#define LOCK_COURTESY_MIN_NS (4 * INT64_C(1000))
+#define LOCK_BACKOFF_MIN_NS (4 * INT64_C(1000))
 
 /* Spins without touching the segment. */
 void lock_pause(int64_t pause_ns);
@@ -74,7 +74,7 @@ int lock_owner_now(const workq *q);
  * For a new tenant that has its slot's tokens, before it first takes the lock: removes the notes that a dead tenant left at mutexes.
  * Whoever waits for that holder would take the new tenant, who lives, for it.
  */
-void lock_forget_predecessor(workq *q);
+void lock_clear_stale_holder(workq *q);
 
 /*
  * The life mutex of a slot.  Others than its owner touch it under the queue lock only.  life_try() takes it if nobody living

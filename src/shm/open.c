@@ -50,7 +50,7 @@ workq *handle_make(const char *name, const workq_options *options) {
   }
   q->may_spin = !(q->flags & WORKQ_NO_SPIN) && processors_are_several();
   q->gap_ns = NS_PER_S;
-  q->courtesy_ns = LOCK_COURTESY_MIN_NS;
+  q->courtesy_ns = LOCK_BACKOFF_MIN_NS;
   if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random = (uint64_t)(uintptr_t)q;
   return q;
 }

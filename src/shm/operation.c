@@ -35,7 +35,7 @@ static bool is_anything_ready(const workq *q) {
 }
 
 /* In a transaction: another waiter of that kind may find what it waits for. */
-static int pass_on(workq *q, uint32_t kind) {
+static int signal_next(workq *q, uint32_t kind) {
   switch (kind) {
   case WAIT_GET:
     return is_anything_ready(q) ? wait_signal(q, WAIT_GET) : 0;
@@ -49,7 +49,7 @@ static int pass_on(workq *q, uint32_t kind) {
 
 int op_after_repair(workq *q) {
   journal_begin(q);
-  int rc = pass_on(q, WAIT_GET);
+  int rc = signal_next(q, WAIT_GET);
   return journal_end(q, rc < 0 ? rc : 0);
 }
 
@@ -58,7 +58,7 @@ int op_leave_cancelled(workq *q) {
   q->cancelled = WAIT_NONE;
   journal_begin(q);
   int rc = op_leave_list(q);
-  if (rc >= 0) rc = pass_on(q, kind);
+  if (rc >= 0) rc = signal_next(q, kind);
   return journal_end(q, rc < 0 ? rc : 0);
 }
 
@@ -68,8 +68,8 @@ static int64_t follower_wake_ns(const workq *q, int64_t now_ns) {
   uint32_t intervals = 1 + q->control->wait.list[WAIT_GET].count / FEW_FOLLOWERS;
   if (intervals > FOLLOWER_INTERVALS_MAX) intervals = FOLLOWER_INTERVALS_MAX;
   if (intervals == 1 || wake_ns < 0) return wake_ns;
-  int64_t turn = (wake_ns / interval_ns) % intervals, own = q->slot_id % intervals;
-  return clock_add_ns(wake_ns, clock_times(interval_ns, (own - turn + intervals) % intervals));
+  int64_t phase = (wake_ns / interval_ns) % intervals, own = q->slot_id % intervals;
+  return clock_add_ns(wake_ns, clock_times(interval_ns, (own - phase + intervals) % intervals));
 }
 
 /* When this handle must look again by itself. */
@@ -79,19 +79,19 @@ static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
 }
 
 /* In a transaction: enters the list.  Sets *wake_ns. */
-static int enter_line(workq *q, uint32_t kind, bool again, int64_t now_ns, int64_t *wake_ns) {
+static int enter_list(workq *q, uint32_t kind, bool again, int64_t now_ns, int64_t *wake_ns) {
   int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -WAIT_LATE_NS));
   *wake_ns = plan_wake_ns(q, kind, now_ns);
   if (rc == 0) rc = wait_enter(q, kind, *wake_ns, again);
   /* Another may lead from now on, because those before it were taken out. */
-  return rc < 0 ? rc : wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  return rc < 0 ? rc : wait_advance_leader(q, slot_leader_wake_ns(q, now_ns));
 }
 
 int op_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
   int64_t now_ns = handle_now_ns(q), wake_ns;
   q->waited_for = kind;
   journal_begin(q);
-  int rc = journal_end(q, enter_line(q, kind, again, now_ns, &wake_ns));
+  int rc = journal_end(q, enter_list(q, kind, again, now_ns, &wake_ns));
   if (rc == 0) wait_arm(q);
   op_unlock(q);
   if (unlikely(rc < 0)) return rc;
@@ -111,7 +111,7 @@ int op_take_lead(workq *q) {
   if (wait_is_leader(q)) return 0;
   journal_begin(q);
   int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -WAIT_LATE_NS));
-  if (rc == 0) rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
+  if (rc == 0) rc = wait_advance_leader(q, slot_leader_wake_ns(q, now_ns));
   return journal_end(q, rc);
 }
 
@@ -121,13 +121,13 @@ int op_leave_list(workq *q) {
   bool led = kind == WAIT_GET && wait_is_leader(q);
   int rc = wait_leave(q, q->slot);
   if (rc < 0 || !led || !wait_anyone(q, WAIT_GET)) return rc;
-  return wait_lead(q, slot_leader_wake_ns(q, handle_now_ns(q)));
+  return wait_advance_leader(q, slot_leader_wake_ns(q, handle_now_ns(q)));
 }
 
 int op_stop_waiting(workq *q, uint32_t kind, int result) {
   journal_begin(q);
   int rc = op_leave_list(q);
-  if (rc >= 0) rc = pass_on(q, kind);
+  if (rc >= 0) rc = signal_next(q, kind);
   rc = journal_end(q, rc);
   op_end(q);
   return rc < 0 ? rc : result;

@@ -84,9 +84,9 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   if (unlikely(q->cancelled) && rc >= 0) rc = op_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
-    q->serves_itself = getting && hot->ready == 0; /* else it takes another key */
+    q->takes_next_ready = getting && hot->ready == 0; /* else it takes another key */
     rc = state_promote(q, handle_now_ns(q));
-    q->serves_itself = false;
+    q->takes_next_ready = false;
   }
   if (unlikely(rc < 0)) {
     op_unlock(q);

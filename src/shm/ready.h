@@ -11,38 +11,38 @@
 #include "list.h"
 #include "read.h"
 
-/* With so many keys ready, the one queued AHEAD before is likely to be there still, and not in other hands. */
-#define GUESSED_FROM 16u
+/* With so many keys ready, the one queued PREFETCH_DISTANCE before is likely to be there still, and not in other hands. */
+#define PREFETCH_MIN_READY 16u
 
 /*
- * Tells the record queued AHEAD before this one what will follow it, so that whoever gets that one can start to load this: from
+ * Tells the record queued PREFETCH_DISTANCE before this one what will follow it, so that whoever gets that one can start to load this: from
  * record to record a queue is a chain, in which each must be there before the next is known.
  */
-static inline void ready_guess(workq *q, uint32_t index) {
-  uint32_t before = recent_note(&q->queued, index);
-  if (q->control->hot.ready <= GUESSED_FROM || unlikely(before - 1u >= q->item_region.units)) return;
-  item_at(q, before)->ahead = index;
+static inline void ready_leave_hint(workq *q, uint32_t index) {
+  uint32_t before = recent_push(&q->queued, index);
+  if (q->control->hot.ready <= PREFETCH_MIN_READY || unlikely(before - 1u >= q->item_region.units)) return;
+  item_at(q, before)->prefetch_hint = index;
 }
 
 /* Appends an item to the band of its priority. */
 static inline int ready_push(workq *q, uint32_t index, struct item *item) {
   struct hot_line *hot = &q->control->hot;
   struct band *band = band_of(q, item->priority);
-  journal_save_shared(q, band);
+  journal_save_once_in_group(q, band);
   int rc = list_link(q, &band->keys, index, item);
   if (unlikely(rc < 0)) return rc;
   uint32_t number = (uint32_t)(band - q->control->bands);
   hot->bitmap[number / 64] |= UINT64_C(1) << number % 64;
   hot->ready++;
-  item->ahead = 0; /* of an earlier place */
-  ready_guess(q, index);
+  item->prefetch_hint = 0; /* of an earlier place */
+  ready_leave_hint(q, index);
   return 0;
 }
 
 static inline int ready_remove(workq *q, uint32_t index, struct item *item) {
   struct hot_line *hot = &q->control->hot;
   struct band *band = band_of(q, item->priority);
-  journal_save_shared(q, band);
+  journal_save_once_in_group(q, band);
   int rc = list_unlink(q, &band->keys, index, item);
   if (unlikely(rc < 0)) return rc;
   if (band->keys.head == 0) {

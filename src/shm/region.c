@@ -45,8 +45,8 @@ static uint32_t claimed(const struct region *r) {
   return units < r->max ? units : r->max;
 }
 
-bool region_probe(const struct region *reach, uint32_t unit) {
-  struct region *r = (struct region *)reach;
+bool region_probe(const struct region *region, uint32_t unit) {
+  struct region *r = (struct region *)region;
   uint32_t end = claimed(r);
   if (unit >= end) return false;
   if (!memory_is_backed(r->first + (size_t)unit * r->unit_size, r->unit_size)) return false;
@@ -55,7 +55,7 @@ bool region_probe(const struct region *reach, uint32_t unit) {
   return true;
 }
 
-bool region_has(const struct region *reach, uint32_t units) {
-  if (units <= reach->units) return true;
-  return units <= claimed(reach) && extend((struct region *)reach, units);
+bool region_has(const struct region *region, uint32_t units) {
+  if (units <= region->units) return true;
+  return units <= claimed(region) && extend((struct region *)region, units);
 }

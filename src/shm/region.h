@@ -24,8 +24,8 @@ struct region {
 };
 
 /* Is this place one of the known units? */
-static inline bool region_contains(const struct region *reach, const unsigned char *place) {
-  return place >= reach->first && place < reach->first + (size_t)reach->units * reach->unit_size;
+static inline bool region_contains(const struct region *region, const unsigned char *place) {
+  return place >= region->first && place < region->first + (size_t)region->units * region->unit_size;
 }
 
 /* Has all of this memory, so that touching it is no signal? */
@@ -35,9 +35,9 @@ bool memory_is_backed(const void *from, size_t len);
  * Has unit number `unit`, which is not among the known ones, memory?  Gets to know a few more on the way, so that a handle that
  * works on a large queue soon knows all (so reach is not as constant as it looks: no handle is).
  */
-__attribute__((noinline, cold)) bool region_probe(const struct region *reach, uint32_t unit);
+__attribute__((noinline, cold)) bool region_probe(const struct region *region, uint32_t unit);
 
 /* Have the first `units` memory? */
-__attribute__((noinline, cold)) bool region_has(const struct region *reach, uint32_t units);
+__attribute__((noinline, cold)) bool region_has(const struct region *region, uint32_t units);
 
 #endif

@@ -45,7 +45,7 @@ static int restore_item(workq *q, const workq_info *info, uint32_t index, struct
   if (rc > 0) q->slot->own.adds++;
   if (rc > 0 && at_ns != DUE_NOW) {
     journal_save(q, &q->slot->rare);
-    q->slot->rare.postponed++;
+    q->slot->rare.scheduled++;
   }
   if (rc == 0) q->slot->own.coalesced++;
   return rc;

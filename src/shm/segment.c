@@ -53,7 +53,7 @@ int geometry_compute(uint32_t capacity, uint32_t key_max, uint32_t handles, stru
   if (capacity < 1 || capacity > WORKQ_CAPACITY_MAX) return -EINVAL;
   if (key_max < 1 || key_max > WORKQ_KEY_MAX) return -EINVAL;
   if (handles < 1 || handles > WORKQ_HANDLES_MAX) return -EINVAL;
-  struct geometry g = {.capacity = capacity, .records = capacity + 1, .key_max = key_max, .handles = handles};
+  struct geometry g = {.capacity = capacity, .items_max = capacity + 1, .key_max = key_max, .handles = handles};
   uint32_t buckets = (capacity + BUCKET_LOAD - 1) / BUCKET_LOAD;
   g.buckets_max = buckets < BUCKETS_MIN ? BUCKETS_MIN : buckets;
   g.item_size = (uint32_t)align_up(sizeof(struct item) + key_max, LINE_SIZE);
@@ -67,7 +67,7 @@ int geometry_compute(uint32_t capacity, uint32_t key_max, uint32_t handles, stru
   g.table_off = align_up(g.measures_off + (uint64_t)handles * sizeof(struct measures), REGION_ALIGN);
   g.heap_off = align_up(g.table_off + (uint64_t)g.buckets_max * sizeof(struct bucket), REGION_ALIGN);
   g.items_off = align_up(g.heap_off + (uint64_t)g.heap_max * sizeof(struct heap_entry), REGION_ALIGN);
-  g.total_size = align_up(g.items_off + (uint64_t)g.records * g.item_size, REGION_ALIGN);
+  g.total_size = align_up(g.items_off + (uint64_t)g.items_max * g.item_size, REGION_ALIGN);
   if (g.total_size > SEGMENT_MAX || g.total_size > SIZE_MAX / 2) return -EINVAL;
   *geometry = g;
   return 0;
@@ -334,10 +334,10 @@ int segment_open(const char *name, const workq_options *options, struct header *
 
 /* ---- Mapping and growth ---- */
 
-static void set_reach(workq *q) {
+static void set_regions(workq *q) {
   const struct geometry *g = &q->geometry;
   struct cold_line *cold = &q->control->cold;
-  q->item_region = (struct region){0, g->item_size, g->records, &cold->items_committed, q->items};
+  q->item_region = (struct region){0, g->item_size, g->items_max, &cold->items_committed, q->items};
   q->bucket_region =
       (struct region){0, sizeof(struct bucket), g->buckets_max, &cold->buckets_committed, (unsigned char *)q->table};
   q->heap_region =
@@ -362,7 +362,7 @@ int segment_map(workq *q, bool writable) {
   q->table = (void *)(q->base + g->table_off);
   q->heap = (void *)(q->base + g->heap_off);
   q->items = q->base + g->items_off;
-  set_reach(q);
+  set_regions(q);
   /* The fixed parts of a file that was cut off and made long again may be missing. */
   return memory_is_backed(q->base, g->journals_off) ? 0 : -EUCLEAN;
 }

@@ -36,10 +36,10 @@
  * What one hold of the lock does at most, so that nobody waits for longer than some hundreds of microseconds: tries at life
  * mutexes (two cache misses each), questions to the kernel (some 7 us each), keys put back.
  */
-#define LOOK_MUTEXES 1024u
-#define LOOK_OWNERS  16u
+#define PASS_MUTEXES 1024u
+#define PASS_OWNERS  16u
 #define REAP_OWNERS  32u /* of shmq_reap(), which asks about all, one hold after another */
-#define KEYS_A_HOLD  256u
+#define KEYS_PER_HOLD  256u
 
 #define CLAIM_TRIES 20
 
@@ -62,7 +62,7 @@ static int put_keys_back(workq *q, struct slot *slot, put_back *put, int64_t now
   for (uint32_t n = 0; (index = slot->own.processing.head) != 0; n++) {
     struct item *item = item_at(q, index);
     if (!item) return -EUCLEAN;
-    if (n == KEYS_A_HOLD) return 1;
+    if (n == KEYS_PER_HOLD) return 1;
     journal_begin(q);
     journal_save(q, item);
     journal_save(q, &slot->own);
@@ -123,11 +123,11 @@ int64_t slot_leader_wake_ns(const workq *q, int64_t now_ns) {
 }
 
 /* After a slot was vacated: its owner may have been the leader; and with a dead one, a wake-up may have died. */
-static int pass_on(workq *q, bool dead, int64_t now_ns) {
+static int signal_after_vacating(workq *q, bool dead, int64_t now_ns) {
   const struct hot_line *hot = &q->control->hot;
   journal_begin(q);
-  int rc = wait_lead(q, slot_leader_wake_ns(q, now_ns));
-  if (rc >= 0 && dead) rc = wait_rouse(q);
+  int rc = wait_advance_leader(q, slot_leader_wake_ns(q, now_ns));
+  if (rc >= 0 && dead) rc = wait_wake_leader(q);
   if (rc >= 0 && hot->ready && !(hot->flags & QUEUE_PAUSED)) rc = wait_signal(q, WAIT_GET);
   if (rc >= 0) rc = state_signal_space(q);
   if (rc >= 0) rc = state_signal_drained(q);
@@ -143,13 +143,13 @@ static bool is_dead(const workq *q, uint32_t i) {
 }
 
 /* What a look has found so far. */
-struct look {
+struct reap_pass {
   int found;
   bool unfinished; /* a dead owner had more keys than one hold may put back */
 };
 
 /* ask: also the kernel, where the mutex says that the owner lives. */
-static int look_at(workq *q, uint32_t i, bool ask, struct look *look) {
+static int reap_slot(workq *q, uint32_t i, bool ask, struct reap_pass *pass) {
   struct slot *slot = &q->slots[i];
   if (i == q->slot_id || slot->who.state != SLOT_ATTACHED) return 0;
   bool stuck = life_try(q, i) < 0;
@@ -157,21 +157,21 @@ static int look_at(workq *q, uint32_t i, bool ask, struct look *look) {
   int rc = evict_dead(q, slot);
   if (!stuck) life_release(q, i);
   else if (rc == 0) life_renew(q, i); /* nobody unlocks it any more, and no newcomer touches it outside the queue lock */
-  if (rc == 0) look->found++;
-  if (rc > 0) look->unfinished = true;
+  if (rc == 0) pass->found++;
+  if (rc > 0) pass->unfinished = true;
   return rc < 0 ? rc : 0;
 }
 
-static int end_look(workq *q, const struct look *look, int64_t now_ns) {
-  return look->found || look->unfinished ? pass_on(q, true, now_ns) : 0;
+static int end_reap_pass(workq *q, const struct reap_pass *pass, int64_t now_ns) {
+  return pass->found || pass->unfinished ? signal_after_vacating(q, true, now_ns) : 0;
 }
 
 /* Tries the life mutexes of some slots, from where the last look ended. */
-static int look_at_mutexes(workq *q, struct look *look) {
+static int reap_by_mutex(workq *q, struct reap_pass *pass) {
   uint32_t handles = q->geometry.handles, i = q->control->reap.next_mutex;
-  for (uint32_t n = 0; n < handles && n < LOOK_MUTEXES && !look->unfinished; n++, i++) {
+  for (uint32_t n = 0; n < handles && n < PASS_MUTEXES && !pass->unfinished; n++, i++) {
     if (i >= handles) i = 0;
-    int rc = look_at(q, i, false, look);
+    int rc = reap_slot(q, i, false, pass);
     if (rc < 0) return rc;
   }
   q->control->reap.next_mutex = i;
@@ -179,12 +179,12 @@ static int look_at_mutexes(workq *q, struct look *look) {
 }
 
 /* Asks the kernel about some owners, from where the last look ended. */
-static int look_at_owners(workq *q, struct look *look) {
+static int reap_by_owner(workq *q, struct reap_pass *pass) {
   uint32_t handles = q->geometry.handles, i = q->control->reap.next_owner;
-  for (uint32_t n = 0, asked = 0; n < handles && n < LOOK_MUTEXES && asked < LOOK_OWNERS && !look->unfinished; n++, i++) {
+  for (uint32_t n = 0, asked = 0; n < handles && n < PASS_MUTEXES && asked < PASS_OWNERS && !pass->unfinished; n++, i++) {
     if (i >= handles) i = 0;
     asked += q->slots[i].who.state == SLOT_ATTACHED;
-    int rc = look_at(q, i, true, look);
+    int rc = reap_slot(q, i, true, pass);
     if (rc < 0) return rc;
   }
   q->control->reap.next_owner = i;
@@ -192,19 +192,19 @@ static int look_at_owners(workq *q, struct look *look) {
 }
 
 int slot_reap(workq *q, uint32_t *next, bool *over) {
-  struct look look = {0};
+  struct reap_pass pass = {0};
   int rc = 0;
   uint32_t i = *next;
   for (uint32_t n = 0; i < q->geometry.handles && n < REAP_OWNERS && rc == 0; n++) {
-    rc = look_at(q, i, true, &look);
-    if (look.unfinished) break; /* the same slot again in the next hold */
+    rc = reap_slot(q, i, true, &pass);
+    if (pass.unfinished) break; /* the same slot again in the next hold */
     i++;
   }
   *next = i;
   *over = i >= q->geometry.handles;
-  if (*over) q->control->reap.looked_ns = handle_now_ns(q);
-  if (rc == 0) rc = end_look(q, &look, handle_now_ns(q));
-  return rc < 0 ? rc : look.found;
+  if (*over) q->control->reap.last_pass_ns = handle_now_ns(q);
+  if (rc == 0) rc = end_reap_pass(q, &pass, handle_now_ns(q));
+  return rc < 0 ? rc : pass.found;
 }
 
 /* The coarse clock may be so late, as the kernel's slowest tick has it. */
@@ -218,13 +218,13 @@ static bool interval_over(int64_t since_ns, int64_t now_ns, int64_t interval_ns)
 
 int slot_reap_if_due(workq *q, int64_t now_ns) {
   struct reap_line *reap = &q->control->reap;
-  if (!interval_over(reap->looked_ns, now_ns, q->header.reap_interval_ns)) return 0;
-  struct look look = {0};
-  int rc = look_at_mutexes(q, &look);
-  if (rc == 0) rc = look_at_owners(q, &look);
-  reap->looked_ns = look.unfinished ? INT64_MIN : now_ns; /* the next operation goes on at once */
-  if (rc == 0) rc = end_look(q, &look, now_ns);
-  return rc < 0 ? rc : look.found;
+  if (!interval_over(reap->last_pass_ns, now_ns, q->header.reap_interval_ns)) return 0;
+  struct reap_pass pass = {0};
+  int rc = reap_by_mutex(q, &pass);
+  if (rc == 0) rc = reap_by_owner(q, &pass);
+  reap->last_pass_ns = pass.unfinished ? INT64_MIN : now_ns; /* the next operation goes on at once */
+  if (rc == 0) rc = end_reap_pass(q, &pass, now_ns);
+  return rc < 0 ? rc : pass.found;
 }
 
 /* ---- Taking a slot ---- */
@@ -291,7 +291,7 @@ static int enter_slot(workq *q) {
   /* Nobody else touches it now: if it is busy, a dead thread holds it. */
   bool stuck = life_try(q, q->slot_id) < 0;
   int rc = 0;
-  if (slot->who.state == SLOT_ATTACHED && (rc = evict_dead(q, slot)) == 0) rc = pass_on(q, true, now_ns);
+  if (slot->who.state == SLOT_ATTACHED && (rc = evict_dead(q, slot)) == 0) rc = signal_after_vacating(q, true, now_ns);
   if (rc != 0) {
     if (!stuck) life_release(q, q->slot_id);
     return rc > 0 ? -EAGAIN : rc;
@@ -323,7 +323,7 @@ static void use_slot(workq *q) {
   q->measure = times_of(q, q->slot_id);
   wait_forget(q);
   q->grouped = false;
-  q->serves_itself = false;
+  q->takes_next_ready = false;
   q->cancelled = WAIT_NONE;
   q->held = NULL;
 }
@@ -341,7 +341,7 @@ static int take_slot(workq *q) {
   int rc = commit_slot(q);
   if (rc < 0) return rc;
   stamp_take(q);
-  lock_forget_predecessor(q);
+  lock_clear_stale_holder(q);
   owner_describe(q);
   journal_attach(q);
   /* Here rather than under the lock: the heap is needed as a whole. */
@@ -389,7 +389,7 @@ static int leave_slot(workq *q) {
   if (rc == 0) rc = vacate(q, q->slot, false);
   if (rc != 0) return rc;
   life_release(q, q->slot_id);
-  (void)pass_on(q, false, now_ns); /* what it finds damaged, the next operation finds, too */
+  (void)signal_after_vacating(q, false, now_ns); /* what it finds damaged, the next operation finds, too */
   return 0;
 }
 

@@ -16,8 +16,8 @@
 #include "open.h"
 #include "segment.h"
 
-static int64_t moment(void *arg) {
-  return ((const workq *)arg)->moment_ns;
+static int64_t snapshot_clock(void *arg) {
+  return ((const workq *)arg)->snapshot_ns;
 }
 
 /*
@@ -87,7 +87,7 @@ static int make_copy(workq *q, workq *copy) {
   (void)each_data(q, fd, prepare_range);
   rc = read_begin(q);
   if (rc == 0) {
-    copy->moment_ns = handle_now_ns(q);
+    copy->snapshot_ns = handle_now_ns(q);
     copy->stamp_ns = q->stamp_ns;
     rc = each_data(q, fd, copy_range);
     read_end(q);
@@ -106,7 +106,7 @@ int shmq_snapshot(workq *q, workq **out) {
   workq *copy = handle_make(q->name, &raw);
   if (!copy) return -ENOMEM;
   copy->header = q->header;
-  copy->clock = moment;
+  copy->clock = snapshot_clock;
   copy->clock_arg = copy;
   int rc = make_copy(q, copy);
   if (rc < 0) {

@@ -29,20 +29,20 @@
 #ifdef __x86_64__
 
 /* One moment on both scales. */
-struct moment {
+struct clock_pair {
   uint64_t ticks;
   int64_t ns;
   uint64_t width; /* ticks within which it was */
 };
 
 /* The best of several: between the two readings the processor may have been taken away. */
-static struct moment read_moment(void) {
-  struct moment best = {.width = UINT64_MAX};
+static struct clock_pair read_clock_pair(void) {
+  struct clock_pair best = {.width = UINT64_MAX};
   for (int i = 0; i < 8; i++) {
     uint64_t before = __builtin_ia32_rdtsc();
     int64_t ns = clock_monotonic_ns();
     uint64_t width = __builtin_ia32_rdtsc() - before;
-    if (width < best.width) best = (struct moment){before + width / 2, ns, width};
+    if (width < best.width) best = (struct clock_pair){before + width / 2, ns, width};
   }
   return best;
 }
@@ -66,8 +66,8 @@ static bool kernel_trusts_counter(void) {
 /* ns a tick x 2^32; 0 where the counter is not to be used. */
 static int64_t find_rate(void) {
   if (!counter_is_invariant() || !kernel_trusts_counter()) return 0;
-  struct moment start = read_moment(), end;
-  do end = read_moment();
+  struct clock_pair start = read_clock_pair(), end;
+  do end = read_clock_pair();
   while (end.ns - start.ns < CALIBRATION_NS);
   if (end.ns - start.ns > NS_PER_S || end.ticks <= start.ticks) return 0;
   int64_t rate = (int64_t)((uint64_t)(end.ns - start.ns) * (uint64_t)RATE_ONE / (end.ticks - start.ticks));
@@ -80,14 +80,14 @@ void stamp_describe(struct header *header) {
   int64_t rate = atomic_load_explicit(&known, memory_order_relaxed);
   if (rate < 0) atomic_store_explicit(&known, rate = find_rate(), memory_order_relaxed);
   if (rate == 0) return;
-  struct moment now = read_moment();
+  struct clock_pair now = read_clock_pair();
   header->ticks = (struct tick_scale){.base = now.ticks, .base_ns = now.ns, .rate = rate};
 }
 
 /* Is the scale of the segment's maker still good, here? */
 static bool scale_is_good(const struct tick_scale *scale) {
   if (scale->rate < RATE_MIN || scale->rate > RATE_MAX) return false;
-  struct moment now = read_moment();
+  struct clock_pair now = read_clock_pair();
   if (scale->base_ns < 0 || scale->base_ns > now.ns) return false;
   int64_t passed_ns = now.ns - scale->base_ns, most_ns = APART_NS + passed_ns / APART_SHARE;
   stamp_wide apart_ns = stamp_passed_ns(scale, now.ticks) - passed_ns;

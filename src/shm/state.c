@@ -24,8 +24,8 @@ static uint64_t random_next(workq *q) {
 
 int state_signal_ready(workq *q) {
   if (q->control->hot.flags & QUEUE_PAUSED) return 0;
-  if (q->serves_itself) {
-    q->serves_itself = false;
+  if (q->takes_next_ready) {
+    q->takes_next_ready = false;
     return 0;
   }
   int rc = wait_signal(q, WAIT_GET);
@@ -40,9 +40,9 @@ static void count_dirty(workq *q, int priority, uint32_t change) {
 }
 
 /* A key became pending now without an add that counts it. */
-static void count_returned(workq *q) {
+static void count_requeued(workq *q) {
   journal_save(q, &q->slot->rare);
-  q->slot->rare.returned++;
+  q->slot->rare.requeued++;
 }
 
 /* A delayed key leaves the delay at that stamp, to be pending now. */
@@ -84,7 +84,7 @@ static int schedule(workq *q, uint32_t index, struct item *item, int64_t due_ns)
   int rc = delay_push(q, index, item, due_ns);
   if (unlikely(rc < 0)) return rc;
   item->pending = PENDING_AT;
-  return wait_lead(q, due_ns);
+  return wait_advance_leader(q, due_ns);
 }
 
 /* ---- Adding ---- */
@@ -133,7 +133,7 @@ static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due
   }
   if (due_ns >= delay_due_ns(q, item)) return 0;
   rc = delay_bring_forward(q, item, due_ns);
-  if (rc == 0) rc = wait_lead(q, due_ns);
+  if (rc == 0) rc = wait_advance_leader(q, due_ns);
   return rc < 0 ? rc : 1;
 }
 
@@ -203,10 +203,10 @@ int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns) {
  * A failed run is to be repeated: a pending run as by an add, at the priority that the run had at least.  It must not fail for
  * want of memory: where /dev/shm is too full for the heap to take the key, the key becomes ready without its delay.
  */
-static int mark_again(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
+static int mark_for_rerun(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   int rc = state_add(q, index, item, due_ns, item->run_priority);
   if (unlikely(rc < 0 && rc != -EUCLEAN)) rc = state_add(q, index, item, due_ns = DUE_NOW, item->run_priority);
-  if (rc == 1 && due_ns == DUE_NOW) count_returned(q);
+  if (rc == 1 && due_ns == DUE_NOW) count_requeued(q);
   return rc;
 }
 
@@ -216,7 +216,7 @@ int state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, 
     int rc = state_give_up(q, slot, index, item);
     return rc < 0 ? rc : 0;
   }
-  int rc = mark_again(q, index, item, state_count_failure(q, item, now_ns));
+  int rc = mark_for_rerun(q, index, item, state_count_failure(q, item, now_ns));
   if (rc >= 0) rc = state_end_run(q, slot, index, item);
   return rc < 0 ? rc : 1;
 }
@@ -232,7 +232,7 @@ int state_give_up(workq *q, struct slot *slot, uint32_t index, struct item *item
 }
 
 int state_release(workq *q, struct slot *slot, uint32_t index, struct item *item) {
-  int rc = mark_again(q, index, item, DUE_NOW);
+  int rc = mark_for_rerun(q, index, item, DUE_NOW);
   if (rc >= 0) rc = state_end_run(q, slot, index, item);
   return rc < 0 ? rc : 0;
 }
@@ -247,7 +247,7 @@ int state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, 
     totals->crash_buried++;
     return bury(q, slot, index, item);
   }
-  int rc = mark_again(q, index, item, state_count_failure(q, item, now_ns));
+  int rc = mark_for_rerun(q, index, item, state_count_failure(q, item, now_ns));
   if (rc >= 0) rc = state_end_run(q, slot, index, item);
   return rc < 0 ? rc : 0;
 }
@@ -299,7 +299,7 @@ int state_kick(workq *q, uint32_t index, struct item *item) {
   if (unlikely(rc < 0)) return rc;
   item->failures = item->crashes = 0;
   item->since_ns = q->stamp_ns;
-  count_returned(q);
+  count_requeued(q);
   rc = state_enter_ready(q, index, item);
   return rc < 0 ? rc : 1;
 }
@@ -321,7 +321,7 @@ static int promote_first(workq *q, int64_t now_ns) {
   if (unlikely(rc < 0)) return rc;
   if (unlikely(item->place != PLACE_DELAYED && item->place != PLACE_PROCESSING)) return -EUCLEAN;
   end_delay(q, item, due_stamp_ns(q, due_ns, now_ns));
-  count_returned(q);
+  count_requeued(q);
   return item->place == PLACE_DELAYED ? state_enter_ready(q, index, item) : 0;
 }
 

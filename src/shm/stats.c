@@ -53,7 +53,7 @@ static void stats_of_slots(const workq *q, workq_stats_data *s) {
     RARE_COUNTERS(ADD_RARE)
 #undef ADD_OWN
 #undef ADD_RARE
-    s->queued += slot->own.adds - slot->rare.postponed + slot->rare.returned;
+    s->queued += slot->own.adds - slot->rare.scheduled + slot->rare.requeued;
     stats_of_runs(q, slot, s);
   }
 }
@@ -85,7 +85,7 @@ static void stats_of_totals(const workq *q, workq_stats_data *s) {
   CRASH_COUNTERS(SET)
   QUEUE_COUNTERS(SET)
 #undef SET
-  s->queued = totals.adds - totals.postponed + totals.returned;
+  s->queued = totals.adds - totals.scheduled + totals.requeued;
 }
 
 int shmq_stats(workq *q, workq_stats_data *stats) {
@@ -102,36 +102,36 @@ int shmq_stats(workq *q, workq_stats_data *stats) {
 
 /* ---- Measures ---- */
 
-static bool is_shown(const int8_t *shown, uint32_t count, int priority) {
+static bool is_exported(const int8_t *exported, uint32_t count, int priority) {
   for (uint32_t i = 0; i < count; i++)
-    if (shown[i] == priority) return true;
+    if (exported[i] == priority) return true;
   return false;
 }
 
 /* The depths, and the priorities to show: those shown before, 0, and what has been met now. */
 static void measure_priorities(const workq *q, workq_measures *m) {
-  struct shown_line shown;
-  read_line(&shown, &q->control->shown);
-  m->shown = shown.count < PRIORITIES_SHOWN ? shown.count : PRIORITIES_SHOWN;
-  memcpy(m->shown_priority, shown.priority, m->shown);
+  struct exported_line exported;
+  read_line(&exported, &q->control->exported);
+  m->shown = exported.count < PRIORITIES_EXPORTED ? exported.count : PRIORITIES_EXPORTED;
+  memcpy(m->shown_priority, exported.priority, m->shown);
   if (m->shown == 0) m->shown_priority[m->shown++] = 0;
   for (int priority = INT8_MIN; priority <= INT8_MAX; priority++) {
     struct band band;
     read_lines(&band, band_of(q, priority), sizeof band);
     m->depth[priority + 128] = band.keys.count + band.dirty;
-    if (m->depth[priority + 128] == 0 || m->shown == PRIORITIES_SHOWN) continue;
-    if (!is_shown(m->shown_priority, m->shown, priority)) m->shown_priority[m->shown++] = (int8_t)priority;
+    if (m->depth[priority + 128] == 0 || m->shown == PRIORITIES_EXPORTED) continue;
+    if (!is_exported(m->shown_priority, m->shown, priority)) m->shown_priority[m->shown++] = (int8_t)priority;
   }
 }
 
 /* So that the next look names the same. */
-static void remember_priorities(workq *q, const workq_measures *m) {
-  struct shown_line *shown = &q->control->shown;
-  if (q->flags & WORKQ_RAW || shown->count == m->shown) return;
+static void publish_priorities(workq *q, const workq_measures *m) {
+  struct exported_line *exported = &q->control->exported;
+  if (q->flags & WORKQ_RAW || exported->count == m->shown) return;
   journal_begin(q);
-  journal_save(q, shown);
-  memcpy(shown->priority, m->shown_priority, m->shown);
-  shown->count = m->shown;
+  journal_save(q, exported);
+  memcpy(exported->priority, m->shown_priority, m->shown);
+  exported->count = m->shown;
   journal_commit(q);
 }
 
@@ -163,7 +163,7 @@ int shmq_measure(workq *q, workq_measures *measures) {
   int rc = read_begin(q);
   if (rc < 0) return rc;
   inspect_measure(q, measures);
-  remember_priorities(q, measures);
+  publish_priorities(q, measures);
   read_end(q);
   return 0;
 }

@@ -80,7 +80,7 @@ static inline void table_put(struct bucket *bucket, uint32_t index, struct item 
 
 /* The item's line is saved, its hash is set, bucket is the one for it, and the key is not in the table. */
 static inline void table_insert(workq *q, struct bucket *bucket, uint32_t index, struct item *item) {
-  journal_add(q, bucket);
+  journal_save_always(q, bucket);
   item->chain = 0;
   table_put(bucket, index, item, item->hash);
 }
@@ -94,7 +94,7 @@ int table_fill_from_chain(workq *q, struct bucket *bucket, uint32_t i);
 static inline int table_remove(workq *q, uint32_t index, struct item *item) {
   struct bucket *bucket = table_bucket(q, item->hash);
   if (unlikely(!bucket)) return -EUCLEAN;
-  journal_add(q, bucket);
+  journal_save_always(q, bucket);
   uint32_t i = 0;
   while (i < BUCKET_ENTRIES && bucket->item[i] != index) i++;
   if (unlikely(i == BUCKET_ENTRIES)) return table_remove_chained(q, bucket, index, item);

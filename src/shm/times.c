@@ -13,7 +13,7 @@ void times_observe(workq *q, uint32_t which, int64_t since_ns, int64_t until_ns)
   uint32_t bucket = histogram_bucket(ns), number = bucket / HISTOGRAM_LINE_BUCKETS;
   struct histogram_line *line = &q->measure->histogram[which].line[number];
   uint64_t *count = &line->count[bucket - number * HISTOGRAM_LINE_BUCKETS];
-  journal_save_shared(q, line);
+  journal_save_once_in_group(q, line);
   line->sum_ns += ns;
   ++*count;
 }

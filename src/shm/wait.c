@@ -126,7 +126,7 @@ int wait_leave(workq *q, struct slot *slot) {
   return leave_list(q, slot);
 }
 
-static void remember_wake(workq *q, const struct slot *slot) {
+static void note_wake(workq *q, const struct slot *slot) {
   uint32_t number = (uint32_t)(slot - q->slots);
   uint64_t *word = &q->woken[number / 64], bit = UINT64_C(1) << number % 64;
   if (*word & bit) return;
@@ -157,7 +157,7 @@ static int replace_leader(workq *q) {
   if (!slot) return oldest ? -EUCLEAN : 0;
   journal_save(q, &slot->wait);
   slot->wait.wake_ns = handle_now_ns(q); /* if it does not wake then it is late from now on */
-  remember_wake(q, slot);
+  note_wake(q, slot);
   return 0;
 }
 
@@ -183,7 +183,7 @@ int wait_signal(workq *q, uint32_t kind) {
     if (rc < 0) return rc;
     if (is_cancelled(slot)) continue;
     if (kind == WAIT_SPACE && (rc = grant_space(q, slot)) < 0) return rc;
-    remember_wake(q, slot);
+    note_wake(q, slot);
     return 1;
   }
   return 0; /* the next to come by finds the rest */
@@ -195,7 +195,7 @@ int wait_signal_key(workq *q, uint32_t hash) {
     struct slot *slot = slot_at(q, number);
     if (!slot || slot->wait.kind != WAIT_SPACE) return -EUCLEAN;
     if (slot->wait.hash == hash && !is_cancelled(slot)) {
-      remember_wake(q, slot);
+      note_wake(q, slot);
       return 1;
     }
     number = slot->wait.prev;
@@ -246,20 +246,20 @@ bool wait_is_leader(const workq *q) {
   return q->control->wait.list[WAIT_GET].tail == q->slot_id + 1;
 }
 
-int wait_lead(workq *q, int64_t wake_ns) {
+int wait_advance_leader(workq *q, int64_t wake_ns) {
   struct slot *slot;
   int rc = find_leader(q, &slot);
   if (rc < 0 || !slot || slot->wait.wake_ns <= wake_ns) return rc;
   journal_save(q, &slot->wait);
   slot->wait.wake_ns = wake_ns;
-  if (slot != q->slot) remember_wake(q, slot);
+  if (slot != q->slot) note_wake(q, slot);
   return 0;
 }
 
-int wait_rouse(workq *q) {
+int wait_wake_leader(workq *q) {
   struct slot *slot;
   int rc = find_leader(q, &slot);
-  if (rc == 0 && slot && slot != q->slot) remember_wake(q, slot);
+  if (rc == 0 && slot && slot != q->slot) note_wake(q, slot);
   return rc;
 }
 

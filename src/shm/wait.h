@@ -59,10 +59,10 @@ bool wait_is_leader(const workq *q);
 int wait_prune(workq *q, uint32_t kind, int64_t late_ns);
 
 /* Sees to it that the leader wakes not later than wake_ns.  In a transaction. */
-int wait_lead(workq *q, int64_t wake_ns);
+int wait_advance_leader(workq *q, int64_t wake_ns);
 
 /* Wakes the leader, which then plans again: after a death, since its waking may have been brought forward without a signal. */
-int wait_rouse(workq *q);
+int wait_wake_leader(workq *q);
 
 /* Under the lock, after the commit: signals those who are to be woken. */
 COLD void wait_publish(workq *q);

@@ -73,7 +73,7 @@ static int tell_ready_key(void *arg, const void *key, size_t len, int priority) 
 static void tell_list(state_text *to, const workq *q, const char *heading, const struct list *list) {
   say(to, "%s:", heading);
   uint32_t seen = 0;
-  for (uint32_t index = list->head; index != 0 && seen <= q->geometry.records; seen++) {
+  for (uint32_t index = list->head; index != 0 && seen <= q->geometry.items_max; seen++) {
     struct item *item = item_at(q, index);
     say_key(to, item);
     index = item->next;

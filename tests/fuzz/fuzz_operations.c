@@ -357,8 +357,8 @@ static void make_keys(void) {
 /* What a handle knows of the header is its own: each run has other settings in the same segment. */
 static void set_options(workq *q) {
   q->header.capacity = q->geometry.capacity = t.options.capacity;
-  q->geometry.records = t.options.capacity + 1;
-  q->item_region.max = q->geometry.records;
+  q->geometry.items_max = t.options.capacity + 1;
+  q->item_region.max = q->geometry.items_max;
   q->header.limiter = t.options.limiter;
   if (limiter_normalize(&q->header.limiter) < 0) abort();
   q->header.max_retries = t.options.max_retries;
@@ -397,7 +397,7 @@ static void set_up_once(void) {
 
 static void begin(void) {
   for (int h = 0; h < POOL; h++) handles_let_go(h);
-  handles[0]->geometry.records = CAPACITY + 1;
+  handles[0]->geometry.items_max = CAPACITY + 1;
   stores_copy(handles[0], handles[0]->base, pristine);
   memset(t.handles, 0, sizeof t.handles);
   t.operation = t.held_count = t.stale_count = t.log_count = 0;

@@ -46,7 +46,7 @@ void stores_copy(const workq *q, unsigned char *to, const unsigned char *from) {
   }
   copy_range(to, from, g->table_off, g->table_off + BUCKETS_MIN * sizeof(struct bucket));
   copy_range(to, from, g->heap_off, g->heap_off + g->heap_max * sizeof(struct heap_entry));
-  copy_range(to, from, g->items_off, g->items_off + (uint64_t)g->records * g->item_size);
+  copy_range(to, from, g->items_off, g->items_off + (uint64_t)g->items_max * g->item_size);
 }
 
 static void copy_journal(unsigned char *to, const unsigned char *from, int slot) {
