@@ -56,20 +56,20 @@ static void assert_gets(int first, int count) {
 /* Since then: how many transactions there were. */
 static uint32_t transactions(uint32_t since) {
   ck_assert_uint_eq(atomic_load(&q->control->lock.settled), 0);
-  return q->transaction - since;
+  return q->transaction.number - since;
 }
 
 /* New records, and free ones. */
 START_TEST(a_transaction_takes_as_many_as_its_journal_holds) {
   start();
   for (int round = 0; round < 2; round++) {
-    uint32_t before = q->transaction;
+    uint32_t before = q->transaction.number;
     ck_assert_int_eq(add(0, MANY), MANY);
     ck_assert_uint_le(transactions(before), MANY / 8);
-    before = q->transaction;
+    before = q->transaction.number;
     ck_assert_int_eq(workq_get_batch(q, items, MANY, 0), MANY);
     ck_assert_uint_le(transactions(before), MANY / 16);
-    before = q->transaction;
+    before = q->transaction.number;
     ck_assert_int_eq(workq_done_batch(q, items, MANY), MANY);
     ck_assert_uint_le(transactions(before), MANY / 8);
     assert_counts(0, 0);
@@ -81,10 +81,10 @@ END_TEST
 START_TEST(what_is_no_step_has_a_transaction_of_its_own) {
   start();
   const workq_add_options later = {.after_ns = 1000};
-  uint32_t before = q->transaction;
+  uint32_t before = q->transaction.number;
   ck_assert_int_eq(workq_add_batch(q, keys, MANY, &later, NULL), MANY);
   ck_assert_uint_eq(transactions(before), MANY);
-  before = q->transaction;
+  before = q->transaction.number;
   ck_assert_int_eq(add(0, MANY), MANY); /* each leaves the heap */
   ck_assert_uint_eq(transactions(before), MANY);
   assert_counts(MANY, 0);

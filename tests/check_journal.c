@@ -88,10 +88,10 @@ START_TEST(the_number_of_transactions_may_overflow) {
   q = inner_create(10);
   struct picture *before = inner_take(q);
   for (uint32_t number = 0; number < 4; number++) {
-    q->transaction = number; /* marks of each, which the others must not believe */
+    q->transaction.number = number; /* marks of each, which the others must not believe */
     for (uint32_t line = 0; line < MARKS; line++)
-      q->marks[line] = (uint64_t)1 << 32 | (journal_line(q, q->control) + line);
-    if (number < 2) q->transaction = UINT32_MAX - number;
+      q->transaction.marks[line] = (uint64_t)1 << 32 | (journal_line(q, q->control) + line);
+    if (number < 2) q->transaction.number = UINT32_MAX - number;
     inner_begin(q);
     journal_save(q, &q->control->cold);
     q->control->cold.drain_round++;
@@ -344,11 +344,11 @@ static void operate_and_undo(enum kind kind, bool thorough) {
   int h = (int)inner_below(HANDLES);
   workq *of = kind == CRASH ? another_than(handles[h]) : handles[h];
   struct picture *before = inner_take(of);
-  uint32_t transaction = of->transaction;
+  uint32_t transaction = of->transaction.number;
   inner_count_lines(of);
   int rc = operate(h, kind);
   ck_assert_int_ne(rc, -EUCLEAN);
-  if (of->transaction == transaction + 1) {
+  if (of->transaction.number == transaction + 1) {
     uint32_t lines = inner_lines(of);
     assert_undone(of, kind, lines, before, thorough);
     counts[kind].undone++;

@@ -209,13 +209,13 @@ START_TEST(the_affinity_is_counted) {
   ck_assert_int_eq(sched_setaffinity(0, sizeof one, &one), 0);
   ck_assert_uint_eq(processors_of_affinity(), 1000);
   ck_assert(!processors_are_several());
-  ck_assert(!inner_create(4)->may_spin);
+  ck_assert(!inner_create(4)->waiter.may_spin);
   ck_assert_int_eq(sched_setaffinity(0, sizeof all, &all), 0);
   bool several = processors_are_several();
-  ck_assert(inner_create(4)->may_spin == several);
+  ck_assert(inner_create(4)->waiter.may_spin == several);
   workq *never;
   inner_open(&(workq_options){.capacity = 4, .handles = 1, .flags = WORKQ_NO_SPIN}, &never, 1);
-  ck_assert(!never->may_spin);
+  ck_assert(!never->waiter.may_spin);
 }
 END_TEST
 

@@ -363,7 +363,7 @@ START_TEST(who_deserts_while_it_is_told_is_known_for_it) {
   journal_begin(q);
   ck_assert_int_eq(wait_advance_leader(q, 0), 0);
   journal_commit(q);
-  ck_assert_uint_eq(q->wakes_count, 1);
+  ck_assert_uint_eq(q->wakes.count, 1);
   wait_cancel(hasty);
   wait_publish(q);
   journal_begin(q);
@@ -472,12 +472,12 @@ START_TEST(a_wait_for_the_lock_is_part_of_the_timeout) {
   ck_assert_int_eq(lock_acquire(q, -1), -ETIMEDOUT);
   kill(holder, SIGKILL);
   waitpid(holder, NULL, 0);
-  ck_assert_msg(q->lock_since_ns != 0, "nobody noted that the call waits");
+  ck_assert_msg(q->waiter.lock_since_ns != 0, "nobody noted that the call waits");
   ck_assert_int_eq(op_waiting_is_over(q, 3600 * NS_PER_S, &deadline_ns, 0), 0);
-  ck_assert_int_eq(deadline_ns, q->lock_since_ns + 3600 * NS_PER_S);
+  ck_assert_int_eq(deadline_ns, q->waiter.lock_since_ns + 3600 * NS_PER_S);
   deadline_ns = op_relative_deadline_ns(q, NS_PER_S);
-  ck_assert_int_eq(q->lock_since_ns, 0); /* the next call begins anew */
-  q->lock_since_ns = clock_monotonic_ns() - NS_PER_S;
+  ck_assert_int_eq(q->waiter.lock_since_ns, 0); /* the next call begins anew */
+  q->waiter.lock_since_ns = clock_monotonic_ns() - NS_PER_S;
   ck_assert_int_eq(op_waiting_is_over(q, NS_PER_S, &deadline_ns, 0), -ETIMEDOUT);
 }
 END_TEST

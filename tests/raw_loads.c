@@ -248,7 +248,7 @@ static void say_regions(const workq *q) {
   LINE_OF(control->wait, "waiters");
   LINE_OF(control->totals, "totals");
   LINE_OF(control->measured, "measures");
-  LINE_OF(control->shown, "shown");
+  LINE_OF(control->exported, "shown");
   LINE_OF(control->reap, "reap");
   LINE_OF(control->bands, "bands");
   region(q->mutexes, LOCK_MUTEXES * sizeof *q->mutexes, "mutexes");

@@ -99,7 +99,7 @@ static int add_transaction(workq *q, const struct request *r) {
 }
 
 static void end_adding(workq *q) {
-  q->never_backs_off = q->control->hot.ready < BACKOFF_MIN_READY;
+  q->backoff.disabled = q->control->hot.ready < BACKOFF_MIN_READY;
   op_end(q);
 }
 
@@ -168,7 +168,7 @@ static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
     if (rc != -EAGAIN) return stop_adding(q, r, rc);
     rc = op_waiting_is_over(q, timeout_ns, &deadline_ns, woken_by);
     if (rc < 0) return stop_adding(q, r, rc);
-    q->space_hash = r->hash;
+    q->waiter.space_hash = r->hash;
     woken_by = op_sleep(q, WAIT_SPACE, signalled, deadline_ns);
     rc = woken_by < 0 ? woken_by : op_lock(q, deadline_ns, false);
     if (rc < 0) return op_cancel_waiting(q, rc);

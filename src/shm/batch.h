@@ -21,7 +21,7 @@ static inline void group_commit(workq *q, group *g) {
     journal_check_key(q);
     journal_commit(q);
   }
-  q->grouped = false;
+  q->transaction.grouped = false;
   g->keys = 0;
 }
 
@@ -29,7 +29,7 @@ static inline void group_commit(workq *q, group *g) {
 static inline size_t group_undo(workq *q, group *g) {
   journal_abort(q);
   size_t before = g->keys - 1;
-  q->grouped = false;
+  q->transaction.grouped = false;
   g->keys = 0;
   g->ungrouped = true;
   return before;
@@ -40,8 +40,8 @@ static inline void group_join(workq *q, group *g, const struct item *item) {
   if (g->keys && unlikely(!journal_has_space(q))) group_commit(q, g);
   if (g->keys) {
     journal_check_key(q);
-    q->grouped = true;
-    q->steps++;
+    q->transaction.grouped = true;
+    q->transaction.key_ops++;
     if (likely(item)) journal_save(q, item);
   } else if (likely(item)) {
     journal_begin_item(q, item);

@@ -172,7 +172,7 @@ static void check_heap(struct check *c) {
   uint32_t count = read_u32(&q->control->hot.delayed), committed = read_u32(&q->control->cold.heap_committed);
   if (count == 0) return;
   if (count > q->geometry.capacity || count + HEAP_FIRST > committed ||
-      !region_has(&q->heap_region, count + HEAP_FIRST)) {
+      !region_has(&q->regions.heap, count + HEAP_FIRST)) {
     fault(c, "the heap has %u entries, and memory for %u", count, committed);
     return;
   }
@@ -245,7 +245,7 @@ static void check_table(struct check *c) {
   const workq *q = c->q;
   uint32_t buckets = read_u32(&q->control->hot.buckets), committed = read_u32(&q->control->cold.buckets_committed);
   if (buckets < BUCKETS_MIN || buckets > q->geometry.buckets_max || buckets > committed ||
-      !region_has(&q->bucket_region, buckets)) {
+      !region_has(&q->regions.buckets, buckets)) {
     fault(c, "table: %u buckets, and memory for %u", buckets, committed);
     return;
   }
@@ -375,7 +375,7 @@ static uint32_t check_fresh(struct check *c, uint32_t fresh) {
     fault(c, "%u records were used, of %u", fresh, q->geometry.items_max);
     return 0;
   }
-  if (fresh <= committed && region_has(&q->item_region, fresh)) return fresh;
+  if (fresh <= committed && region_has(&q->regions.items, fresh)) return fresh;
   fault(c, "%u records were used, %u have memory", fresh, committed);
   return 0;
 }

@@ -14,7 +14,7 @@ static uint32_t heap_end(const workq *q) {
   uint32_t count = read_u32(&q->control->hot.delayed);
   if (unlikely(count > q->geometry.capacity)) return 0;
   uint32_t end = count + HEAP_FIRST;
-  return likely(end <= q->heap_region.units) || !count || region_has(&q->heap_region, end) ? end : 0;
+  return likely(end <= q->regions.heap.units) || !count || region_has(&q->regions.heap, end) ? end : 0;
 }
 
 uint32_t delay_count(const workq *q) {
@@ -72,7 +72,7 @@ static struct heap_entry new_entry(workq *q, uint32_t index, int64_t due_ns) {
 int delay_push(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   uint32_t end = heap_end(q);
   if (unlikely(!end || end >= q->geometry.heap_max || item->heap_place)) return -EUCLEAN;
-  int rc = grow_to(q, &q->heap_region, end + 1);
+  int rc = grow_to(q, &q->regions.heap, end + 1);
   if (unlikely(rc < 0)) return rc;
   struct heap_entry entry = new_entry(q, index, due_ns);
   q->control->hot.delayed++;
@@ -117,7 +117,7 @@ int64_t delay_read_due_ns(const workq *q, uint32_t index, uint32_t place) {
 }
 
 static bool root_has_memory(const workq *q) {
-  return likely(q->heap_region.units > HEAP_FIRST) || region_probe(&q->heap_region, HEAP_FIRST);
+  return likely(q->regions.heap.units > HEAP_FIRST) || region_probe(&q->regions.heap, HEAP_FIRST);
 }
 
 int64_t delay_next_ns(const workq *q) {

@@ -147,7 +147,7 @@ __attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, si
     if (rc == 0) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
     if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
     if (rc > 0) {
-      q->never_backs_off = false;
+      q->backoff.disabled = false;
       op_end(q);
       return rc;
     }
@@ -160,7 +160,7 @@ FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_
   if (unlikely(rc < 0)) return rc;
   rc = try_get(q, items, n, false);
   if (likely(rc > 0)) {
-    q->never_backs_off = false;
+    q->backoff.disabled = false;
     op_end(q);
     return rc;
   }
@@ -199,7 +199,7 @@ FLAT int shmq_next(workq *q, workq_item *item, int64_t timeout_ns) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (unlikely(rc < 0)) return rc;
   rc = finish_and_get(q, item);
-  q->never_backs_off = false;
+  q->backoff.disabled = false;
   op_end(q);
   if (likely(rc > 0)) return 0;
   return rc == 0 ? shmq_get(q, item, timeout_ns) : rc;

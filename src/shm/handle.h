@@ -26,11 +26,66 @@
 /* Where time stamps come from: nowhere, from the time-stamp counter, from the handle's clock; or it is always the same moment. */
 enum { STAMPS_NONE = 0, STAMPS_TICKS, STAMPS_CLOCK, STAMPS_FIXED };
 
-/* The last records that something was done with, a ring: for guesses at what comes PREFETCH_DISTANCE places after one. */
+/*
+ * The items that this handle queued or freed last, a ring: the one from PREFETCH_DISTANCE before gets a prefetch hint that names
+ * the newest.
+ */
 #define PREFETCH_DISTANCE 8u
 struct recent {
   uint32_t place;
   uint32_t index[PREFETCH_DISTANCE];
+};
+
+/* The open transaction: see journal.h. */
+struct transaction {
+  uint32_t number;
+  bool grouped;          /* it is of several keys */
+  uint32_t key_ops;      /* keys that this handle has worked on: one per transaction, or several */
+  uint32_t own_line;     /* number of the line slot->own */
+  uint32_t wakes_before; /* wakes.count when it began */
+  uint64_t marks[MARKS]; /* lines that it saved: number << 32 | line */
+};
+
+/* Slots to be woken after the commit. */
+struct wakes {
+  uint32_t count;
+  uint32_t *slots; /* each once */
+  uint64_t *noted; /* a bit for each slot: is it among them? */
+};
+
+/* What a call of this handle waits for: see wait.c. */
+struct waiter {
+  uint32_t kind;      /* WAIT_*: of the last call that slept */
+  uint32_t cancelled; /* the same, if the last call ended without the lock; else WAIT_NONE */
+  bool may_spin;
+  uint32_t probes; /* waits since it last tried whether spinning is worthwhile again */
+  int64_t gap_ns;  /* recent time between starting to wait and the end of the wait */
+  uint32_t space_hash;   /* of the key that the waiting add is for */
+  int64_t polled_ns;     /* since when a get that found nothing has waited; 0 if it did not poll */
+  int64_t lock_since_ns; /* since when a call that may wait has waited for the lock; 0 if it did not */
+};
+
+/* How long this handle leaves a contended lock to others: see lock.c. */
+struct backoff {
+  bool disabled;        /* the last operation was an add, and few keys are ready */
+  uint32_t last_key_op; /* transaction.key_ops at the last wait for the lock, and when that was */
+  int64_t last_ns;
+  int64_t duration_ns;
+};
+
+/* Which part of the growing regions has memory. */
+struct regions {
+  struct region items;   /* by index - 1 */
+  struct region buckets; /* by number */
+  struct region heap;    /* by place */
+};
+
+/* The descriptor, and the file that it must lead to: see segment.h. */
+struct file {
+  int fd;
+  dev_t device;
+  ino_t inode;
+  off_t mark; /* the offset of its open file description; 0: not marked */
 };
 
 struct workq {
@@ -41,35 +96,24 @@ struct workq {
   struct control *control;
   struct slot *slot;
   struct journal *journal;
-  struct lock_mutex *held;  /* the mutex in hand, null outside the lock */
+  struct lock_mutex *held;  /* the mutex that this handle holds, null outside the lock */
   struct measures *measure; /* this slot's; null where nothing is measured */
   int64_t stamp_ns;         /* when the running operation began, see stamp.h */
   uint32_t stamps;          /* STAMPS_* */
   struct fork_page *fork_page;
-  workq *outer;              /* in a call: the handle whose call it interrupts, as part of a signal handler */
-  pid_t thread;              /* as in the fork page, but kept in a forked child */
-  struct region item_region;   /* by index - 1 */
-  struct region bucket_region; /* by number */
-  struct region heap_region;   /* by place */
-  uint32_t slot_id;          /* index of slot */
+  workq *outer; /* in a call: the handle whose call it interrupts, from within a signal handler */
+  pid_t thread; /* as in the fork page, but kept in a forked child */
+  struct regions regions;
+  uint32_t slot_id; /* index of slot */
   uint32_t generation;
-  uint32_t transaction;
-  bool grouped;        /* the open transaction is of several keys */
-  uint32_t steps;      /* keys worked on: one a transaction, or some */
-  uint32_t own_line;   /* number of the line slot->own */
-  uint32_t flags;      /* WORKQ_ANY_OWNER, ... */
-  bool takes_next_ready;  /* the next key made ready is for this handle: a get promotes or reaps */
-  bool in_call;        /* the thread is inside a call: another one comes from a signal handler */
-  bool sleeping;       /* ... in which it waits without the lock */
-  uint32_t waited_for; /* WAIT_*: by the last call that slept */
-  uint32_t cancelled;  /* the same, of a last call that ended without the lock; WAIT_NONE otherwise */
-  uint32_t wakes_count;
-  uint32_t wakes_before; /* the running transaction */
-  uint32_t *wakes;       /* slots to be woken after the commit, each once */
-  uint64_t *woken;       /* a bit for each slot: is it among them? */
-  uint64_t marks[MARKS]; /* lines that this transaction saved: transaction << 32 | line */
-  struct recent queued;  /* by this handle, in any band */
-  struct recent freed;
+  uint32_t flags;        /* WORKQ_ANY_OWNER, ... */
+  bool takes_next_ready; /* a get promotes or reaps: it takes the next key made ready, no waiter is signalled for it */
+  bool in_call;          /* the thread is inside a call: another call comes from a signal handler */
+  bool sleeping;         /* ... in which it waits without the lock */
+  struct wakes wakes;
+  struct transaction transaction;
+  struct recent recent_queued; /* by this handle, in any band */
+  struct recent recent_freed;
 
   struct geometry geometry;
   struct lock_mutex *mutexes;
@@ -85,29 +129,14 @@ struct workq {
   void *clock_arg;
   int64_t lock_timeout_ns; /* CLOCK_NEVER for no limit */
   uint64_t random;         /* state of the generator for jitter */
+  struct backoff backoff;
+  struct waiter waiter;
 
-  /* Waiting for the lock: see lock.c. */
-  bool never_backs_off;    /* the last operation added, and there is not much to get: no courtesy */
-  uint32_t turn_step; /* the last wait for the lock: before which step, and when */
-  int64_t turn_ns;
-  int64_t lock_since_ns; /* a call that may wait: since when it has waited for the lock; 0 where it did not */
-  int64_t courtesy_ns;
-
-  /* Waiting: see wait.c. */
-  bool may_spin;
-  uint32_t probe;
-  int64_t gap_ns;
-  uint32_t space_hash; /* of the key that the waiting add is for */
-  int64_t polled_ns;   /* since when a get that found nothing has waited; 0 where it did not poll */
-
-  int lock_owner;    /* pid, see workq_lock_owner */
+  int lock_owner;      /* pid, see workq_lock_owner */
   int64_t snapshot_ns; /* a snapshot: when it was taken */
-  int fd;
-  dev_t fd_device; /* what fd must lead to, see segment.h */
-  ino_t fd_inode;
-  off_t fd_mark; /* the offset of its open file description; 0: not marked */
+  struct file file;
   size_t size;
-  void *shadow;              /* journal.c, debug builds */
+  void *shadow;              /* journal_check.c, debug builds */
   unsigned char *key_buffer; /* key_max bytes: copies for workq_info */
   char name[WORKQ_NAME_MAX + 1];
 };
@@ -121,7 +150,7 @@ static inline void prefetch_to_write(const void *line) {
 #endif
 }
 
-/* Notes a record in the ring.  Returns the one that was noted PREFETCH_DISTANCE before it, 0 if there was none. */
+/* Pushes an item's index into the ring.  Returns the entry that it replaces, 0 if there was none. */
 static inline uint32_t recent_push(struct recent *recent, uint32_t index) {
   uint32_t *place = &recent->index[recent->place++ % PREFETCH_DISTANCE], before = *place;
   *place = index;
@@ -134,7 +163,7 @@ static inline int64_t handle_now_ns(workq *q) {
 
 /* The item of that index, or null where the segment gave a wild one: one that has no memory. */
 static inline struct item *item_at(const workq *q, uint32_t index) {
-  if (unlikely(index - 1u >= q->item_region.units) && !region_probe(&q->item_region, index - 1u)) return NULL;
+  if (unlikely(index - 1u >= q->regions.items.units) && !region_probe(&q->regions.items, index - 1u)) return NULL;
   return (struct item *)(void *)(q->items + (size_t)(index - 1u) * q->geometry.item_size);
 }
 

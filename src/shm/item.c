@@ -10,7 +10,7 @@
 int item_take_fresh(workq *q, uint32_t *index, struct item **item) {
   struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->fresh >= q->geometry.items_max)) return -EUCLEAN; /* all were used, none is free, yet not full */
-  int rc = grow_to(q, &q->item_region, hot->fresh + 1);
+  int rc = grow_to(q, &q->regions.items, hot->fresh + 1);
   if (unlikely(rc < 0)) return rc;
   *index = hot->fresh + 1;
   *item = item_at(q, *index);

@@ -15,7 +15,7 @@ COLD int item_take_fresh(workq *q, uint32_t *index, struct item **item);
 
 /* Starts to load the record of that index, if it is known to have memory, and the beginning of its key. */
 static inline void item_prefetch(const workq *q, uint32_t index) {
-  if (unlikely(index - 1u >= q->item_region.units)) return;
+  if (unlikely(index - 1u >= q->regions.items.units)) return;
   struct item *item = item_at(q, index);
   prefetch_to_write(item);
   prefetch_to_write(item_key(item));
@@ -57,7 +57,7 @@ static inline int item_destroy(workq *q, uint32_t index, struct item *item) {
   item->place = PLACE_FREE;
   item->pending = PENDING_NONE;
   item->next = hot->free_head;
-  item->prefetch_hint = recent_push(&q->freed, index);
+  item->prefetch_hint = recent_push(&q->recent_freed, index);
   hot->free_head = index;
   hot->used--;
   return 0;

@@ -7,8 +7,8 @@
 
 /* A line of the table, the heap or a record. */
 static bool journal_has_memory(const workq *q, const unsigned char *line) {
-  return region_contains(&q->item_region, line) || region_contains(&q->bucket_region, line) ||
-         region_contains(&q->heap_region, line) || memory_is_backed(line, LINE_SIZE);
+  return region_contains(&q->regions.items, line) || region_contains(&q->regions.buckets, line) ||
+         region_contains(&q->regions.heap, line) || memory_is_backed(line, LINE_SIZE);
 }
 
 /* May this be the offset of a line that a transaction has changed?  Never one with a mutex: that would be set to anything. */
@@ -42,9 +42,9 @@ static int journal_roll_back(workq *q, struct slot *slot, const struct journal *
 void journal_abort(workq *q) {
   /* The own journal is in order: it was written by this process in this transaction. */
   (void)journal_roll_back(q, q->slot, q->journal);
-  while (q->wakes_count > q->wakes_before) {
-    uint32_t slot = q->wakes[--q->wakes_count];
-    q->woken[slot / 64] &= ~(UINT64_C(1) << slot % 64);
+  while (q->wakes.count > q->transaction.wakes_before) {
+    uint32_t slot = q->wakes.slots[--q->wakes.count];
+    q->wakes.noted[slot / 64] &= ~(UINT64_C(1) << slot % 64);
   }
 }
 

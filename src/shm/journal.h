@@ -60,25 +60,25 @@ static inline void journal_save_always(workq *q, const void *place) {
 /* Saves the line that holds place, once a transaction. */
 static inline void journal_save(workq *q, const void *place) {
   uint32_t line = journal_line(q, place);
-  uint64_t mark = (uint64_t)q->transaction << 32 | line;
-  uint64_t *seen = &q->marks[line % MARKS];
-  if (*seen == mark || line == q->own_line) return;
+  uint64_t mark = (uint64_t)q->transaction.number << 32 | line;
+  uint64_t *seen = &q->transaction.marks[line % MARKS];
+  if (*seen == mark || line == q->transaction.own_line) return;
   *seen = mark;
   journal_save_always(q, place);
 }
 
 /* The same where the line is seldom saved already, unless the transaction is of several keys. */
 static inline void journal_save_once_in_group(workq *q, const void *place) {
-  if (unlikely(q->grouped)) journal_save(q, place);
+  if (unlikely(q->transaction.grouped)) journal_save(q, place);
   else journal_save_always(q, place);
 }
 
 /* Once for each slot that the handle gets, before its first lock: enters the lines that journal_begin() saves.  What a dead
  * tenant left in the slot's journal starts with the same two. */
 static inline void journal_attach(workq *q) {
-  q->own_line = journal_line(q, &q->slot->own);
+  q->transaction.own_line = journal_line(q, &q->slot->own);
   q->journal->line[0] = journal_line(q, &q->control->hot);
-  q->journal->line[1] = q->own_line;
+  q->journal->line[1] = q->transaction.own_line;
 }
 
 #ifdef WORKQ_JOURNAL_CHECK
@@ -106,11 +106,11 @@ static inline void journal_check_free(workq *q) {
 
 /* What starting a transaction is but for counting lines. */
 static inline void journal_open(workq *q) {
-  q->wakes_before = q->wakes_count;
-  q->steps++;
-  if (unlikely(++q->transaction == 0)) {
-    memset(q->marks, 0, sizeof q->marks);
-    q->transaction = 1;
+  q->transaction.wakes_before = q->wakes.count;
+  q->transaction.key_ops++;
+  if (unlikely(++q->transaction.number == 0)) {
+    memset(q->transaction.marks, 0, sizeof q->transaction.marks);
+    q->transaction.number = 1;
   }
   journal_check_begin(q);
   journal_copy(q->journal, 0, &q->control->hot);
@@ -129,7 +129,7 @@ static inline void journal_begin_item(workq *q, const struct item *item) {
   uint32_t line = journal_line(q, item);
   q->journal->line[2] = line;
   journal_copy(q->journal, 2, item);
-  q->marks[line % MARKS] = (uint64_t)q->transaction << 32 | line;
+  q->transaction.marks[line % MARKS] = (uint64_t)q->transaction.number << 32 | line;
   journal_count(q, 3);
 }
 

@@ -37,7 +37,7 @@ static size_t measures_end(const workq *q) {
 }
 
 void journal_check_begin(workq *q) {
-  size_t size = region_end(q, &q->item_region);
+  size_t size = region_end(q, &q->regions.items);
   struct shadow *shadow = q->shadow;
   if (!shadow || shadow->size != size) {
     free(shadow);
@@ -46,8 +46,8 @@ void journal_check_begin(workq *q) {
     shadow->size = size;
   }
   shadow->lines = 2;
-  shadow->table_end = region_end(q, &q->bucket_region);
-  shadow->heap_end = region_end(q, &q->heap_region);
+  shadow->table_end = region_end(q, &q->regions.buckets);
+  shadow->heap_end = region_end(q, &q->regions.heap);
   /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
   const struct geometry *g = &q->geometry;
   memcpy(shadow->bytes, q->base, (size_t)g->journals_off);
@@ -60,7 +60,7 @@ void journal_check_begin(workq *q) {
 
 static bool journal_was_saved(const workq *q, size_t offset) {
   /* Saved by journal_begin(); their numbers in the journal are from the attach, and may be damaged since. */
-  if (offset / LINE_SIZE == q->own_line || offset / LINE_SIZE == journal_line(q, &q->control->hot)) return true;
+  if (offset / LINE_SIZE == q->transaction.own_line || offset / LINE_SIZE == journal_line(q, &q->control->hot)) return true;
   for (uint32_t i = 0; i < at_most(journal_lines(q), JOURNAL_LINES); i++)
     if (q->journal->line[i] == offset / LINE_SIZE) return true;
   return false;

@@ -129,7 +129,7 @@ static bool holder_is_alive(const workq *q, uint32_t holder) {
  */
 static bool is_held_by_caller(const workq *q) {
   for (const workq *outer = thread_calling == q ? q->outer : thread_calling; outer; outer = outer->outer)
-    if (!outer->sleeping && outer->fd_inode == q->fd_inode && outer->fd_device == q->fd_device) return true;
+    if (!outer->sleeping && outer->file.inode == q->file.inode && outer->file.device == q->file.device) return true;
   return false;
 }
 
@@ -241,13 +241,13 @@ void lock_pause(int64_t pause_ns) {
  * just now, lets the others have theirs in peace; whoever comes now and then looks at once.
  */
 static int64_t backoff_ns(workq *q, int64_t now_ns) {
-  uint32_t run = q->steps - q->turn_step;
-  bool busy = now_ns - q->turn_ns < (int64_t)run * BUSY_NS;
-  if (!busy || q->never_backs_off) return 0;
-  if (run < RUN_SHORT && q->courtesy_ns < BACKOFF_MAX_NS) q->courtesy_ns *= 2;
-  else if (run > RUN_LONG && q->courtesy_ns > LOCK_BACKOFF_MIN_NS) q->courtesy_ns /= 2;
+  uint32_t run = q->transaction.key_ops - q->backoff.last_key_op;
+  bool busy = now_ns - q->backoff.last_ns < (int64_t)run * BUSY_NS;
+  if (!busy || q->backoff.disabled) return 0;
+  if (run < RUN_SHORT && q->backoff.duration_ns < BACKOFF_MAX_NS) q->backoff.duration_ns *= 2;
+  else if (run > RUN_LONG && q->backoff.duration_ns > LOCK_BACKOFF_MIN_NS) q->backoff.duration_ns /= 2;
   /* Not the same for all: those who were let down together must not come back together. */
-  return q->courtesy_ns / 2 + now_ns % q->courtesy_ns;
+  return q->backoff.duration_ns / 2 + now_ns % q->backoff.duration_ns;
 }
 
 /* Looks for a moment at which the lock is free.  Returns what the last trylock said, EBUSY if there was none. */
@@ -284,8 +284,8 @@ static int wait_briefly(workq *q, struct lock_mutex *m) {
     clock_sleep(NAP_NS);
     rc = try_lock_spin(m);
   }
-  q->turn_ns = now_ns;
-  q->turn_step = q->steps;
+  q->backoff.last_ns = now_ns;
+  q->backoff.last_key_op = q->transaction.key_ops;
   return rc;
 }
 
@@ -294,7 +294,7 @@ static int64_t limit_of(workq *q, int64_t deadline_ns) {
   int64_t now_ns = clock_monotonic_ns();
   int64_t limit_ns = q->lock_timeout_ns == CLOCK_NEVER ? CLOCK_NEVER : clock_add_ns(now_ns, q->lock_timeout_ns);
   if (deadline_ns < 0) {
-    q->lock_since_ns = now_ns;
+    q->waiter.lock_since_ns = now_ns;
     deadline_ns = clock_add_ns(now_ns, -deadline_ns);
   }
   return deadline_ns < limit_ns ? deadline_ns : limit_ns;
@@ -310,7 +310,7 @@ int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock
     epoch = atomic_load(&q->control->lock.epoch);
     m = lock_mutex_of(q, epoch);
     if (is_held_by_caller(q)) return -EDEADLK;
-    int rc = q->may_spin ? wait_briefly(q, m) : EBUSY;
+    int rc = q->waiter.may_spin ? wait_briefly(q, m) : EBUSY;
     if (rc == EBUSY) rc = mutex_lock_slice(&m->mutex);
     if (rc == ETIMEDOUT) rc = abandon_if_lost(q, epoch);
     if (rc == 0 || rc == EOWNERDEAD) {

@@ -64,7 +64,7 @@ void lock_pause(int64_t pause_ns);
 
 /* Had others the lock when this handle wanted it, not many operations ago? */
 static inline bool lock_is_contended(const workq *q) {
-  return q->steps - q->turn_step < 64;
+  return q->transaction.key_ops - q->backoff.last_key_op < 64;
 }
 
 /* The pid of the process that holds the queue lock at this moment, 0 if nobody does.  Takes nothing. */

@@ -29,8 +29,8 @@ void handle_free(workq *q) {
   if (q->fork_page) munmap(q->fork_page, sizeof *q->fork_page);
   segment_close(q);
   journal_check_free(q);
-  free(q->wakes);
-  free(q->woken);
+  free(q->wakes.slots);
+  free(q->wakes.noted);
   free(q->key_buffer);
   free(q);
 }
@@ -39,7 +39,7 @@ workq *handle_make(const char *name, const workq_options *options) {
   workq *q = calloc(1, sizeof *q);
   if (!q) return NULL;
   q->head.engine = &shm_engine;
-  q->fd = -1;
+  q->file.fd = -1;
   memcpy(q->name, name, strlen(name) + 1);
   q->lock_timeout_ns = CLOCK_NEVER;
   if (options) {
@@ -48,9 +48,9 @@ workq *handle_make(const char *name, const workq_options *options) {
     q->clock_arg = options->clock_arg;
     if (options->lock_timeout_ns > 0) q->lock_timeout_ns = options->lock_timeout_ns;
   }
-  q->may_spin = !(q->flags & WORKQ_NO_SPIN) && processors_are_several();
-  q->gap_ns = NS_PER_S;
-  q->courtesy_ns = LOCK_BACKOFF_MIN_NS;
+  q->waiter.may_spin = !(q->flags & WORKQ_NO_SPIN) && processors_are_several();
+  q->waiter.gap_ns = NS_PER_S;
+  q->backoff.duration_ns = LOCK_BACKOFF_MIN_NS;
   if (getrandom(&q->random, sizeof q->random, 0) != (ssize_t)sizeof q->random) q->random = (uint64_t)(uintptr_t)q;
   return q;
 }
@@ -76,10 +76,10 @@ int handle_map(workq *q, int fd) {
   if (rc == 0 && !(q->flags & WORKQ_RAW)) rc = own_description(q);
   if (rc < 0) return rc;
   q->head.key_max = q->geometry.key_max;
-  q->wakes = calloc(q->geometry.handles, sizeof *q->wakes);
-  q->woken = calloc((q->geometry.handles + 63) / 64, sizeof *q->woken);
+  q->wakes.slots = calloc(q->geometry.handles, sizeof *q->wakes.slots);
+  q->wakes.noted = calloc((q->geometry.handles + 63) / 64, sizeof *q->wakes.noted);
   q->key_buffer = malloc(q->geometry.key_max);
-  return q->wakes && q->woken && q->key_buffer ? 0 : -ENOMEM;
+  return q->wakes.slots && q->wakes.noted && q->key_buffer ? 0 : -ENOMEM;
 }
 
 /* Fills what is not zero in a segment that nobody else can see. */
@@ -114,7 +114,7 @@ int shmq_create(const char *name, const workq_options *options, workq **out) {
   if (rc == 0) rc = segment_fill(q);
   if (rc == 0) rc = attach(q);
   bool attached = rc == 0;
-  if (rc == 0) rc = segment_publish(name, q->fd, temporary, q->header.mode);
+  if (rc == 0) rc = segment_publish(name, q->file.fd, temporary, q->header.mode);
   else segment_discard(temporary);
   if (rc < 0) {
     if (attached) slot_detach(q);

@@ -54,8 +54,8 @@ int op_after_repair(workq *q) {
 }
 
 int op_leave_cancelled(workq *q) {
-  uint32_t kind = q->cancelled; /* also where it was signalled: the wake-up is passed on */
-  q->cancelled = WAIT_NONE;
+  uint32_t kind = q->waiter.cancelled; /* also where it was signalled: the wake-up is passed on */
+  q->waiter.cancelled = WAIT_NONE;
   journal_begin(q);
   int rc = op_leave_list(q);
   if (rc >= 0) rc = signal_next(q, kind);
@@ -89,7 +89,7 @@ static int enter_list(workq *q, uint32_t kind, bool again, int64_t now_ns, int64
 
 int op_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
   int64_t now_ns = handle_now_ns(q), wake_ns;
-  q->waited_for = kind;
+  q->waiter.kind = kind;
   journal_begin(q);
   int rc = journal_end(q, enter_list(q, kind, again, now_ns, &wake_ns));
   if (rc == 0) wait_arm(q);
@@ -145,6 +145,6 @@ int op_waiting_is_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int w
   if (woken_by == EINTR) return -EINTR;
   if (timeout_ns < 0) return 0;
   if (*deadline_ns < 0)
-    *deadline_ns = clock_add_ns(q->lock_since_ns ? q->lock_since_ns : clock_monotonic_ns(), timeout_ns);
+    *deadline_ns = clock_add_ns(q->waiter.lock_since_ns ? q->waiter.lock_since_ns : clock_monotonic_ns(), timeout_ns);
   return clock_monotonic_ns() >= *deadline_ns ? -ETIMEDOUT : 0;
 }

@@ -50,9 +50,9 @@ static inline void call_end(workq *q) {
 
 /* Releases the lock; signals and wakes those for whom there is something. */
 static inline void op_unlock(workq *q) {
-  if (unlikely(q->wakes_count)) wait_publish(q);
+  if (unlikely(q->wakes.count)) wait_publish(q);
   lock_release(q);
-  if (unlikely(q->wakes_count)) wait_wake(q);
+  if (unlikely(q->wakes.count)) wait_wake(q);
 }
 
 static inline void op_end(workq *q) {
@@ -81,7 +81,7 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
     return -ESTALE;
   }
   if (unlikely(rc > 0)) rc = op_after_repair(q);
-  if (unlikely(q->cancelled) && rc >= 0) rc = op_leave_cancelled(q);
+  if (unlikely(q->waiter.cancelled) && rc >= 0) rc = op_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
     q->takes_next_ready = getting && hot->ready == 0; /* else it takes another key */
@@ -134,7 +134,7 @@ static inline int op_find(workq *q, uint32_t hash, const void *key, size_t len, 
  * the call ends by op_cancel_waiting().
  */
 static inline int64_t op_relative_deadline_ns(workq *q, int64_t timeout_ns) {
-  q->lock_since_ns = 0;
+  q->waiter.lock_since_ns = 0;
   return timeout_ns < 0 ? CLOCK_NEVER : timeout_ns == 0 ? -1 : -timeout_ns;
 }
 

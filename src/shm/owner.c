@@ -23,18 +23,18 @@ static struct flock byte_of(short type, uint32_t slot, uint32_t generation) {
 int owner_byte_lock(const workq *q, uint32_t slot, uint32_t generation) {
   struct flock lock = byte_of(F_WRLCK, slot, generation);
   if (!segment_fd_is_own(q)) return -EBADFD;
-  if (fcntl(q->fd, F_OFD_SETLK, &lock) == 0) return 0;
+  if (fcntl(q->file.fd, F_OFD_SETLK, &lock) == 0) return 0;
   return errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
 }
 
 void owner_byte_unlock(const workq *q, uint32_t slot, uint32_t generation) {
   struct flock lock = byte_of(F_UNLCK, slot, generation);
-  if (segment_fd_is_own(q)) (void)fcntl(q->fd, F_OFD_SETLK, &lock); /* closing the descriptor does it, too */
+  if (segment_fd_is_own(q)) (void)fcntl(q->file.fd, F_OFD_SETLK, &lock); /* closing the descriptor does it, too */
 }
 
 int owner_byte_held(const workq *q, uint32_t slot, uint32_t generation) {
   struct flock lock = byte_of(F_WRLCK, slot, generation);
-  if (!segment_fd_is_own(q) || fcntl(q->fd, F_OFD_GETLK, &lock) != 0) return 1;
+  if (!segment_fd_is_own(q) || fcntl(q->file.fd, F_OFD_GETLK, &lock) != 0) return 1;
   return lock.l_type != F_UNLCK;
 }
 
@@ -100,7 +100,7 @@ void owner_describe(workq *q) {
   atomic_store(&owner->tid, tid);
   atomic_store(&owner->start_ticks, known ? stat.start_ticks : 0);
   atomic_store(&owner->stack, known && stacks_differ_by_program() ? stat.stack : 0);
-  atomic_store(&owner->inode, (uint64_t)q->fd_inode);
+  atomic_store(&owner->inode, (uint64_t)q->file.inode);
   atomic_store(&owner->generation, q->generation);
   errno = saved;
 }
@@ -126,7 +126,7 @@ bool owner_is_dead(const workq *q, uint32_t slot) {
   int saved = errno;
   /* A new owner may be overwriting these just now: then the one before it is dead, and the new one will be found alive. */
   uint32_t generation = atomic_load(&owner->generation);
-  if (atomic_load(&owner->inode) != (uint64_t)q->fd_inode) return true;
+  if (atomic_load(&owner->inode) != (uint64_t)q->file.inode) return true;
   enum verdict verdict = ask_kernel(atomic_load(&owner->pid), atomic_load(&owner->tid),
                                     atomic_load(&owner->start_ticks), atomic_load(&owner->stack));
   if (verdict == UNKNOWN) verdict = owner_byte_held(q, slot, generation) ? ALIVE : DEAD;

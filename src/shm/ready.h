@@ -19,8 +19,8 @@
  * record to record a queue is a chain, in which each must be there before the next is known.
  */
 static inline void ready_leave_hint(workq *q, uint32_t index) {
-  uint32_t before = recent_push(&q->queued, index);
-  if (q->control->hot.ready <= PREFETCH_MIN_READY || unlikely(before - 1u >= q->item_region.units)) return;
+  uint32_t before = recent_push(&q->recent_queued, index);
+  if (q->control->hot.ready <= PREFETCH_MIN_READY || unlikely(before - 1u >= q->regions.items.units)) return;
   item_at(q, before)->prefetch_hint = index;
 }
 

@@ -337,10 +337,10 @@ int segment_open(const char *name, const workq_options *options, struct header *
 static void set_regions(workq *q) {
   const struct geometry *g = &q->geometry;
   struct cold_line *cold = &q->control->cold;
-  q->item_region = (struct region){0, g->item_size, g->items_max, &cold->items_committed, q->items};
-  q->bucket_region =
+  q->regions.items = (struct region){0, g->item_size, g->items_max, &cold->items_committed, q->items};
+  q->regions.buckets =
       (struct region){0, sizeof(struct bucket), g->buckets_max, &cold->buckets_committed, (unsigned char *)q->table};
-  q->heap_region =
+  q->regions.heap =
       (struct region){0, sizeof(struct heap_entry), g->heap_max, &cold->heap_committed, (unsigned char *)q->heap};
 }
 
@@ -350,7 +350,7 @@ int segment_map(workq *q, bool writable) {
   if (rc < 0) return rc;
   const struct geometry *g = &q->geometry;
   void *base =
-      mmap(NULL, g->total_size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, q->fd, 0);
+      mmap(NULL, g->total_size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, q->file.fd, 0);
   if (base == MAP_FAILED) return -errno;
   q->base = base;
   q->size = g->total_size;
@@ -373,7 +373,7 @@ void segment_unmap(workq *q) {
 }
 
 int segment_commit(const workq *q, uint64_t offset, uint64_t len) {
-  return segment_fd_is_own(q) ? commit_range(q->fd, offset, len) : -EBADFD;
+  return segment_fd_is_own(q) ? commit_range(q->file.fd, offset, len) : -EBADFD;
 }
 
 /* ---- The descriptor ---- */
@@ -385,10 +385,10 @@ int segment_adopt(workq *q, int fd) {
     close(fd);
     return rc;
   }
-  q->fd = fd;
-  q->fd_device = st.st_dev;
-  q->fd_inode = st.st_ino;
-  q->fd_mark = 0;
+  q->file.fd = fd;
+  q->file.device = st.st_dev;
+  q->file.inode = st.st_ino;
+  q->file.mark = 0;
   return 0;
 }
 
@@ -396,8 +396,8 @@ int segment_mark(workq *q) {
   uint64_t random;
   if (getrandom(&random, sizeof random, 0) != (ssize_t)sizeof random) return -errno;
   off_t mark = (off_t)(random >> 2 | 1);
-  if (lseek(q->fd, mark, SEEK_SET) != mark) return -errno;
-  q->fd_mark = mark;
+  if (lseek(q->file.fd, mark, SEEK_SET) != mark) return -errno;
+  q->file.mark = mark;
   return 0;
 }
 
@@ -405,19 +405,19 @@ int segment_mark(workq *q) {
 static bool is_same_file(const workq *q, int fd) {
   struct stat st;
   if (fstat(fd, &st) != 0) return errno != EBADF;
-  return st.st_dev == q->fd_device && st.st_ino == q->fd_inode;
+  return st.st_dev == q->file.device && st.st_ino == q->file.inode;
 }
 
 bool segment_fd_is_own(const workq *q) {
   int saved = errno;
-  bool own = q->fd >= 0 && is_same_file(q, q->fd) && (!q->fd_mark || lseek(q->fd, 0, SEEK_CUR) == q->fd_mark);
+  bool own = q->file.fd >= 0 && is_same_file(q, q->file.fd) && (!q->file.mark || lseek(q->file.fd, 0, SEEK_CUR) == q->file.mark);
   errno = saved;
   return own;
 }
 
 void segment_close(workq *q) {
-  if (segment_fd_is_own(q)) close(q->fd);
-  q->fd = -1;
+  if (segment_fd_is_own(q)) close(q->file.fd);
+  q->file.fd = -1;
 }
 
 bool segment_is_shortage(int rc) {
@@ -434,10 +434,10 @@ static int open_same_file(const workq *q, const char *path, int flags) {
 
 int segment_reopen(const workq *q) {
   char path[PATH_SIZE];
-  bool own = q->fd >= 0 && is_same_file(q, q->fd);
+  bool own = q->file.fd >= 0 && is_same_file(q, q->file.fd);
   int fd = -EBADFD;
   if (own) {
-    snprintf(path, sizeof path, "/proc/self/fd/%d", q->fd);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", q->file.fd);
     fd = open_same_file(q, path, 0);
     if (fd >= 0 || segment_is_shortage(fd)) return fd;
   }

@@ -322,9 +322,9 @@ static void use_slot(workq *q) {
   q->journal = &q->journals[q->slot_id];
   q->measure = times_of(q, q->slot_id);
   wait_forget(q);
-  q->grouped = false;
+  q->transaction.grouped = false;
   q->takes_next_ready = false;
-  q->cancelled = WAIT_NONE;
+  q->waiter.cancelled = WAIT_NONE;
   q->held = NULL;
 }
 
@@ -345,7 +345,7 @@ static int take_slot(workq *q) {
   owner_describe(q);
   journal_attach(q);
   /* Here rather than under the lock: the heap is needed as a whole. */
-  (void)region_has(&q->heap_region, q->control->cold.heap_committed);
+  (void)region_has(&q->regions.heap, q->control->cold.heap_committed);
   do {
     if ((rc = lock_acquire(q, CLOCK_NEVER)) < 0) return rc;
     rc = enter_slot(q);

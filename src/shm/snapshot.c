@@ -51,8 +51,8 @@ typedef int each_range(const workq *from, int to, off_t begin, off_t end);
 static int each_data(const workq *from, int to, each_range *each) {
   off_t size = (off_t)from->geometry.total_size, data = 0;
   int rc = 0;
-  while (rc == 0 && data < size && (data = lseek(from->fd, data, SEEK_DATA)) >= 0) {
-    off_t hole = lseek(from->fd, data, SEEK_HOLE);
+  while (rc == 0 && data < size && (data = lseek(from->file.fd, data, SEEK_DATA)) >= 0) {
+    off_t hole = lseek(from->file.fd, data, SEEK_HOLE);
     if (hole < 0) {
       rc = -errno;
       break;
@@ -62,7 +62,7 @@ static int each_data(const workq *from, int to, each_range *each) {
     data = hole;
   }
   if (data < 0 && errno != ENXIO) rc = -errno;
-  if (from->fd_mark) (void)lseek(from->fd, from->fd_mark, SEEK_SET); /* the offset says whose the descriptor is */
+  if (from->file.mark) (void)lseek(from->file.fd, from->file.mark, SEEK_SET); /* the offset says whose the descriptor is */
   return rc;
 }
 
@@ -72,7 +72,7 @@ static int make_file(const workq *q) {
   int fd = memfd_create("workq-snapshot", MFD_CLOEXEC);
   if (fd < 0) return -errno;
   /* What is wrong with the handle's own file is said under the lock: not before it is known whether the slot is the handle's. */
-  mode_t mode = fstat(q->fd, &st) == 0 ? st.st_mode & 0777 : 0;
+  mode_t mode = fstat(q->file.fd, &st) == 0 ? st.st_mode & 0777 : 0;
   if (fchmod(fd, mode) == 0 && ftruncate(fd, (off_t)q->geometry.total_size) == 0) return fd;
   int rc = -errno;
   close(fd);

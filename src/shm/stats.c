@@ -25,7 +25,7 @@ static void stats_of_segment(workq *q, workq_stats_data *s) {
   s->metrics = h->metrics;
   s->size = q->geometry.total_size;
   s->incarnation = h->checksum;
-  if (fstat(q->fd, &st) == 0) {
+  if (fstat(q->file.fd, &st) == 0) {
     s->mode = (uint32_t)st.st_mode & 0777;
     s->committed = (uint64_t)st.st_blocks * 512;
   }

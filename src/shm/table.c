@@ -97,7 +97,7 @@ int table_grow(workq *q) {
   uint32_t mask = (UINT32_C(2) << (31 - __builtin_clz(to))) - 1, from = to & (mask >> 1);
   if (unlikely(!table_has_bucket(q, from, to))) return -EUCLEAN;
   journal_begin(q);
-  int rc = grow_to(q, &q->bucket_region, to + 1);
+  int rc = grow_to(q, &q->regions.buckets, to + 1);
   if (rc == 0) rc = bucket_split(q, &q->table[from], &q->table[to], to, mask);
   if (rc < 0) {
     journal_abort(q);

@@ -24,9 +24,9 @@ static inline uint32_t table_bucket_number(uint32_t hash, uint32_t buckets) {
 
 /* Has the bucket of that number memory, and may there be so many? */
 static inline bool table_has_bucket(const workq *q, uint32_t number, uint32_t buckets) {
-  return likely(buckets <= q->bucket_region.units) ||
+  return likely(buckets <= q->regions.buckets.units) ||
          (buckets <= q->geometry.buckets_max &&
-          (number < q->bucket_region.units || region_probe(&q->bucket_region, number)));
+          (number < q->regions.buckets.units || region_probe(&q->regions.buckets, number)));
 }
 
 /* The bucket for a hash; null where the number of buckets is damaged. */

@@ -81,7 +81,7 @@ int wait_enter(workq *q, uint32_t kind, int64_t wake_ns, bool again) {
   struct slot *me = q->slot;
   journal_save(q, &me->wait);
   me->wait.wake_ns = wake_ns;
-  me->wait.hash = q->space_hash;
+  me->wait.hash = q->waiter.space_hash;
   if (me->wait.kind == kind) return 0;
   int rc = wait_leave(q, me);
   if (rc < 0) return rc;
@@ -128,15 +128,15 @@ int wait_leave(workq *q, struct slot *slot) {
 
 static void note_wake(workq *q, const struct slot *slot) {
   uint32_t number = (uint32_t)(slot - q->slots);
-  uint64_t *word = &q->woken[number / 64], bit = UINT64_C(1) << number % 64;
+  uint64_t *word = &q->wakes.noted[number / 64], bit = UINT64_C(1) << number % 64;
   if (*word & bit) return;
   *word |= bit;
-  q->wakes[q->wakes_count++] = number;
+  q->wakes.slots[q->wakes.count++] = number;
 }
 
 void wait_forget(workq *q) {
-  q->wakes_count = 0;
-  memset(q->woken, 0, (q->geometry.handles + 63) / 64 * sizeof *q->woken);
+  q->wakes.count = 0;
+  memset(q->wakes.noted, 0, (q->geometry.handles + 63) / 64 * sizeof *q->wakes.noted);
 }
 
 static bool is_cancelled(const struct slot *slot) {
@@ -237,7 +237,7 @@ static int find_leader(workq *q, struct slot **leader) {
 void wait_cancel(workq *q) {
   _Atomic uint32_t *place = &q->slot->futex.word;
   uint32_t word = atomic_load(place);
-  q->cancelled = q->waited_for;
+  q->waiter.cancelled = q->waiter.kind;
   while (word >> 2 == own_word(q, 0) >> 2)
     if (atomic_compare_exchange_weak(place, &word, own_word(q, CANCELLED))) return;
 }
@@ -275,20 +275,20 @@ static uint32_t signal_slot(struct slot *slot) {
 }
 
 void wait_publish(workq *q) {
-  uint32_t asleep = 0, count = q->wakes_count;
+  uint32_t asleep = 0, count = q->wakes.count;
   for (uint32_t i = 0; i < count; i++) {
-    uint32_t slot = q->wakes[i], state = signal_slot(&q->slots[slot]);
-    q->woken[slot / 64] = 0; /* all of them are cleared */
+    uint32_t slot = q->wakes.slots[i], state = signal_slot(&q->slots[slot]);
+    q->wakes.noted[slot / 64] = 0; /* all of them are cleared */
     /* An earlier waker may have died after it signalled the slot and before it woke it. */
-    if (state == ASLEEP || state == SIGNALLED) q->wakes[asleep++] = slot;
+    if (state == ASLEEP || state == SIGNALLED) q->wakes.slots[asleep++] = slot;
   }
-  q->wakes_count = asleep;
+  q->wakes.count = asleep;
 }
 
 void wait_wake(workq *q) {
-  for (uint32_t i = 0; i < q->wakes_count; i++)
-    syscall(SYS_futex, &q->slots[q->wakes[i]].futex.word, FUTEX_WAKE, 1, NULL, NULL, 0);
-  q->wakes_count = 0;
+  for (uint32_t i = 0; i < q->wakes.count; i++)
+    syscall(SYS_futex, &q->slots[q->wakes.slots[i]].futex.word, FUTEX_WAKE, 1, NULL, NULL, 0);
+  q->wakes.count = 0;
 }
 
 /* ---- Sleeping ---- */
@@ -302,16 +302,16 @@ void wait_arm(workq *q) {
  * for a try now and then to see whether times have changed.
  */
 static int64_t spin_budget_ns(workq *q) {
-  if (!q->may_spin) return 0;
-  if (q->gap_ns <= SPIN_MAX_NS / 2) return q->gap_ns * 2 > SPIN_MIN_NS ? q->gap_ns * 2 : SPIN_MIN_NS;
-  return ++q->probe % PROBE_EVERY == 0 ? SPIN_MAX_NS : 0;
+  if (!q->waiter.may_spin) return 0;
+  if (q->waiter.gap_ns <= SPIN_MAX_NS / 2) return q->waiter.gap_ns * 2 > SPIN_MIN_NS ? q->waiter.gap_ns * 2 : SPIN_MIN_NS;
+  return ++q->waiter.probes % PROBE_EVERY == 0 ? SPIN_MAX_NS : 0;
 }
 
 /* Short gaps are soon learned, and not forgotten for a single long one. */
 static void learn_gap(workq *q, int64_t start_ns) {
   int64_t gap_ns = clock_monotonic_ns() - start_ns;
   if (gap_ns > SPIN_MAX_NS) gap_ns = SPIN_MAX_NS;
-  q->gap_ns = gap_ns < q->gap_ns ? (q->gap_ns + gap_ns) / 2 : (3 * q->gap_ns + gap_ns) / 4;
+  q->waiter.gap_ns = gap_ns < q->waiter.gap_ns ? (q->waiter.gap_ns + gap_ns) / 2 : (3 * q->waiter.gap_ns + gap_ns) / 4;
 }
 
 /* Is there something for a get?  Without the lock: whoever thinks so looks again under it. */
@@ -321,16 +321,16 @@ static bool may_get(const workq *q) {
 }
 
 int64_t wait_poll_ns(workq *q) {
-  q->polled_ns = 0;
+  q->waiter.polled_ns = 0;
   return __atomic_load_n(&q->control->hot.flags, __ATOMIC_RELAXED) ? 0 : spin_budget_ns(q);
 }
 
 void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns) {
   int64_t start_ns = clock_monotonic_ns(), end_ns = start_ns + budget_ns;
   if (deadline_ns < end_ns) end_ns = deadline_ns;
-  q->polled_ns = start_ns;
+  q->waiter.polled_ns = start_ns;
   /* Keys come one after another: one hand-over brings several if they may gather. */
-  if (lock_is_contended(q)) lock_pause(q->courtesy_ns);
+  if (lock_is_contended(q)) lock_pause(q->backoff.duration_ns);
   do {
     for (int i = 0; i < PAUSES; i++) {
       if (may_get(q)) {
@@ -376,6 +376,6 @@ int wait_sleep(workq *q, uint32_t kind, int64_t duration_ns) {
   if (budget_ns == 0 || !spin_until_signalled(q, start_ns + budget_ns))
     rc = sleep_until_signalled(q, clock_add_ns(start_ns, duration_ns));
   /* A poll in vain belongs to the gap: where it keeps the adder from its processor, the sleep after it is always short. */
-  learn_gap(q, kind == WAIT_GET && q->polled_ns ? q->polled_ns : start_ns);
+  learn_gap(q, kind == WAIT_GET && q->waiter.polled_ns ? q->waiter.polled_ns : start_ns);
   return rc;
 }

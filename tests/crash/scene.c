@@ -218,7 +218,7 @@ void scene_drop(struct image *image) {
 static void punch(const struct range *r, uint64_t end) {
   uint64_t from = (r->off + r->len + PAGE - 1) / PAGE * PAGE;
   if (from < end)
-    (void)fallocate(survivor->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(end - from));
+    (void)fallocate(survivor->file.fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)(end - from));
 }
 
 void scene_put(const struct image *image) {

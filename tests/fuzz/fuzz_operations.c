@@ -304,7 +304,7 @@ static void die(const struct before *b, int slot) {
   uint32_t lines = stores_bring_back();
   handles_let_die(dead);
   handles[dead]->held = NULL;
-  handles[dead]->wakes_count = 0;
+  handles[dead]->wakes.count = 0;
   t.handles[dead] = NULL;
   bytes_spare(true);
   choose_survivor(dead);
@@ -358,7 +358,7 @@ static void make_keys(void) {
 static void set_options(workq *q) {
   q->header.capacity = q->geometry.capacity = t.options.capacity;
   q->geometry.items_max = t.options.capacity + 1;
-  q->item_region.max = q->geometry.items_max;
+  q->regions.items.max = q->geometry.items_max;
   q->header.limiter = t.options.limiter;
   if (limiter_normalize(&q->header.limiter) < 0) abort();
   q->header.max_retries = t.options.max_retries;

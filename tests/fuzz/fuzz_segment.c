@@ -112,7 +112,7 @@ static void reset(void) {
   for (int h = 0; h < POOL; h++) {
     handles_let_go(h);
     handles[h]->held = NULL;
-    handles[h]->wakes_count = 0;
+    handles[h]->wakes.count = 0;
     handles[h]->takes_next_ready = false;
   }
   stores_copy(handles[0], handles[0]->base, pristine);

@@ -27,11 +27,11 @@ static workq *copy_of_first(void) {
   *q = *handles[0];
   plain_ok(segment_adopt(q, plain_ok(segment_reopen(handles[0]), "segment_reopen")), "segment_adopt");
   plain_ok(segment_mark(q), "segment_mark");
-  q->wakes = calloc(q->geometry.handles, sizeof *q->wakes);
-  q->woken = calloc((q->geometry.handles + 63) / 64, sizeof *q->woken);
+  q->wakes.slots = calloc(q->geometry.handles, sizeof *q->wakes.slots);
+  q->wakes.noted = calloc((q->geometry.handles + 63) / 64, sizeof *q->wakes.noted);
   q->key_buffer = malloc(q->geometry.key_max);
   q->fork_page = malloc(sizeof *q->fork_page);
-  if (!q->wakes || !q->woken || !q->key_buffer || !q->fork_page) plain_fail("no memory");
+  if (!q->wakes.slots || !q->wakes.noted || !q->key_buffer || !q->fork_page) plain_fail("no memory");
   return q;
 }
 
