@@ -667,7 +667,7 @@ typedef struct workq_measures {
   workq_histogram delay_time; /* from the add to the time when the key was due, or an add made it ready before */
   uint32_t depth[256];        /* ready and dirty keys by priority: [priority + 128] */
   uint32_t shown;             /* how many of the next are set */
-  int8_t shown_priority[WORKQ_PRIORITIES_SHOWN]; /* those that metrics name: 0, and the first that looks have met */
+  int8_t shown_priority[WORKQ_PRIORITIES_SHOWN]; /* those that metrics name: 0, and the first that keys had */
 } workq_measures;
 
 /*

@@ -60,6 +60,7 @@ libworkq_core_la_SOURCES = \
 	src/shm/processors.c \
 	src/shm/processors.h \
 	src/shm/read.h \
+	src/shm/ready.c \
 	src/shm/ready.h \
 	src/shm/region.c \
 	src/shm/region.h \

@@ -139,7 +139,9 @@ static int may_add(workq *q, const struct request *r) {
 }
 
 /* Under the lock.  Returns as add_transaction(), -EAGAIN to wait. */
-static int try_add_waiting(workq *q, const struct request *r) {
+static int attempt_add(workq *q, void *arg, bool slept) {
+  const struct request *r = arg;
+  (void)slept;
   int rc = slot_reap_if_due(q, handle_now_ns(q));
   if (rc >= 0) rc = may_add(q, r);
   if (rc == 0) return q->control->hot.flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : -EAGAIN;
@@ -149,7 +151,8 @@ static int try_add_waiting(workq *q, const struct request *r) {
 
 /* Under the lock: ends waiting for space with a result.  More than one place may have come, and others may wait to add the same
  * key: each waiter that leaves signals the next. */
-static int stop_adding(workq *q, const struct request *r, int result) {
+static int stop_adding(workq *q, void *arg, int result) {
+  const struct request *r = arg;
   journal_begin(q);
   int rc = op_leave_list(q);
   if (rc >= 0 && result >= 0 && wait_anyone(q, WAIT_SPACE)) rc = wait_signal_key(q, r->hash);
@@ -158,23 +161,18 @@ static int stop_adding(workq *q, const struct request *r, int result) {
 }
 
 static int add_waiting(workq *q, struct request *r, int64_t timeout_ns) {
-  int64_t deadline_ns = op_relative_deadline_ns(q, timeout_ns);
-  int woken_by = 0;
-  int rc;
+  struct op_wait wait = {.kind = WAIT_SPACE,
+                         .timeout_ns = timeout_ns,
+                         .deadline_ns = op_relative_deadline_ns(q, timeout_ns),
+                         .attempt = attempt_add,
+                         .stop = stop_adding,
+                         .arg = r};
   r->hash = table_hash(q, r->key, r->len);
-  if ((rc = op_begin(q, deadline_ns)) < 0) return rc;
-  for (bool signalled = false;;) {
-    rc = try_add_waiting(q, r);
-    if (rc != -EAGAIN) return stop_adding(q, r, rc);
-    rc = op_waiting_is_over(q, timeout_ns, &deadline_ns, woken_by);
-    if (rc < 0) return stop_adding(q, r, rc);
-    q->waiter.space_hash = r->hash;
-    woken_by = op_sleep(q, WAIT_SPACE, signalled, deadline_ns);
-    rc = woken_by < 0 ? woken_by : op_lock(q, deadline_ns, false);
-    if (rc < 0) return op_cancel_waiting(q, rc);
-    /* Who was signalled, and finds that an add that does not wait has taken the space, has its place again. */
-    signalled = signalled || q->slot->wait.kind != WAIT_SPACE;
-  }
+  int rc = op_begin(q, wait.deadline_ns);
+  if (rc < 0) return rc;
+  q->waiter.space_hash = r->hash;
+  rc = attempt_add(q, r, false);
+  return rc == -EAGAIN ? op_wait(q, &wait) : stop_adding(q, r, rc);
 }
 
 __attribute__((noinline)) static int add_as(workq *q, const void *key, size_t len, const struct engine_add *how) {

@@ -13,9 +13,7 @@ static int signal_many(workq *q, uint32_t kind, uint32_t count) {
   int rc = 1;
   while (count-- > 0 && rc == 1) {
     journal_begin(q);
-    rc = wait_signal(q, kind);
-    if (rc < 0) journal_abort(q);
-    else journal_commit(q);
+    rc = journal_end(q, wait_signal(q, kind));
   }
   return rc < 0 ? rc : 0;
 }
@@ -56,10 +54,7 @@ static int reopen(workq *q) {
   journal_save(q, &q->control->cold);
   hot->flags &= ~(uint32_t)QUEUE_SHUT_DOWN;
   q->control->cold.drain_round++;
-  int rc = wait_advance_leader(q, slot_leader_wake_ns(q, handle_now_ns(q)));
-  if (rc < 0) journal_abort(q);
-  else journal_commit(q);
-  return rc;
+  return journal_end(q, wait_advance_leader(q, slot_leader_wake_ns(q, handle_now_ns(q))));
 }
 
 int shmq_resume(workq *q) {
@@ -125,28 +120,33 @@ static uint32_t drain_start(workq *q, int *rc) {
   return q->control->cold.drain_round;
 }
 
-/* Under the lock.  1: drained, 0: not yet, or -ECANCELED. */
-static int drain_check(workq *q, uint32_t round) {
+/* Under the lock.  0: drained, -EAGAIN: not yet, or -ECANCELED. */
+static int attempt_drain(workq *q, void *arg, bool slept) {
+  const uint32_t *round = arg;
+  (void)slept;
   int rc = slot_reap_if_due(q, handle_now_ns(q));
   if (rc < 0) return rc;
-  if (q->control->cold.drain_round != round) return -ECANCELED;
-  return q->control->hot.ready == 0 && q->control->hot.processing == 0;
+  if (q->control->cold.drain_round != *round) return -ECANCELED;
+  return q->control->hot.ready == 0 && q->control->hot.processing == 0 ? 0 : -EAGAIN;
+}
+
+static int stop_draining(workq *q, void *arg, int result) {
+  (void)arg;
+  return op_stop_waiting(q, WAIT_DRAIN, result);
 }
 
 int shmq_shutdown_drain(workq *q, int64_t timeout_ns) {
-  int64_t deadline_ns = op_relative_deadline_ns(q, timeout_ns);
-  int rc = op_begin(q, deadline_ns);
+  uint32_t round;
+  struct op_wait wait = {.kind = WAIT_DRAIN,
+                         .timeout_ns = timeout_ns,
+                         .deadline_ns = op_relative_deadline_ns(q, timeout_ns),
+                         .attempt = attempt_drain,
+                         .stop = stop_draining,
+                         .arg = &round};
+  int rc = op_begin(q, wait.deadline_ns);
   if (rc < 0) return rc;
-  uint32_t round = drain_start(q, &rc);
-  bool signalled = false;
-  for (int woken_by = 0; rc >= 0;) {
-    rc = drain_check(q, round);
-    if (rc == 0) rc = op_waiting_is_over(q, timeout_ns, &deadline_ns, woken_by);
-    if (rc != 0) return op_stop_waiting(q, WAIT_DRAIN, rc > 0 ? 0 : rc);
-    woken_by = op_sleep(q, WAIT_DRAIN, signalled, deadline_ns);
-    rc = woken_by < 0 ? woken_by : op_lock(q, deadline_ns, false);
-    if (rc < 0) return op_cancel_waiting(q, rc);
-    signalled = q->slot->wait.kind == WAIT_NONE;
-  }
-  return op_fail(q, rc);
+  round = drain_start(q, &rc);
+  if (rc < 0) return op_fail(q, rc);
+  rc = attempt_drain(q, &round, false);
+  return rc == -EAGAIN ? op_wait(q, &wait) : stop_draining(q, &round, rc);
 }

@@ -65,12 +65,10 @@ int shmq_release(workq *q, const workq_item *item) {
 }
 
 int shmq_done_key(workq *q, const void *key, size_t len) {
-  uint32_t index, hash = table_hash(q, key, len);
+  uint32_t index;
   struct item *item;
-  int rc = op_begin(q, CLOCK_NEVER);
+  int rc = op_begin_on_key(q, key, len, &index, &item);
   if (rc < 0) return rc;
-  rc = op_find(q, hash, key, len, &index, &item);
-  if (rc < 0) return op_fail(q, rc);
   if (!item || item->place != PLACE_PROCESSING) return op_fail(q, -ENOENT);
   if (item->owner != q->slot_id + 1) return op_fail(q, -ESTALE);
   journal_begin_item(q, item);

@@ -105,53 +105,35 @@ static int try_get(workq *q, workq_item *items, size_t n, bool waited) {
   return n == 1 ? take_one(q, items) : take_some(q, items, n);
 }
 
-/* Without the lock: starts to load what a get will touch first, all at once. */
-static void prefetch_get(const workq *q) {
-  uint32_t number;
-  if (!ready_band(q, &number)) return;
-  prefetch_to_write(lock_mutex_of(q, atomic_load_explicit(&q->control->lock.epoch, memory_order_relaxed)));
-  prefetch_to_write(&q->control->bands[number]);
+/* What a get asks for. */
+struct request {
+  workq_item *items;
+  size_t n;
+};
+
+static int attempt_get(workq *q, void *arg, bool slept) {
+  const struct request *r = arg;
+  int rc = try_get(q, r->items, r->n, slept);
+  return rc == 0 ? -EAGAIN : rc;
 }
 
-/* Under the lock, nothing being ready: releases it and polls for a key without, if one is likely to come soon. */
-static bool poll_first(workq *q, int64_t deadline_ns) {
-  int64_t budget_ns = wait_poll_ns(q);
-  if (budget_ns == 0) return false;
-  op_unlock(q);
-  q->sleeping = true;
-  wait_poll(q, budget_ns, deadline_ns);
-  q->sleeping = false;
-  prefetch_get(q);
-  return true;
+static int stop_getting(workq *q, void *arg, int result) {
+  (void)arg;
+  if (result < 0) return op_stop_waiting(q, WAIT_GET, result);
+  q->backoff.disabled = false;
+  op_end(q);
+  return result;
 }
 
-/* Gets after the first try has found nothing; under the lock.  Results as get_some(). */
+/* Gets after the first attempt has found nothing; under the lock.  Results as get_some(). */
 __attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, size_t n, int64_t timeout_ns, int64_t deadline_ns) {
-  int woken_by = 0;
-  bool polled = false, waited = false;
-  for (;;) {
-    int rc = op_waiting_is_over(q, timeout_ns, &deadline_ns, 0);
-    if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
-    if (polled || !(polled = poll_first(q, deadline_ns))) {
-      polled = waited = true;
-      woken_by = op_sleep(q, WAIT_GET, false, deadline_ns);
-      if (unlikely(woken_by < 0)) return op_cancel_waiting(q, woken_by);
-    }
-    rc = op_lock(q, deadline_ns, true);
-    if (unlikely(rc < 0)) {
-      if (waited) return op_cancel_waiting(q, rc);
-      call_end(q);
-      return rc;
-    }
-    if (woken_by == ETIMEDOUT) rc = op_take_lead(q);
-    if (rc == 0) rc = woken_by == EINTR ? -EINTR : try_get(q, items, n, waited);
-    if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
-    if (rc > 0) {
-      q->backoff.disabled = false;
-      op_end(q);
-      return rc;
-    }
-  }
+  struct request r = {items, n};
+  return op_wait(q, &(struct op_wait){.kind = WAIT_GET,
+                                      .timeout_ns = timeout_ns,
+                                      .deadline_ns = deadline_ns,
+                                      .attempt = attempt_get,
+                                      .stop = stop_getting,
+                                      .arg = &r});
 }
 
 FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
@@ -159,13 +141,7 @@ FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_
   int rc = op_begin_until(q, deadline_ns, true);
   if (unlikely(rc < 0)) return rc;
   rc = try_get(q, items, n, false);
-  if (likely(rc > 0)) {
-    q->backoff.disabled = false;
-    op_end(q);
-    return rc;
-  }
-  if (rc < 0) return op_stop_waiting(q, WAIT_GET, rc);
-  return get_waiting(q, items, n, timeout_ns, deadline_ns);
+  return rc == 0 ? get_waiting(q, items, n, timeout_ns, deadline_ns) : stop_getting(q, NULL, rc);
 }
 
 int shmq_get(workq *q, workq_item *item, int64_t timeout_ns) {

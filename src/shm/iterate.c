@@ -71,15 +71,13 @@ int inspect_item(workq *q, uint32_t index, const struct item *item, int64_t now_
 /* ---- One key ---- */
 
 int shmq_state(workq *q, const void *key, size_t len, workq_info *info) {
-  uint32_t index, hash = table_hash(q, key, len);
+  uint32_t index;
   struct item *item, copy;
   workq_info found;
-  int rc = op_begin(q, CLOCK_NEVER);
+  int rc = op_begin_on_key(q, key, len, &index, &item);
   if (rc < 0) return rc;
-  rc = op_find(q, hash, key, len, &index, &item);
-  if (rc == 0)
-    rc = item && read_item(q, index, &copy) ? inspect_item(q, index, &copy, handle_now_ns(q), q->key_buffer, &found)
-                                            : -ENOENT;
+  rc = item && read_item(q, index, &copy) ? inspect_item(q, index, &copy, handle_now_ns(q), q->key_buffer, &found)
+                                          : -ENOENT;
   op_end(q);
   if (rc > 0 && info) *info = found;
   return rc == 0 ? -EUCLEAN : rc;

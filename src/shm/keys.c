@@ -16,13 +16,11 @@ typedef int by_name(workq *q, uint32_t index, struct item *item);
 
 /* Runs one step on a key, as a transaction; 0 for an unknown one. */
 static int on_key(workq *q, const void *key, size_t len, by_name *operation) {
-  uint32_t index, hash = table_hash(q, key, len);
+  uint32_t index;
   struct item *item;
-  table_prefetch(q, hash);
-  int rc = op_begin(q, CLOCK_NEVER);
+  int rc = op_begin_on_key(q, key, len, &index, &item);
   if (rc < 0) return rc;
-  rc = op_find(q, hash, key, len, &index, &item);
-  if (rc < 0 || !item) return op_fail(q, rc);
+  if (!item) return op_fail(q, 0);
   journal_begin(q);
   journal_save(q, item);
   return op_commit(q, operation(q, index, item));
@@ -44,6 +42,14 @@ int shmq_num_requeues(workq *q, const void *key, size_t len) {
   return on_key(q, key, len, count_failures);
 }
 
+/* As a transaction: the key is in the list of the buried ones. */
+static int kick_one(workq *q, uint32_t index, struct item *item) {
+  journal_begin(q);
+  journal_save(q, item);
+  int rc = state_kick(q, index, item);
+  return journal_end(q, rc == 0 ? -EUCLEAN : rc);
+}
+
 /* Under the lock.  Returns how many keys were kicked. */
 static int kick_some(workq *q) {
   int kicked = 0;
@@ -51,14 +57,8 @@ static int kick_some(workq *q) {
     uint32_t index = q->control->cold.buried.head;
     struct item *item = item_at(q, index);
     if (!item) return -EUCLEAN;
-    journal_begin(q);
-    journal_save(q, item);
-    int rc = state_kick(q, index, item);
-    if (rc <= 0) {
-      journal_abort(q);
-      return rc < 0 ? rc : -EUCLEAN;
-    }
-    journal_commit(q);
+    int rc = kick_one(q, index, item);
+    if (rc < 0) return rc;
     kicked++;
   }
   return kicked;

@@ -5,6 +5,8 @@
  */
 #include "operation.h"
 
+#include "ready.h"
+
 #include <unistd.h>
 
 /*
@@ -87,7 +89,9 @@ static int enter_list(workq *q, uint32_t kind, bool again, int64_t now_ns, int64
   return rc < 0 ? rc : wait_advance_leader(q, slot_leader_wake_ns(q, now_ns));
 }
 
-int op_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
+/* Under the lock: enters the list of that kind, again: as wait_enter() has it, and sleeps without the lock.  Returns 0, ETIMEDOUT,
+ * EINTR or -EUCLEAN. */
+static int sleep_in_list(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
   int64_t now_ns = handle_now_ns(q), wake_ns;
   q->waiter.kind = kind;
   journal_begin(q);
@@ -106,7 +110,9 @@ int op_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
   return rc;
 }
 
-int op_take_lead(workq *q) {
+/* Under the lock, after a sleep that nobody ended: takes the lead over if the oldest waiter has not woken in time.  0 or
+ * -EUCLEAN. */
+static int take_lead(workq *q) {
   int64_t now_ns = handle_now_ns(q);
   if (wait_is_leader(q)) return 0;
   journal_begin(q);
@@ -133,13 +139,15 @@ int op_stop_waiting(workq *q, uint32_t kind, int result) {
   return rc < 0 ? rc : result;
 }
 
-int op_cancel_waiting(workq *q, int result) {
+/* Without the lock: ends the call with a result, its slot being in a list perhaps. */
+static int cancel_waiting(workq *q, int result) {
   wait_cancel(q);
   call_end(q);
   return result;
 }
 
-int op_waiting_is_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by) {
+/* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that is what the last sleep said.  Makes the deadline absolute. */
+static int is_waiting_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by) {
   q->lock_owner = 0; /* a timeout is not the lock's */
   if (timeout_ns == 0) return -ETIMEDOUT;
   if (woken_by == EINTR) return -EINTR;
@@ -147,4 +155,51 @@ int op_waiting_is_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int w
   if (*deadline_ns < 0)
     *deadline_ns = clock_add_ns(q->waiter.lock_since_ns ? q->waiter.lock_since_ns : clock_monotonic_ns(), timeout_ns);
   return clock_monotonic_ns() >= *deadline_ns ? -ETIMEDOUT : 0;
+}
+
+/* Without the lock: starts to load what a get will touch first, all at once. */
+static void prefetch_get(const workq *q) {
+  uint32_t number;
+  if (!ready_band(q, &number)) return;
+  prefetch_to_write(lock_mutex_of(q, atomic_load_explicit(&q->control->lock.epoch, memory_order_relaxed)));
+  prefetch_to_write(&q->control->bands[number]);
+}
+
+/* Under the lock, nothing being ready: releases it and polls for a key without, if one is likely to come soon. */
+static bool poll_for_key(workq *q, int64_t deadline_ns) {
+  int64_t budget_ns = wait_poll_ns(q);
+  if (budget_ns == 0) return false;
+  op_unlock(q);
+  q->sleeping = true;
+  wait_poll(q, budget_ns, deadline_ns);
+  q->sleeping = false;
+  prefetch_get(q);
+  return true;
+}
+
+int op_wait(workq *q, const struct op_wait *w) {
+  int64_t deadline_ns = w->deadline_ns;
+  int woken_by = 0;
+  bool may_poll = w->kind == WAIT_GET, slept = false, again = false;
+  for (;;) {
+    int rc = is_waiting_over(q, w->timeout_ns, &deadline_ns, woken_by);
+    if (rc < 0) return w->stop(q, w->arg, rc);
+    if (!may_poll || !poll_for_key(q, deadline_ns)) {
+      slept = true;
+      woken_by = sleep_in_list(q, w->kind, again, deadline_ns);
+      if (unlikely(woken_by < 0)) return cancel_waiting(q, woken_by);
+    }
+    may_poll = false;
+    rc = op_lock(q, deadline_ns, w->kind == WAIT_GET);
+    if (unlikely(rc < 0)) {
+      if (slept) return cancel_waiting(q, rc);
+      call_end(q);
+      return rc;
+    }
+    /* A waiter that was signalled, and finds that another took what it was signalled for, has its place again. */
+    again = again || q->slot->wait.kind != w->kind;
+    if (woken_by == ETIMEDOUT && w->kind == WAIT_GET) rc = take_lead(q);
+    if (rc == 0) rc = w->attempt(q, w->arg, slept);
+    if (rc != -EAGAIN) return w->stop(q, w->arg, rc);
+  }
 }

@@ -1,5 +1,5 @@
 /*
- * queue.h: how every public operation enters and leaves the queue.
+ * operation.h: how every operation begins, waits and ends.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,6 +13,7 @@
 #include "stamp.h"
 #include "times.h"
 #include "slot.h"
+#include "table.h"
 #include "wait.h"
 
 /* A waiter that is this late does not run. */
@@ -119,41 +120,52 @@ static inline int op_commit(workq *q, int rc) {
 }
 
 /* Looks a key up: *item is null if it is unknown.  Returns 0 or -EUCLEAN. */
-static inline int op_find(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index,
-                             struct item **item) {
+static inline int op_find(workq *q, uint32_t hash, const void *key, size_t len, uint32_t *index, struct item **item) {
   const struct bucket *bucket = table_bucket(q, hash);
   int rc = likely(bucket) ? table_find(q, bucket, hash, key, len, index) : -EUCLEAN;
   *item = rc == 0 && *index ? item_at(q, *index) : NULL;
   return rc;
 }
 
+/* Begins a call as op_begin(), on a key, which it looks up as op_find().  Returns 0 or -errno, and then the call is over. */
+static inline int op_begin_on_key(workq *q, const void *key, size_t len, uint32_t *index, struct item **item) {
+  uint32_t hash = table_hash(q, key, len);
+  table_prefetch(q, hash);
+  int rc = op_begin(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  rc = op_find(q, hash, key, len, index, item);
+  return rc < 0 ? op_fail(q, rc) : 0;
+}
+
 /*
- * Waiting.  A call that may wait enters with op_relative_deadline_ns(), which is relative, so that a call which need not wait
- * reads no clock; then, each time its condition does not hold: op_waiting_is_over() says whether to end, by
- * op_stop_waiting(), or to go on, by op_sleep() and op_lock() with the deadline.  Where that does not get the lock
- * the call ends by op_cancel_waiting().
+ * A call that may wait.  It begins with deadline_ns, which is relative, so that a call which need not wait reads no clock, and
+ * makes its first attempt by itself; where that is -EAGAIN, op_wait() does the rest.
  */
+struct op_wait {
+  uint32_t kind; /* WAIT_* */
+  int64_t timeout_ns;
+  int64_t deadline_ns; /* of op_relative_deadline_ns() */
+  /* Under the lock: the call's result; -EAGAIN to wait (on).  slept: the call has slept since it began. */
+  int (*attempt)(workq *q, void *arg, bool slept);
+  /* Under the lock: ends the call with a result, as op_stop_waiting(). */
+  int (*stop)(workq *q, void *arg, int result);
+  void *arg;
+};
+
 static inline int64_t op_relative_deadline_ns(workq *q, int64_t timeout_ns) {
   q->waiter.lock_since_ns = 0;
   return timeout_ns < 0 ? CLOCK_NEVER : timeout_ns == 0 ? -1 : -timeout_ns;
 }
 
-/* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that is what the last sleep said.  Makes the deadline absolute. */
-int op_waiting_is_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by);
+/*
+ * Under the lock, an attempt having been -EAGAIN: polls, sleeps and tries again until there is another result, the time is over
+ * (-ETIMEDOUT) or a signal handler has run (-EINTR), and ends the call.  Returns what stop() returns; -errno where the lock is not
+ * to be had again.
+ */
+int op_wait(workq *q, const struct op_wait *w);
 
-/* Under the lock: enters the list of that kind, again: as wait_enter() has it, and sleeps without the lock.  Returns 0,
- * ETIMEDOUT, EINTR or -EUCLEAN. */
-int op_sleep(workq *q, uint32_t kind, bool again, int64_t deadline_ns);
-
-/* Under the lock, after a sleep that nobody ended: takes the lead over if the oldest waiter has not woken in time.  0 or
- * -EUCLEAN. */
-COLD int op_take_lead(workq *q);
-
-/* Under the lock: ends waiting with a result, passes on what it may have been signalled for, and leaves the queue. */
+/* Under the lock: ends waiting with a result, passes on what it may have been signalled for, and ends the call. */
 int op_stop_waiting(workq *q, uint32_t kind, int result);
-
-/* Without the lock: ends the call with a result, its slot being in a list perhaps. */
-int op_cancel_waiting(workq *q, int result);
 
 /*
  * In a transaction: this handle does not wait any longer.  If it was the leader, the next oldest must wake in time.

@@ -24,6 +24,15 @@ static inline void ready_leave_hint(workq *q, uint32_t index) {
   item_at(q, before)->prefetch_hint = index;
 }
 
+/* In a transaction: metrics tell this priority apart from now on, if there is a place left. */
+COLD void ready_export_priority(workq *q, int priority);
+
+static inline void ready_note_priority(workq *q, int priority) {
+  uint32_t number = (uint32_t)(band_of(q, priority) - q->control->bands);
+  if (likely(priority == 0 || q->control->exported.noted[number / 64] >> number % 64 & 1)) return;
+  ready_export_priority(q, priority);
+}
+
 /* Appends an item to the band of its priority. */
 static inline int ready_push(workq *q, uint32_t index, struct item *item) {
   struct hot_line *hot = &q->control->hot;
@@ -34,6 +43,7 @@ static inline int ready_push(workq *q, uint32_t index, struct item *item) {
   uint32_t number = (uint32_t)(band - q->control->bands);
   hot->bitmap[number / 64] |= UINT64_C(1) << number % 64;
   hot->ready++;
+  ready_note_priority(q, item->priority);
   item->prefetch_hint = 0; /* of an earlier place */
   ready_leave_hint(q, index);
   return 0;

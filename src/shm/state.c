@@ -37,6 +37,7 @@ static void count_dirty(workq *q, int priority, uint32_t change) {
   struct band *band = band_of(q, priority);
   journal_save(q, band);
   band->dirty += change;
+  if (change == 1) ready_note_priority(q, priority);
 }
 
 /* A key became pending now without an add that counts it. */
@@ -328,12 +329,8 @@ static int promote_first(workq *q, int64_t now_ns) {
 int state_promote(workq *q, int64_t now_ns) {
   for (uint32_t n = 0; n < PROMOTE_MAX && delay_next_ns(q) <= now_ns; n++) {
     journal_begin(q);
-    int rc = promote_first(q, now_ns);
-    if (unlikely(rc < 0)) {
-      journal_abort(q);
-      return rc;
-    }
-    journal_commit(q);
+    int rc = journal_end(q, promote_first(q, now_ns));
+    if (unlikely(rc < 0)) return rc;
   }
   return 0;
 }

@@ -102,37 +102,18 @@ int shmq_stats(workq *q, workq_stats_data *stats) {
 
 /* ---- Measures ---- */
 
-static bool is_exported(const int8_t *exported, uint32_t count, int priority) {
-  for (uint32_t i = 0; i < count; i++)
-    if (exported[i] == priority) return true;
-  return false;
-}
-
-/* The depths, and the priorities to show: those shown before, 0, and what has been met now. */
+/* The depths, and the priorities to tell apart: 0, and those that were noted. */
 static void measure_priorities(const workq *q, workq_measures *m) {
   struct exported_line exported;
   read_line(&exported, &q->control->exported);
-  m->shown = exported.count < PRIORITIES_EXPORTED ? exported.count : PRIORITIES_EXPORTED;
-  memcpy(m->shown_priority, exported.priority, m->shown);
-  if (m->shown == 0) m->shown_priority[m->shown++] = 0;
+  uint32_t others = exported.count < PRIORITIES_EXPORTED ? exported.count : PRIORITIES_EXPORTED - 1;
+  m->shown = 1 + others;
+  memcpy(m->shown_priority + 1, exported.priority, others);
   for (int priority = INT8_MIN; priority <= INT8_MAX; priority++) {
     struct band band;
     read_lines(&band, band_of(q, priority), sizeof band);
     m->depth[priority + 128] = band.keys.count + band.dirty;
-    if (m->depth[priority + 128] == 0 || m->shown == PRIORITIES_EXPORTED) continue;
-    if (!is_exported(m->shown_priority, m->shown, priority)) m->shown_priority[m->shown++] = (int8_t)priority;
   }
-}
-
-/* So that the next look names the same. */
-static void publish_priorities(workq *q, const workq_measures *m) {
-  struct exported_line *exported = &q->control->exported;
-  if (q->flags & WORKQ_RAW || exported->count == m->shown) return;
-  journal_begin(q);
-  journal_save(q, exported);
-  memcpy(exported->priority, m->shown_priority, m->shown);
-  exported->count = m->shown;
-  journal_commit(q);
 }
 
 static void measure_times(const struct measures *from, workq_measures *m) {
@@ -163,7 +144,6 @@ int shmq_measure(workq *q, workq_measures *measures) {
   int rc = read_begin(q);
   if (rc < 0) return rc;
   inspect_measure(q, measures);
-  publish_priorities(q, measures);
   read_end(q);
   return 0;
 }

@@ -99,11 +99,7 @@ int table_grow(workq *q) {
   journal_begin(q);
   int rc = grow_to(q, &q->regions.buckets, to + 1);
   if (rc == 0) rc = bucket_split(q, &q->table[from], &q->table[to], to, mask);
-  if (rc < 0) {
-    journal_abort(q);
-    return rc == -EUCLEAN ? rc : 0;
-  }
-  hot->buckets = to + 1;
-  journal_commit(q);
-  return 0;
+  if (rc == 0) hot->buckets = to + 1;
+  rc = journal_end(q, rc);
+  return rc == -EUCLEAN ? rc : 0; /* a table that cannot grow is slow, not wrong */
 }
