@@ -3,7 +3,7 @@
 # below; one of src/shm/ also those of src/, never the other way round: nothing outside an engine knows what is inside.  A file
 # of utils/ includes workq.h, headers of its own folder by their name, and as "FOLDER/NAME.h" those of utils/common/ and, as a
 # subcommand does, of utils/cli/; utils/common/ includes no other folder.  The examples include workq.h, their own headers and
-# those of utils/.  None of them includes the library's inside.
+# those of utils/.  None of them includes the library's inside, and none of utils/ knows where queues lie.
 # Copyright 2026 The workq authors
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -101,6 +101,12 @@ for file in utils/*/*.[ch]; do
 done
 for file in examples/*.[ch]; do
   check_includes "$file" "common watch"
+done
+
+# Where a queue lies is known inside its engine alone; users are told of it by one message.
+for file in utils/*/*.[ch]; do
+  [ "$file" != utils/common/queue_error.h ] || continue
+  ! grep -n '/dev/shm\|"/\{0,1\}workq\.' "$file" || fail "$file knows where queues lie"
 done
 
 [ $seen -gt 0 ] || fail "no include was found: this test looks in the wrong place"

@@ -53,7 +53,6 @@ utils_workq_SOURCES = \
 	utils/common/sample.h \
 	utils/common/say.c \
 	utils/common/say.h \
-	utils/common/shm.h \
 	utils/common/sigbus.c \
 	utils/common/sigbus.h \
 	utils/common/signals.c \

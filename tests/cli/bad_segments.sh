@@ -86,8 +86,8 @@ ok "check says what is damaged"
 workq create "$queue"
 for mode in 0644 0640 0604 0664 0646; do
   chmod $mode "$SHM$queue"
-  each_command 1 "has mode $mode: who may read it but not write to it could keep everyone else out"
-  expect_error 1 "chmod go-r $SHM'$queue'" workq stats --shared "$queue"
+  each_command 1 'a mode by which some may read it but not write to it'
+  expect_error 1 'chmod go-r' workq stats --shared "$queue"
 done
 workq ls | grep -q "^$queue.*error: .*may only read it" || fail "ls does not say what is wrong"
 chmod go-r "$SHM$queue"
@@ -119,7 +119,7 @@ if [ "$(id -u)" = 0 ]; then
 else
   echo "SKIPPED: another user's queue: only root can make one"
   chmod 0 "$SHM$queue"
-  expect_error 1 'no permission' workq stats "$queue"
+  expect_error 1 'permission denied' workq stats "$queue"
   chmod 0600 "$SHM$queue"
   ok "a queue without permission"
 fi

@@ -200,6 +200,18 @@ has_history() {
   json history | grep -Eq "\"first\": $1, .*\"ready\": \[(null, )*7[],]"
 }
 eventually has_history 2
+# A queue that was made again under the same name begins with no history.
+shows_ready() {
+  curl -s "$base/api/queues/$queue-again?since=0" >"$scratch/body"
+  json history | grep -Eq "\"ready\": \[((null|[0-9]+), )*$1[],]"
+}
+workq create "$queue-again"
+workq add "$queue-again" a b c d e
+eventually shows_ready 5
+workq rm "$queue-again" && workq create "$queue-again"
+eventually shows_ready 0
+! shows_ready 5 || fail "the history of another queue: $(json history)"
+workq rm "$queue-again"
 ok "queues"
 
 # found N [ARGUMENTS]: so many items.

@@ -15,7 +15,6 @@
 #include "common/parse.h"
 #include "common/queue_error.h"
 #include "common/say.h"
-#include "common/shm.h"
 #include "options.h"
 #include "progress.h"
 #include "subcommands.h"
@@ -79,8 +78,7 @@ static int stop(const struct adder *adder, const workq_key *key, int error) {
   bool no_room = error == -ENOSPC || (error == -ETIMEDOUT && workq_lock_owner(adder->q) == 0);
   if (!no_room || workq_stats(adder->q, &stats) < 0) return queue_failed(adder->name, adder->q, error);
   char *where = describe_key(adder, key);
-  if (stats.keys < stats.capacity && error == -ENOSPC)
-    say("from %s on nothing was added: " SHM_DIRECTORY " is full; see: df " SHM_DIRECTORY, where);
+  if (stats.keys < stats.capacity && error == -ENOSPC) say("from %s on nothing was added: " MEMORY_IS_FULL, where);
   else if (error == -ENOSPC)
     say("from %s on nothing was added: queue '%s' is full with %u keys; --wait DUR waits for room", where, adder->name,
         stats.keys);

@@ -12,7 +12,6 @@
 #include "common/parse.h"
 #include "common/queue_error.h"
 #include "common/say.h"
-#include "common/shm.h"
 #include "options.h"
 #include "subcommands.h"
 
@@ -136,7 +135,7 @@ int cmd_create(int argc, char **argv) {
   const char *name = argv[optind];
   workq *q;
   int result = if_missing ? workq_open_or_create(name, &options, &q) : workq_create(name, &options, &q);
-  if (result == -ENOSPC) return fail("no room for queue '%s' in " SHM_DIRECTORY "; see: df " SHM_DIRECTORY, name);
+  if (result == -ENOSPC) return fail("no room for queue '%s': " MEMORY_IS_FULL, name);
   if (result == -EFBIG)
     return fail("queue '%s' would be larger than files may be (ulimit -f); raise that, or make it with less --capacity",
                 name);

@@ -14,7 +14,6 @@
 #include "common/escape.h"
 #include "common/queue_list.h"
 #include "common/say.h"
-#include "common/shm.h"
 #include "common/trust.h"
 #include "options.h"
 #include "subcommands.h"
@@ -39,7 +38,7 @@ static int read_stats(const char *name, workq_stats_data *stats) {
 static void print_queue(const char *name, int width) {
   workq_stats_data stats;
   int result = read_stats(name, &stats);
-  if (result == -ENOENT) return; /* removed since the directory was read */
+  if (result == -ENOENT) return; /* removed since the names were read */
   char *text = escape(name, strlen(name));
   if (result < 0)
     printf(width > 0 ? "%-*s  %10s %10s %10s %10s %8s %12s  error: %s\n" : "%-*s\t%s\t%s\t%s\t%s\t%s\t%s\terror: %s\n",
@@ -69,7 +68,7 @@ int cmd_ls(int argc, char **argv) {
   if (expect_arguments(argc, argv, 0, 0) != STATUS_OK) return STATUS_USAGE;
   char **names;
   int count = queue_list_read(&names);
-  if (count < 0) return fail("cannot read " SHM_DIRECTORY ": %s", strerror(errno));
+  if (count < 0) return fail("cannot list the queues: %s", workq_strerror(count));
   int width = isatty(STDOUT_FILENO) && count > 0 ? name_width(names, count) : 0;
   if (width > 0)
     printf("%-*s  %10s %10s %10s %10s %8s %12s  STATE\n", width, "NAME", "READY", "PROCESSING", "DELAYED", "BURIED",

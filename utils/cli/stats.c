@@ -14,7 +14,6 @@
 #include "common/queue_error.h"
 #include "common/queue_list.h"
 #include "common/say.h"
-#include "common/shm.h"
 #include "options.h"
 #include "subcommands.h"
 
@@ -61,7 +60,7 @@ static int print_metrics(const char *name, bool shared) {
 static int print_all_metrics(bool shared) {
   char **names;
   int count = queue_list_read(&names), status = STATUS_OK;
-  if (count < 0) return fail("cannot list the queues in " SHM_DIRECTORY ": %s", strerror(errno));
+  if (count < 0) return fail("cannot list the queues: %s", workq_strerror(count));
   workq_measures *measures = calloc((size_t)count + 1, sizeof *measures);
   size_t measured = 0;
   for (int i = 0; i < count && measures; i++) {

@@ -8,10 +8,8 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "say.h"
-#include "shm.h"
 #include "trust.h"
 
 static int mismatch(const char *name) {
@@ -22,12 +20,17 @@ static int mismatch(const char *name) {
               name);
 }
 
+/* Opens the queue to look at it, whoever made it. */
+static int open_to_look(const char *name, workq **out) {
+  workq_options options = {.flags = WORKQ_RAW};
+  trust_others(&options, true);
+  return workq_open(name, &options, out);
+}
+
 /* Where the queue could not even be opened: the process that holds its lock now, 0 if none does. */
 static int present_owner(const char *name) {
-  workq_options options = {.flags = WORKQ_RAW};
   workq *q;
-  trust_others(&options, true);
-  if (workq_open(name, &options, &q) < 0) return 0;
+  if (open_to_look(name, &q) < 0) return 0;
   int pid = workq_lock_owner(q);
   workq_close(q);
   return pid;
@@ -45,15 +48,14 @@ static int lock_held(const char *name, const workq *q) {
 }
 
 static int not_trusted(const char *name) {
-  char path[sizeof SHM_DIRECTORY SHM_PREFIX + WORKQ_NAME_MAX + 1];
-  struct stat file;
-  snprintf(path, sizeof path, SHM_DIRECTORY "/" SHM_PREFIX "%s", name);
-  /* A read bit whose write bit is missing; --shared does not help against that. */
-  if (stat(path, &file) == 0 && ((file.st_mode & 044) >> 1 & ~file.st_mode) != 0)
-    return fail(
-        "queue '%s' has mode %04o: who may read it but not write to it could keep everyone else out; its owner can "
-        "change that: chmod go-r %s'%s'",
-        name, file.st_mode & 07777, SHM_DIRECTORY "/" SHM_PREFIX, name);
+  workq *q;
+  int result = open_to_look(name, &q);
+  if (result >= 0) workq_close(q);
+  /* A mode of which --shared is no cure. */
+  if (result == -EPERM)
+    return fail("queue '%s' has a mode by which some may read it but not write to it, and they could keep everyone "
+                "else out; its owner can change that: chmod go-r its file (see: man workq, FILES)",
+                name);
   return fail("queue '%s' belongs to another user, or others may write to it; use --shared if you trust them", name);
 }
 
@@ -78,15 +80,13 @@ int queue_failed(const char *name, const workq *q, int error) {
   case -EPERM:
     return not_trusted(name);
   case -EACCES:
-    return fail("no permission for queue '%s'; its owner can give it: chmod %s/%s'%s'", name, SHM_DIRECTORY, SHM_PREFIX,
-                name);
+    return fail("permission denied for queue '%s'; its owner can change its file's mode (see: man workq, FILES)", name);
   case -EUSERS:
     return fail("queue '%s': all its handles are taken; end a process that uses it (workq dump --raw '%s' shows them), "
                 "or make it again with more --handles",
                 name, name);
   case -ENOSPC:
-    return fail("queue '%s': it is full, or " SHM_DIRECTORY " is; see: workq stats '%s' and df " SHM_DIRECTORY, name,
-                name);
+    return fail("queue '%s' is full (see: workq stats '%s'), or " MEMORY_IS_FULL, name, name);
   case -ESHUTDOWN:
     return fail("queue '%s' is shut down; open it again with: workq resume '%s'", name, name);
   case -ETIMEDOUT:

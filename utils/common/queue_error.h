@@ -16,4 +16,7 @@
  */
 int queue_failed(const char *name, const workq *q, int error);
 
+/* What is full where the queue itself is not, and how to look at it. */
+#define MEMORY_IS_FULL "shared memory is full (see: df /dev/shm)"
+
 #endif

@@ -1,42 +1,55 @@
 /*
- * The queues of this machine, as their names in /dev/shm tell.
+ * The names of all queues, in order.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "queue_list.h"
 
-#include <dirent.h>
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "shm.h"
+#include <workq.h>
 
-#define PREFIX_LENGTH (sizeof SHM_PREFIX - 1)
+struct list {
+  char **names;
+  int count, places;
+};
 
-static int is_segment(const struct dirent *entry) {
-  return strncmp(entry->d_name, SHM_PREFIX, PREFIX_LENGTH) == 0 && entry->d_name[PREFIX_LENGTH] != '\0';
+/* Makes room for one more.  Returns 0 or -ENOMEM. */
+static int grow(struct list *list) {
+  if (list->count < list->places) return 0;
+  int places = list->places > 0 ? 2 * list->places : 16;
+  char **grown = realloc(list->names, (size_t)places * sizeof *grown);
+  if (grown == NULL) return -ENOMEM;
+  list->names = grown;
+  list->places = places;
+  return 0;
 }
 
-static int by_name(const struct dirent **left, const struct dirent **right) {
-  return strcmp((*left)->d_name, (*right)->d_name);
+static int keep_name(void *arg, const char *name) {
+  struct list *list = arg;
+  if (grow(list) < 0) return -ENOMEM;
+  char *copy = strdup(name);
+  if (copy == NULL) return -ENOMEM;
+  list->names[list->count++] = copy;
+  return 0;
+}
+
+static int by_name(const void *left, const void *right) {
+  return strcmp(*(char *const *)left, *(char *const *)right);
 }
 
 int queue_list_read(char ***names) {
-  struct dirent **entries;
-  int count = scandir(SHM_DIRECTORY, &entries, is_segment, by_name);
-  if (count < 0) return -1;
-  *names = calloc((size_t)count + 1, sizeof **names);
-  for (int i = 0; i < count; i++) {
-    if (*names) (*names)[i] = strdup(entries[i]->d_name + PREFIX_LENGTH);
-    free(entries[i]);
+  struct list list = {0};
+  int result = workq_list(keep_name, &list);
+  if (result < 0) {
+    queue_list_free(list.names, list.count);
+    return result;
   }
-  free(entries);
-  for (int i = 0; i < count; i++) {
-    if (*names && (*names)[i]) continue;
-    if (*names) queue_list_free(*names, count);
-    return -1;
-  }
-  return count;
+  if (list.count > 0) qsort(list.names, (size_t)list.count, sizeof *list.names, by_name);
+  *names = list.names;
+  return list.count;
 }
 
 void queue_list_free(char **names, int count) {

@@ -12,7 +12,6 @@
 #include "common/clock.h"
 #include "common/output.h"
 #include "common/queue_list.h"
-#include "common/shm.h"
 #include "serve.h"
 
 /* Bounds of an answer: queues, workers, and how long keys are looked through. */
@@ -136,7 +135,7 @@ static json_t *broken_json(const char *name, int error) {
 static void append_queue(const struct serve *serve, json_t *queues, const char *name) {
   struct figures figures;
   int result = peek_at(name, serve->shared, look_figures, &figures);
-  if (result == -ENOENT) return; /* removed since the directory was read */
+  if (result == -ENOENT) return; /* removed since the names were read */
   if (result < 0) {
     output_append(queues, broken_json(name, result));
     return;
@@ -150,10 +149,16 @@ static void append_queue(const struct serve *serve, json_t *queues, const char *
   output_append(queues, object);
 }
 
+static json_t *list_failed(int error, unsigned *status) {
+  char reason[256];
+  snprintf(reason, sizeof reason, "cannot list the queues: %s", workq_strerror(error));
+  return api_error(503, reason, status);
+}
+
 json_t *api_queues(const struct serve *serve, unsigned *status) {
   char **names;
   int count = queue_list_read(&names);
-  if (count < 0) return api_error(503, "cannot list the queues in " SHM_DIRECTORY, status);
+  if (count < 0) return list_failed(count, status);
   json_t *object = json_object(), *queues = json_array();
   for (int i = 0; i < count && i < QUEUES_MAX; i++) append_queue(serve, queues, names[i]);
   queue_list_free(names, count);
@@ -410,20 +415,20 @@ json_t *api_items(const struct serve *serve, const char *name, const struct api_
 
 /* ---- Metrics ------------------------------------------------------------------------------------------------- */
 
-char *api_metrics(const struct serve *serve, size_t *len) {
-  char **names, *text = NULL;
+int api_metrics(const struct serve *serve, char **text, size_t *len) {
+  char **names;
   int count = queue_list_read(&names);
-  if (count < 0) return NULL;
+  if (count < 0) return count;
   workq_measures *measures = calloc((size_t)count + 1, sizeof *measures);
-  FILE *out = measures != NULL ? open_memstream(&text, len) : NULL;
+  *text = NULL;
+  FILE *out = measures != NULL ? open_memstream(text, len) : NULL;
   size_t measured = 0;
   for (int i = 0; i < count && i < QUEUES_MAX && out != NULL; i++)
     if (peek_measure(names[i], serve->shared, &measures[measured]) >= 0) measured++;
   queue_list_free(names, count);
-  int result = out != NULL ? workq_metrics_print(measures, measured, out) : -ENOMEM;
+  int result = out != NULL && workq_metrics_print(measures, measured, out) == 0 ? 0 : -ENOMEM;
   if (out != NULL && fclose(out) != 0) result = -ENOMEM;
   free(measures);
-  if (result == 0) return text;
-  free(text);
-  return NULL;
+  if (result < 0) free(*text);
+  return result;
 }

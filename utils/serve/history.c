@@ -7,16 +7,13 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "common/clock.h"
 #include "common/queue_list.h"
 #include "common/ring.h"
 #include "common/sample.h"
-#include "common/shm.h"
 #include "serve.h"
 
 #define TRIES_MAX 5
@@ -32,7 +29,6 @@
 
 struct history {
   char *name;
-  ino_t inode; /* of the file: a queue made again under the same name is another */
   bool is_listed;
   bool is_sampled; /* last is set */
   struct sample last;
@@ -126,6 +122,11 @@ static void push(struct history *history, const struct sample *now) {
   history->is_sampled = true;
 }
 
+/* A queue that was made again under the same name has nothing in common with the one before. */
+static bool is_another(const struct history *history, const workq_measures *now) {
+  return history->is_sampled && now->stats.incarnation != history->last.measures.stats.incarnation;
+}
+
 /* Samples until a sample shows no less than the one before it. */
 static int sample_again(const struct history *history, bool shared, workq_measures *now) {
   workq_measures before;
@@ -134,19 +135,12 @@ static int sample_again(const struct history *history, bool shared, workq_measur
     before = *now;
     result = peek_measure(history->name, shared, now);
     if (result < 0 || is_less(now, &before)) continue;
-    if (!history->is_sampled || !is_less(now, &history->last.measures)) break;
+    if (!history->is_sampled || is_another(history, now) || !is_less(now, &history->last.measures)) break;
   }
   return result;
 }
 
 /* ---- All queues ---------------------------------------------------------------------------------------------- */
-
-static ino_t inode_of(const char *name) {
-  char path[sizeof SHM_DIRECTORY + sizeof SHM_PREFIX + 256];
-  struct stat status;
-  snprintf(path, sizeof path, SHM_DIRECTORY "/" SHM_PREFIX "%s", name);
-  return lstat(path, &status) == 0 ? status.st_ino : 0;
-}
 
 static struct history *find(const struct histories *histories, const char *name) {
   for (unsigned i = 0; i < histories->count; i++)
@@ -170,14 +164,12 @@ static struct history *add(struct histories *histories, const char *name) {
   return histories->all[histories->count++] = history;
 }
 
-/* Begins anew where the queue is not the one that it was. */
-static void check_identity(struct history *history) {
-  ino_t inode = inode_of(history->name);
-  if (inode == history->inode) return;
+/* Forgets the queue that had the name before. */
+static void start_again(struct history *history) {
   char *name = history->name;
   memset(history, 0, sizeof *history);
   history->name = name;
-  history->inode = inode;
+  history->is_listed = true;
 }
 
 static void sample_queue(struct histories *histories, const char *name, bool shared, uint64_t missed) {
@@ -185,10 +177,11 @@ static void sample_queue(struct histories *histories, const char *name, bool sha
   struct sample now;
   if (history == NULL) history = add(histories, name);
   if (history == NULL) return;
-  check_identity(history);
   history->is_listed = true;
+  int result = sample_again(history, shared, &now.measures);
+  if (result >= 0 && is_another(history, &now.measures)) start_again(history);
   for (uint64_t i = 0; i < missed && i < HISTORY_POINTS && history->end > 0; i++) next_point(history);
-  if (sample_again(history, shared, &now.measures) < 0) {
+  if (result < 0) {
     next_point(history);
     return;
   }

@@ -286,9 +286,10 @@ static enum MHD_Result answer_below_queues(const struct call *call, const char *
 }
 
 static enum MHD_Result answer_metrics(const struct call *call) {
+  char *text;
   size_t len;
-  char *text = api_metrics(call->serve, &len);
-  if (text == NULL) return refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, "there is no memory");
+  int result = api_metrics(call->serve, &text, &len);
+  if (result < 0) return refuse(call, MHD_HTTP_SERVICE_UNAVAILABLE, workq_strerror(result));
   return send_bytes(call, MHD_HTTP_OK, "text/plain; version=0.0.4; charset=utf-8", text, len, MHD_RESPMEM_MUST_FREE,
                     NULL);
 }

@@ -165,8 +165,8 @@ struct api_filter {
 
 json_t *api_items(const struct serve *serve, const char *name, const struct api_filter *filter, unsigned *status);
 
-/* Everything for Prometheus, to be freed; null without memory. */
-char *api_metrics(const struct serve *serve, size_t *len);
+/* Puts everything for Prometheus into *text, to be freed.  Returns 0 or -errno. */
+int api_metrics(const struct serve *serve, char **text, size_t *len);
 
 /* What an error of the library is in HTTP. */
 unsigned api_status(int error);

@@ -144,25 +144,42 @@ static void go_on(struct top *top) {
 
 /* ---- Actions ------------------------------------------------------------------------------------------------- */
 
-/* Opens the queue, calls act(), which says how it went, and says what went wrong. */
-static void with_queue(struct top *top, const char *name, ino_t inode, int (*act)(struct top *top, workq *q)) {
+/* The process that holds the queue's lock, 0 if none is known. */
+static int owner_of_lock(const struct top *top, const char *name) {
+  workq *q;
+  if (top_open(top, name, WORKQ_RAW, &q) < 0) return 0;
+  int owner = workq_lock_owner(q);
+  workq_close(q);
+  return owner;
+}
+
+/* Opens the queue if it is still the one of that incarnation: else -ESTALE. */
+static int open_same(const struct top *top, const char *name, uint64_t incarnation, workq **out) {
+  workq_stats_data stats;
+  int result = top_open(top, name, 0, out);
+  if (result < 0) return result == -ENOENT ? -ESTALE : result;
+  result = workq_stats(*out, &stats);
+  if (result == 0 && stats.incarnation != incarnation) result = -ESTALE;
+  if (result < 0) workq_close(*out);
+  return result;
+}
+
+/* Calls act(), which says how it went, with the queue, and says what went wrong. */
+static void with_queue(struct top *top, const char *name, uint64_t incarnation, int (*act)(struct top *top, workq *q)) {
   workq *q;
   char text[64];
-  struct top_queue *queue = NULL;
-  for (int i = 0; i < top->queue_count; i++)
-    if (strcmp(top->queues[i]->name, name) == 0) queue = top->queues[i];
   shorten(text, sizeof text, name, strlen(name));
-  if (queue == NULL || queue->inode != inode || !top_same_segment(queue)) {
+  int result = open_same(top, name, incarnation, &q);
+  if (result == -ESTALE) {
     top_tell(top, "queue '%s' has gone, or is another one by now: nothing was done", text);
     return;
   }
-  int result = top_open(top, name, 0, &q);
   if (result == 0) {
     result = act(top, q);
     workq_close(q);
   }
   top->read_now = true;
-  int owner = result == -ETIMEDOUT && queue->q != NULL ? workq_lock_owner(queue->q) : 0;
+  int owner = result == -ETIMEDOUT ? owner_of_lock(top, name) : 0;
   if (owner > 0) top_tell(top, "queue '%s': its lock is held by process %d, which does not let go of it", text, owner);
   else if (result < 0) top_tell(top, "queue '%s': %s", text, workq_strerror(result));
 }
@@ -206,7 +223,7 @@ static int act_remove(struct top *top, workq *q) {
 static void ask(struct top *top, enum top_question question, const struct top_queue *queue) {
   top->question = question;
   snprintf(top->asked_name, sizeof top->asked_name, "%s", queue->name);
-  top->asked_inode = queue->inode;
+  top->asked_incarnation = queue->incarnation;
 }
 
 void top_question_text(const struct top *top, char *text, size_t size) {
@@ -238,7 +255,7 @@ static void answer(struct top *top, int key) {
     top_tell(top, "nothing was done");
     return;
   }
-  with_queue(top, top->asked_name, top->asked_inode,
+  with_queue(top, top->asked_name, top->asked_incarnation,
              question == ASK_PAUSE      ? act_pause
              : question == ASK_KICK_ALL ? act_kick_all
                                         : act_remove);
@@ -278,7 +295,7 @@ static void pause_key(struct top *top) {
   const struct top_queue *queue = target_of(top);
   if (queue == NULL) return;
   if (queue->now.measures.stats.paused == 0) ask(top, ASK_PAUSE, queue);
-  else with_queue(top, queue->name, queue->inode, act_unpause);
+  else with_queue(top, queue->name, queue->incarnation, act_unpause);
 }
 
 static void kick_all_key(struct top *top) {
@@ -308,7 +325,7 @@ static bool item_key(struct top *top, int key) {
     snprintf(top->filter_before, sizeof top->filter_before, "%s", top->query.filter);
     return true;
   case 'k':
-    if (choose_selected(top) != NULL) with_queue(top, top->queue->name, top->queue->inode, act_kick);
+    if (choose_selected(top) != NULL) with_queue(top, top->queue->name, top->queue->incarnation, act_kick);
     return true;
   case 'x':
     if (choose_selected(top) != NULL) ask(top, ASK_REMOVE, top->queue);

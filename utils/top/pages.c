@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "common/escape.h"
-#include "common/shm.h"
 #include "format.h"
 #include "top.h"
 
@@ -69,7 +68,7 @@ void top_draw_queues(struct top *top) {
   for (int i = 0; i < shown; i++)
     draw_queue_row(top->queues[place->first + i], row + 1 + i, width, place->first + i == place->selected);
   if (top->list_error != 0)
-    top_put(row + 1, 1, 78, STYLE_BAD, "cannot read " SHM_DIRECTORY ": %s", strerror(top->list_error));
+    top_put(row + 1, 1, 78, STYLE_BAD, "cannot list the queues: %s", workq_strerror(top->list_error));
   else if (top->queue_count == 0)
     top_put(row + 1, 1, 78, STYLE_FAINT, "There are no queues here; one is made by: workq create NAME");
 }

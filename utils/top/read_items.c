@@ -201,18 +201,37 @@ const char *top_command_of(const struct top *top, int pid) {
   return "";
 }
 
+/* ---- Both ---------------------------------------------------------------------------------------------------- */
+
+static int read_stats(workq *q, void *arg) {
+  return workq_stats(q, arg);
+}
+
+/* Opens the queue that is shown; null where it cannot be read, or is not the one whose figures are shown. */
+static workq *open_shown(const struct top *top) {
+  workq *q;
+  workq_stats_data stats;
+  const struct top_queue *queue = top->queue;
+  if (queue == NULL || queue->error < 0 || top_open(top, queue->name, WORKQ_RAW, &q) < 0) return NULL;
+  if (sigbus_guard(q, read_stats, &stats) == 0 && stats.incarnation == queue->incarnation) return q;
+  workq_close(q);
+  return NULL;
+}
+
 void top_read_items(struct top *top) {
   static const struct top_query processing = {.state = WORKQ_STATE_PROCESSING, .sort = SORT_AGE};
   top->workers.count = 0;
-  if (top->queue == NULL || top->queue->q == NULL) {
+  workq *q = open_shown(top);
+  if (q == NULL) {
     drop_from(&top->items, 0);
     drop_from(&top->processing, 0);
     return;
   }
   enum top_page page = top->page == PAGE_HELP ? top->page_before_help : top->page;
-  sigbus_guard(top->queue->q, read_workers, &top->workers);
-  if (page == PAGE_ITEMS) read_items(top->queue->q, &top->query, &top->items);
-  else read_items(top->queue->q, &processing, &top->processing);
+  sigbus_guard(q, read_workers, &top->workers);
+  if (page == PAGE_ITEMS) read_items(q, &top->query, &top->items);
+  else read_items(q, &processing, &top->processing);
+  workq_close(q);
   int chosen = top_find_chosen(top);
   if (page == PAGE_ITEMS && chosen >= 0) top->places[PAGE_ITEMS].selected = chosen;
 }

@@ -1,6 +1,6 @@
 /*
- * `workq top`: reading the figures of queues.  A handle stays open from reading to reading; the
- * name is looked up each time, so that a queue that has gone, or was made anew, is noticed.
+ * `workq top`: reading the figures of queues.  Each is opened by its name for each reading, so that
+ * a queue that has gone, or was made again, is noticed; see workq_stats_data.incarnation.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,16 +11,12 @@
 
 #include "common/clock.h"
 #include "common/queue_list.h"
-#include "common/shm.h"
 #include "common/sigbus.h"
 #include "common/trust.h"
 #include "top.h"
 
 /* How long an action waits for the queue's lock: somebody sits before the screen. */
 #define ACTION_TIMEOUT_NS NS_PER_S
-
-/* Handles that are kept from reading to reading; each has a descriptor. */
-#define KEEP_MAX 400
 
 /* ---- One queue ----------------------------------------------------------------------------------------------- */
 
@@ -30,27 +26,24 @@ int top_open(const struct top *top, const char *name, uint32_t flags, workq **ou
   return workq_open(name, &options, out);
 }
 
-static bool find_segment(const char *name, struct stat *status) {
-  char path[sizeof SHM_DIRECTORY "/" SHM_PREFIX + WORKQ_NAME_MAX];
-  snprintf(path, sizeof path, SHM_DIRECTORY "/" SHM_PREFIX "%s", name);
-  return lstat(path, status) == 0;
+static int measure(workq *q, void *arg) {
+  return workq_measure(q, arg);
 }
 
-bool top_same_segment(const struct top_queue *queue) {
-  struct stat status;
-  return queue->q != NULL && find_segment(queue->name, &status) && status.st_dev == queue->device &&
-         status.st_ino == queue->inode && status.st_size == queue->size;
-}
-
-static void detach(struct top_queue *queue) {
-  workq_close(queue->q);
-  queue->q = NULL;
+static int measure_by_name(const struct top *top, const char *name, workq_measures *measures) {
+  workq *q;
+  int result = top_open(top, name, WORKQ_RAW, &q);
+  if (result < 0) return result;
+  result = sigbus_guard(q, measure, measures);
+  workq_close(q);
+  return result;
 }
 
 /*
- * Another segment has the name: what was subtracted from the old one's figures means nothing now.
+ * Another queue has the name: what was subtracted from the old one's figures means nothing now.
  */
-static void start_anew(struct top_queue *queue) {
+static void start_again(struct top_queue *queue, uint64_t incarnation) {
+  queue->incarnation = incarnation;
   queue->renewed = queue->known;
   queue->has_rates = false;
   queue->rates = sample_rates_between(NULL, &queue->now);
@@ -59,47 +52,22 @@ static void start_anew(struct top_queue *queue) {
   queue->known = true;
 }
 
-/* Attaches to the segment of that name.  Returns 0 or -errno. */
-static int attach(const struct top *top, struct top_queue *queue) {
-  struct stat before, after;
-  if (!find_segment(queue->name, &before)) return -ENOENT;
-  int result = top_open(top, queue->name, WORKQ_RAW, &queue->q);
-  if (result < 0) return result;
-  if (!find_segment(queue->name, &after) || before.st_ino != after.st_ino || before.st_dev != after.st_dev) {
-    detach(queue);
-    return -EAGAIN;
-  }
-  bool same = queue->known && before.st_ino == queue->inode && before.st_dev == queue->device;
-  queue->device = before.st_dev;
-  queue->inode = before.st_ino;
-  queue->size = before.st_size;
-  if (!same) start_anew(queue);
-  return 0;
-}
-
-static int measure(workq *q, void *arg) {
-  return workq_measure(q, arg);
-}
-
-static void take_sample(struct top_queue *queue, int64_t now_ns) {
-  struct sample sample = {.at_ns = now_ns};
-  queue->error = sigbus_guard(queue->q, measure, &sample.measures);
-  if (queue->error < 0) return;
-  if (queue->history.end > 0) queue->rates = sample_rates_between(&queue->now, &sample);
+static void keep_sample(struct top_queue *queue, const struct sample *sample) {
+  const workq_stats_data *stats = &sample->measures.stats;
+  if (!queue->known || stats->incarnation != queue->incarnation) start_again(queue, stats->incarnation);
+  if (queue->history.end > 0) queue->rates = sample_rates_between(&queue->now, sample);
   queue->has_rates = queue->history.end > 0;
-  queue->now = sample;
-  top_window_add(&queue->window, &sample);
-  top_history_add(&queue->history, now_ns, sample.measures.stats.ready, sample.measures.stats.dones);
+  queue->now = *sample;
+  top_window_add(&queue->window, sample);
+  top_history_add(&queue->history, sample->at_ns, stats->ready, stats->dones);
 }
 
 static void read_queue(const struct top *top, struct top_queue *queue) {
-  int64_t now_ns = clock_now_ns();
+  struct sample sample = {.at_ns = clock_now_ns()};
   int before = queue->error;
-  if (queue->q != NULL && !top_same_segment(queue)) detach(queue);
-  queue->error = queue->q != NULL ? 0 : attach(top, queue);
-  if (queue->error == -EAGAIN) queue->error = before;
-  if (queue->q != NULL) take_sample(queue, now_ns);
-  if (queue->error < 0 && before == 0) queue->lost_ns = now_ns;
+  queue->error = measure_by_name(top, queue->name, &sample.measures);
+  if (queue->error >= 0) keep_sample(queue, &sample);
+  else if (before == 0) queue->lost_ns = sample.at_ns;
 }
 
 /* ---- All queues ---------------------------------------------------------------------------------------------- */
@@ -113,11 +81,6 @@ static struct top_queue *new_queue(const struct top *top, const char *name) {
   return queue;
 }
 
-static void free_queue(struct top_queue *queue) {
-  if (queue->q != NULL) workq_close(queue->q);
-  free(queue);
-}
-
 /*
  * Brings the list in line with the names that there are; both are sorted.  The queue that is shown
  * stays when it has gone.
@@ -129,9 +92,9 @@ static void merge_names(struct top *top, char **names, int count) {
   for (int i = 0; i <= count; i++) {
     for (; old < top->queue_count && (i == count || strcmp(top->queues[old]->name, names[i]) < 0); old++) {
       if (top->queues[old] == top->queue) merged[merged_count++] = top->queue;
-      else free_queue(top->queues[old]);
+      else free(top->queues[old]);
     }
-    if (i == count || strlen(names[i]) > WORKQ_NAME_MAX) continue;
+    if (i == count) continue;
     bool known = old < top->queue_count && strcmp(top->queues[old]->name, names[i]) == 0;
     struct top_queue *queue = known ? top->queues[old++] : new_queue(top, names[i]);
     if (queue != NULL) merged[merged_count++] = queue;
@@ -144,7 +107,7 @@ static void merge_names(struct top *top, char **names, int count) {
 static void list_queues(struct top *top) {
   char **names;
   int count = queue_list_read(&names);
-  top->list_error = count < 0 ? errno : 0;
+  top->list_error = count < 0 ? count : 0;
   if (count < 0) return;
   merge_names(top, names, count);
   queue_list_free(names, count);
@@ -159,14 +122,11 @@ void top_read_queues(struct top *top) {
     return;
   }
   list_queues(top);
-  for (int i = 0; i < top->queue_count; i++) {
-    read_queue(top, top->queues[i]);
-    if (i >= KEEP_MAX && top->queues[i]->q != NULL && top->queues[i] != top->queue) detach(top->queues[i]);
-  }
+  for (int i = 0; i < top->queue_count; i++) read_queue(top, top->queues[i]);
 }
 
 void top_forget_queues(struct top *top) {
-  for (int i = 0; i < top->queue_count; i++) free_queue(top->queues[i]);
+  for (int i = 0; i < top->queue_count; i++) free(top->queues[i]);
   free(top->queues);
   top->queues = NULL;
   top->queue_count = 0;

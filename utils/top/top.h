@@ -3,7 +3,7 @@
  *
  *   top.c           the arguments
  *   terminal.c      the terminal, signals, the loop; stub.c where there is no ncurses
- *   read_queues.c   the figures of queues, which there are, whether one has gone or was made anew
+ *   read_queues.c   the figures of queues, which there are, whether one has gone or was made again
  *   read_items.c    workers and keys
  *   history.c       earlier samples, to compare with and to plot
  *   format.c        figures as short texts
@@ -21,7 +21,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/stat.h>
 
 #include <workq.h>
 
@@ -35,14 +34,11 @@
 
 struct top_queue {
   char name[WORKQ_NAME_MAX + 1];
-  workq *q;     /* null while it cannot be read */
-  dev_t device; /* of the segment that q is attached to */
-  ino_t inode;
-  off_t size;      /* a file that was cut off must not be touched */
-  int error;       /* of the last reading: 0 or -errno; -ENOENT: there is none of this name */
-  int64_t lost_ns; /* since when there is an error */
-  bool known;      /* it has been seen, so that what is shown is its last state */
-  bool renewed;    /* it was made anew since the last key of the keyboard */
+  uint64_t incarnation; /* of the queue that is known */
+  int error;            /* of the last reading: 0 or -errno; -ENOENT: there is none of this name */
+  int64_t lost_ns;      /* since when there is an error */
+  bool known;           /* it has been seen, so that what is shown is its last state */
+  bool renewed;         /* it was made again since the last key of the keyboard */
   bool has_rates;
   struct sample now;
   struct sample_rates rates;
@@ -109,7 +105,7 @@ struct top {
 
   struct top_queue **queues; /* by name */
   int queue_count;
-  int list_error;          /* why the directory could not be read, 0 or an errno */
+  int list_error;          /* why the queues could not be listed, 0 or -errno */
   struct top_queue *queue; /* the one that is shown; null on the page of all */
 
   enum top_page page, page_before_help;
@@ -121,7 +117,7 @@ struct top {
 
   enum top_question question;
   char asked_name[WORKQ_NAME_MAX + 1]; /* the queue that it is about */
-  ino_t asked_inode;
+  uint64_t asked_incarnation;
   char filter_before[sizeof(((struct top_query *)NULL)->filter)]; /* to go back to */
   char *chosen; /* the key that a question is about, and that stays selected; null for none */
   size_t chosen_len;
@@ -137,8 +133,6 @@ int top_run(struct top *top);
 int top_open(const struct top *top, const char *name, uint32_t flags, workq **out);
 /* Reads the figures of all queues there are, or of the one that was asked for. */
 void top_read_queues(struct top *top);
-/* Whether the segment of that name is still the one that was read. */
-bool top_same_segment(const struct top_queue *queue);
 void top_forget_queues(struct top *top);
 
 /* ---- read_items.c */

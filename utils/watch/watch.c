@@ -18,7 +18,6 @@
 #include "common/parse.h"
 #include "common/queue_error.h"
 #include "common/say.h"
-#include "common/shm.h"
 #include "common/signals.h"
 #include "informer.h"
 
@@ -55,7 +54,7 @@ static void say_waiting(struct watch *watch, int error) {
   if (error == -ETIMEDOUT && owner != 0)
     say("queue '%s': its lock is held by process %d; waiting for it", watch->name, owner);
   else if (error == -ETIMEDOUT) say("queue '%s' is full; waiting for room", watch->name);
-  else say("queue '%s' cannot grow: " SHM_DIRECTORY " is full; waiting for room", watch->name);
+  else say("queue '%s' cannot grow; waiting for room: " MEMORY_IS_FULL, watch->name);
 }
 
 static void say_too_long(const struct watch *watch, const char *key, size_t len) {
