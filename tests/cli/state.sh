@@ -40,6 +40,15 @@ workq resume "$queue"
 ended $drainer
 [ "$status" = 1 ] && grep -q 'ended by another' "$scratch/drain" || fail "a drain that was cancelled: status $status"
 [ "$(drain)" = d ] || fail "the key is not there any more"
+
+# A name may have bytes that are no text.
+odd=$(printf '%s-odd\303(\377' "$queue")
+workq create "$odd"
+workq add "$odd" --after 1h later
+expect 0 workq shutdown "$odd" --drain
+[ "$(cat "$scratch/err")" = "workq: queue '$queue-odd\\xc3(\\xff' is drained; delayed keys that remain in it: 1" ] ||
+  fail "delayed keys: $(cat "$scratch/err")"
+workq rm "$odd"
 ok "shutdown --drain"
 
 expect_output '' workq pause "$queue"

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
-#include <stdio.h>
 
 #include "common/open.h"
 #include "common/parse.h"
@@ -46,7 +45,7 @@ int cmd_unpause(int argc, char **argv) {
 static void tell_what_stays(const char *name, workq *q) {
   workq_stats_data stats;
   if (workq_stats(q, &stats) == 0 && stats.delayed > 0)
-    fprintf(stderr, "workq: queue '%s' is drained; keys that stay in it, delayed: %u\n", name, stats.delayed);
+    say("queue '%s' is drained; delayed keys that remain in it: %u", name, stats.delayed);
 }
 
 static int drain(const char *name, workq *q, int64_t timeout_ns) {
