@@ -38,14 +38,14 @@ printf 'good\n\n123456789012345678901234567890123\nalso good\n\0nul\n' >"$scratc
 run_it workq add "$queue" <"$scratch/keys"
 [ "$status" = 1 ] || fail "status $status for keys that are refused"
 [ "$(wc -l <"$scratch/err")" = 2 ] || fail "not a line for each key that is refused"
-grep -q '^workq: line 2: a key has at least one byte' "$scratch/err" || fail "the empty line"
-grep -q '^workq: line 3: longer than the 32 bytes' "$scratch/err" || fail "the long line"
+grep -q '^workq: line 2: empty key' "$scratch/err" || fail "the empty line"
+grep -q "^workq: line 3: longer than the key limit of queue '$queue', 32 bytes" "$scratch/err" || fail "the long line"
 expect_figure keys 3
 workq dump "$queue" | grep -q 'key \\x00nul$' || fail "a key with NUL"
-printf '\0' | expect_error 1 'key 1: a key has at least one byte' workq add "$queue" -0
-expect_error 1 "key '123456789012345678901234567890123': longer than the 32 bytes" \
+printf '\0' | expect_error 1 'key 1: empty key' workq add "$queue" -0
+expect_error 1 "key '123456789012345678901234567890123': longer than the key limit" \
   workq add "$queue" 123456789012345678901234567890123
-expect_error 1 "key '': a key has at least one byte" workq add "$queue" ''
+expect_error 1 "key '': empty key" workq add "$queue" ''
 workq add "$queue" 12345678901234567890123456789012
 # Lines far longer than any buffer, of which nothing must be taken for a key, and the good ones between them.
 {
@@ -56,7 +56,7 @@ workq add "$queue" 12345678901234567890123456789012
   head -c 1000000 /dev/zero | tr '\0' z
 } >"$scratch/keys"
 run_it workq add "$queue" <"$scratch/keys"
-[ "$(grep -c '^workq: line [134]: longer than the 32 bytes' "$scratch/err")" = 3 ] || fail "three lines are too long"
+[ "$(grep -c '^workq: line [134]: longer than the key limit' "$scratch/err")" = 3 ] || fail "three lines are too long"
 expect_figure keys 5
 yes '' | head -n 5000 >"$scratch/keys"
 run_it workq add "$queue" <"$scratch/keys"
@@ -75,15 +75,15 @@ workq create "$queue" --key-max 32768
 } >"$scratch/keys"
 run_it workq add "$queue" <"$scratch/keys"
 [ "$status" = 1 ] || fail "status $status"
-grep -q '^workq: line 2: longer than the 32768 bytes' "$scratch/err" || fail "a key one byte too long"
+grep -q '^workq: line 2: longer than the key limit of .*, 32768 bytes' "$scratch/err" || fail "a key one byte too long"
 expect_figure ready 2
 workq rm "$queue"
 ok "the longest key there can be"
 
 workq create "$queue" --capacity 4
-seq 1 9 | expect_error 1 "from line 5 on nothing was added: queue '$queue' is full with 4 keys; --wait" workq add "$queue"
+seq 1 9 | expect_error 1 "from line 5 on nothing was added: queue '$queue' is full with 4 keys .*--wait" workq add "$queue"
 expect_error 1 "from key '6' on nothing was added" workq add "$queue" 1 6 7
-seq 4 5 | expect_error 1 "from line 2 on .* had no room in time \(4 of 4 keys\)" workq add --wait 20ms "$queue"
+seq 4 5 | expect_error 1 "from line 2 on .* timed out waiting for space in queue '$queue' \(4 of 4 keys\)" workq add --wait 20ms "$queue"
 expect_figure keys 4
 seq 1 50 | workq add --wait forever "$queue" &
 adder=$!

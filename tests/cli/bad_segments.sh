@@ -24,7 +24,7 @@ each_kind() {
   each_command 1 "'$queue' is damaged, or not a queue.*workq rm '$queue'"
   expect_error 1 "'$queue' is damaged, or not a queue" workq dump --raw "$queue"
   expect_error 1 "'$queue' is damaged, or not a queue" workq create "$queue" --if-missing
-  expect_error 1 'exists already' workq create "$queue"
+  expect_error 1 'already exists' workq create "$queue"
   expect 0 workq ls
   grep -q "^$queue	.*error: " "$scratch/out" || fail "ls does not show what is wrong"
 }
@@ -86,7 +86,7 @@ ok "check says what is damaged"
 workq create "$queue"
 for mode in 0644 0640 0604 0664 0646; do
   chmod $mode "$SHM$queue"
-  each_command 1 'a mode by which some may read it but not write to it'
+  each_command 1 'has a mode with read but not write permission'
   expect_error 1 'chmod go-r' workq stats --shared "$queue"
 done
 workq ls | grep -q "^$queue.*error: .*may only read it" || fail "ls does not say what is wrong"
@@ -124,7 +124,7 @@ else
   ok "a queue without permission"
 fi
 
-# The lock is held by a process that does not let go of it.
+# The lock is held by a process that does not make progress.
 workq add "$queue" key
 mkfifo "$scratch/holder" "$scratch/release"
 "$WORKQ_BUILDDIR/tests/cli/hold_lock" "$queue" <"$scratch/release" >"$scratch/holder" &
@@ -132,7 +132,7 @@ later $!
 exec 3>"$scratch/release"
 read -r holder <"$scratch/holder"
 kill -STOP "$holder"
-expect_error 1 "its lock is held by process $holder, .*kill -CONT $holder.*kill -KILL $holder" workq stats "$queue"
+expect_error 1 "lock held by process $holder, .*kill -CONT $holder.*kill -KILL $holder" workq stats "$queue"
 expect_error 1 "held by process $holder" workq add "$queue" key
 expect 0 workq dump --raw "$queue"
 grep -q '^ready .*key key$' "$scratch/out" || fail "dump --raw of a stuck queue"
@@ -153,7 +153,7 @@ later $adder
 exec 3>"$scratch/input"
 echo key >&3
 eventually sh -c 'workq dump --raw "$0" | grep -q "key key$"' "$queue"
-expect_error 1 "all its handles are taken.*--handles" workq stats "$queue"
+expect_error 1 "all handles are in use.*--handles" workq stats "$queue"
 expect 0 workq dump --raw "$queue"
 exec 3>&-
 ended $adder

@@ -18,17 +18,17 @@ expect_figure mode 0600
 [ "$(stat -c %a "$SHM$queue")" = 600 ] || fail "the mode is not 0600"
 ok "defaults"
 
-expect_error 1 "exists already.*--if-missing.*workq rm '$queue'" workq create "$queue"
+expect_error 1 "already exists.*--if-missing.*workq rm '$queue'" workq create "$queue"
 workq add "$queue" kept
 expect_output '' workq create "$queue" --if-missing --capacity 7
 expect_figure keys 1
 expect_figure capacity 1048576
 expect_output '' workq rm "$queue"
 [ ! -e "$SHM$queue" ] || fail "rm has left the segment"
-expect_error 1 "no queue '$queue'.*workq ls" workq rm "$queue"
+expect_error 1 "queue '$queue' does not exist.*workq ls" workq rm "$queue"
 expect_output '' workq create "$queue" --if-missing
 expect_output '' workq rm "$queue"
-ok "exists already, --if-missing, rm"
+ok "already exists, --if-missing, rm"
 
 (
   umask 0777
@@ -63,12 +63,12 @@ ok "limiters"
 
 long=$(printf '%0200d' 0)
 for name in '' . .. a/b /a "$(printf 'a\nb')" "$(printf 'a\033b')"; do
-  expect_error 1 'is no name for a queue' workq create "$name"
-  expect_error 1 'is no name for a queue' workq stats "$name"
-  expect_error 1 'is no name for a queue' workq rm "$name"
+  expect_error 1 'invalid queue name' workq create "$name"
+  expect_error 1 'invalid queue name' workq stats "$name"
+  expect_error 1 'invalid queue name' workq rm "$name"
 done
-expect_error 1 'name has 201 bytes; at most 200' workq create "1$long"
-expect_error 1 'name has 201 bytes; at most 200' workq add "1$long" key
+expect_error 1 'name too long: 201 bytes, at most 200' workq create "1$long"
+expect_error 1 'name too long: 201 bytes, at most 200' workq add "1$long" key
 ok "names that are refused"
 
 for more in "$(printf '\303\244')" ' with blanks ' '*' "'\"" '-x'; do
@@ -83,11 +83,11 @@ workq rm "$name"
 ok "unusual names"
 
 for command in add check dump kick pause resume shutdown stats unpause; do
-  expect_error 1 "no queue '$queue'.*workq create" workq "$command" "$queue" </dev/null
+  expect_error 1 "queue '$queue' does not exist.*workq create" workq "$command" "$queue" </dev/null
 done
-expect_error 1 "no queue '$queue'" workq remove "$queue" key
-expect_error 1 "no queue '$queue'" workq run "$queue" -- true
-expect_error 1 "no queue '$queue'" workq watch "$queue" "$scratch"
+expect_error 1 "queue '$queue' does not exist" workq remove "$queue" key
+expect_error 1 "queue '$queue' does not exist" workq run "$queue" -- true
+expect_error 1 "queue '$queue' does not exist" workq watch "$queue" "$scratch"
 ok "a queue that is not there"
 
 # A limit on the size of files is an error, not a signal.

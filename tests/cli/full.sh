@@ -19,8 +19,8 @@ workq create "$queue"
 # The run below needs a slot more than there ever were, and each of them takes two pages of memory at most.
 dd if=/dev/zero of=/dev/shm/reserve bs=4k count=4 2>/dev/null
 dd if=/dev/zero of=/dev/shm/filler bs=4k 2>/dev/null || :
-expect_error 1 'no room|full' workq create "$queue-more"
-expect_error 1 'no room|full' sh -c 'exec workq add "$1" <"$2"' sh "$queue" "$scratch/keys"
+expect_error 1 'shared memory is full|queue .* is full' workq create "$queue-more"
+expect_error 1 'shared memory is full|queue .* is full' sh -c 'exec workq add "$1" <"$2"' sh "$queue" "$scratch/keys"
 expect 1 workq stats "$queue-more"
 expect 0 workq dump "$queue"
 rm /dev/shm/filler
@@ -29,7 +29,7 @@ expect_output "$queue: sound, $added keys" workq check "$queue"
 ok "a full /dev/shm: $added of 20000 keys"
 
 # The rest of the keys fills it: those that are told to be in it are there.
-expect_error 1 'no room|full' sh -c 'exec workq add "$1" <"$2"' sh "$queue" "$scratch/keys"
+expect_error 1 'shared memory is full|queue .* is full' sh -c 'exec workq add "$1" <"$2"' sh "$queue" "$scratch/keys"
 added=$(figure ready)
 [ "$added" -gt 1000 ] || fail "no more than $added keys"
 expect 1 workq run "$queue" --until-empty -- true
@@ -41,7 +41,7 @@ ok "a /dev/shm that its queue fills: $added keys"
 
 for file in 1 2 3 4 5 6; do touch "/dev/shm/file-$file" 2>/dev/null || :; done
 ! touch /dev/shm/one-more 2>/dev/null || fail "there are inodes left"
-expect_error 1 'no room|full' workq create "$queue-more"
+expect_error 1 'shared memory is full|queue .* is full' workq create "$queue-more"
 workq add "$queue" key
 [ "$(drain)" = key ] || fail "the key did not come out"
 expect_output "$queue: sound, 0 keys" workq check "$queue"

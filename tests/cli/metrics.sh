@@ -67,9 +67,9 @@ exec 9>&-
 ended $holder
 ok "all queues"
 
-expect_error 2 'exclude each other' workq stats --prometheus --json "$queue"
-expect_error 2 "queue's name|NAME" workq stats
-expect_error 1 "no queue '$queue-none'" workq stats --prometheus "$queue-none"
+expect_error 2 'cannot be combined' workq stats --prometheus --json "$queue"
+expect_error 2 "missing queue name|NAME" workq stats
+expect_error 1 "queue '$queue-none' does not exist" workq stats --prometheus "$queue-none"
 if [ -w /dev/full ]; then
   run_it sh -c "workq stats --prometheus '$queue' >/dev/full"
   [ "$status" = 1 ] || fail "status $status where nothing can be written"

@@ -72,14 +72,14 @@ grep -Fq "key '\\x1b[2J\\xff': exit" "$scratch/err" || fail "a key that is not p
 ok "keys that are no words"
 
 workq add "$queue" waits
-expect_error 1 "no command 'no-such-command' in PATH" workq run "$queue" -- no-such-command
-expect_error 1 "no command 'no-such-command' in PATH" env PATH= "$WORKQ" run "$queue" -- no-such-command
-expect_error 1 'not a file that can be executed' workq run "$queue" -- /no/such/command
-expect_error 1 'not a file that can be executed' workq run "$queue" -- "$scratch"
+expect_error 1 "command 'no-such-command' not found in PATH" workq run "$queue" -- no-such-command
+expect_error 1 "command 'no-such-command' not found in PATH" env PATH= "$WORKQ" run "$queue" -- no-such-command
+expect_error 1 'not an executable file' workq run "$queue" -- /no/such/command
+expect_error 1 'not an executable file' workq run "$queue" -- "$scratch"
 : >"$scratch/script"
-expect_error 1 'not a file that can be executed' workq run "$queue" -- "$scratch/script"
-expect_error 1 "no command '\{\}' in PATH" workq run "$queue" -- {}
-expect_error 1 'name is empty' workq run "$queue" -- ''
+expect_error 1 'not an executable file' workq run "$queue" -- "$scratch/script"
+expect_error 1 "command '\{\}' not found in PATH" workq run "$queue" -- {}
+expect_error 1 'empty command name' workq run "$queue" -- ''
 expect_figure ready 1
 expect_figure gets 2
 printf '\001\002\003' >"$scratch/script"
@@ -117,6 +117,6 @@ ok "--until-empty, and without"
 
 workq rm "$queue"
 workq create "$queue" --handles 4
-expect_error 1 'handles for 3 more workers, not for 4' workq run "$queue" -j 4 --until-empty -- true
+expect_error 1 'free handles for 3 workers, not for 4' workq run "$queue" -j 4 --until-empty -- true
 expect_output '' workq run "$queue" -j 3 --until-empty -- true
 ok "more workers than handles"

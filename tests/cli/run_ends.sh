@@ -38,7 +38,7 @@ ok "the command dies with its worker"
 eventually has_lines "$scratch/pids/poor" 2
 [ "$(worker_of poor)" != "$worker" ] || fail "the same worker"
 expect_figure crashes 1
-eventually grep -q "^workq: worker 0 (process $worker) was killed by signal 9; another takes its place" "$scratch/err"
+eventually grep -q "^workq: worker 0 (process $worker) was killed by signal 9; replacing it" "$scratch/err"
 : >"$scratch/go"
 eventually figure_is keys 0
 [ "$(cat "$scratch/done")" = poor ] || fail "the work was not done once"
@@ -105,15 +105,15 @@ workq add "$queue" slow
 : >"$scratch/children" # time may be up before one of them runs
 expect 0 workq run "$queue" --until-empty --timeout 100ms -- \
   sh -c 'sleep 1000 & echo $! >>"$0"; wait' "$scratch/children" {}
-printf "workq: key 'slow': out of time, %s\n" retry 'given up after 2 failures' | cmp -s - "$scratch/err" || fail "--timeout"
+printf "workq: key 'slow': timed out, %s\n" retry 'given up after 2 failures' | cmp -s - "$scratch/err" || fail "--timeout"
 while read -r child; do
   eventually is_gone "$child"
 done <"$scratch/children"
 expect_figure buried 1
 workq kick "$queue"
-# One that does not heed SIGTERM; it is said to be out of time though it ends with 0.
+# One that does not heed SIGTERM; it is said to have timed out though it ends with 0.
 expect 0 workq run "$queue" --until-empty --timeout 100ms -- sh -c 'trap "exit 0" TERM; echo run; sleep 1000 & wait' slow
-printf "workq: key 'slow': out of time, %s\n" retry 'given up after 2 failures' | cmp -s - "$scratch/err" || fail "ends with 0"
+printf "workq: key 'slow': timed out, %s\n" retry 'given up after 2 failures' | cmp -s - "$scratch/err" || fail "ends with 0"
 workq kick "$queue"
 expect 0 workq run "$queue" -q --until-empty --timeout 100ms -- sh -c 'trap "" TERM; while :; do sleep 1000; done' slow
 expect_figure buried 1

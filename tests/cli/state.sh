@@ -11,7 +11,7 @@ workq add "$queue" a b c
 expect_output '' workq shutdown "$queue"
 expect_figure shut_down yes
 expect_output '' workq shutdown "$queue"
-expect_error 1 'is shut down; open it again with: workq resume' workq add "$queue" d
+expect_error 1 'is shut down \(reopen: workq resume' workq add "$queue" d
 [ "$(workq run "$queue" -- echo)" = "$(printf 'a\nb\nc')" ] || fail "what is ready is not done after shutdown"
 expect_output '' workq shutdown "$queue" --drain
 expect_output '' workq resume "$queue"
@@ -38,7 +38,7 @@ later $drainer
 eventually waits_for drain
 workq resume "$queue"
 ended $drainer
-[ "$status" = 1 ] && grep -q 'ended by another' "$scratch/drain" || fail "a drain that was cancelled: status $status"
+[ "$status" = 1 ] && grep -q 'cancelled by another' "$scratch/drain" || fail "a drain that was cancelled: status $status"
 [ "$(drain)" = d ] || fail "the key is not there any more"
 
 # A name may have bytes that are no text.
@@ -71,17 +71,17 @@ workq add "$queue" f g
 workq add "$queue" --after 1h h
 expect_output '' workq remove "$queue" f h
 expect_figure keys 1
-expect_error 1 "key 'f': there is nothing to remove" workq remove "$queue" f g
+expect_error 1 "key 'f': nothing to remove" workq remove "$queue" f g
 expect_figure keys 0
 expect_error 1 "key '': a|key '': .*empty" workq remove "$queue" ''
 expect_error 1 "key 'x*': " workq remove "$queue" "$(printf '%0257d' 0 | tr 0 x)"
-expect_error 1 "key '\\\\x1b\[2J': there is nothing" workq remove "$queue" "$(printf '\033[2J')"
+expect_error 1 "key '\\\\x1b\[2J': nothing to remove" workq remove "$queue" "$(printf '\033[2J')"
 ok "remove"
 
 workq add "$queue" i j k
 workq run "$queue" -q --until-empty -- false
 expect_figure buried 3
-expect_error 1 "key 'x': it is not buried" workq kick "$queue" x i
+expect_error 1 "key 'x': not buried" workq kick "$queue" x i
 expect_figure ready 1
 expect_error 0 'kicked 2' workq kick -v "$queue"
 [ "$(drain)" = "$(printf 'i\nj\nk')" ] || fail "kicked keys, oldest first"

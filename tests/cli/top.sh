@@ -93,7 +93,7 @@ if grep -q 'built without ncurses' "$scratch/said"; then
 fi
 terminal 24 80 workq top "$queue"
 ends 1
-grep -q "there is no queue '$queue'" "$scratch/said" || fail "a queue that is not there"
+grep -q "queue '$queue' does not exist" "$scratch/said" || fail "a queue that is not there"
 for type in dumb frob; do
   workq create "$queue" --if-missing
   terminal 24 80 env TERM=$type "$WORKQ" top "$queue"

@@ -30,44 +30,44 @@ expect_output "workq $(sed -n 's/^#define WORKQ_VERSION "\(.*\)"/\1/p' "$WORKQ_S
 ok "help and version"
 
 # Not in this version, and not half in.
-expect_error 2 "no command 'prometheus'" workq prometheus "$queue"
-expect_error 2 "no option '--graphite'" workq stats "$queue" --graphite
+expect_error 2 "unknown command 'prometheus'" workq prometheus "$queue"
+expect_error 2 "unknown option '--graphite'" workq stats "$queue" --graphite
 ok "nothing is there that does not work"
 
 # What was left out of the build says so, whatever its arguments.
 left_out() { workq "$1" --frob 2>&1 | grep -q 'built without'; }
 
-expect_error 2 'command is missing' workq
-expect_error 2 "no command 'frobnicate'" workq frobnicate
-expect_error 2 "no command 'frobnicate'" workq help frobnicate
-expect_error 2 "no command '\\\\x1b\[31m'" workq "$(printf '\033[31m')"
+expect_error 2 'missing command' workq
+expect_error 2 "unknown command 'frobnicate'" workq frobnicate
+expect_error 2 "unknown command 'frobnicate'" workq help frobnicate
+expect_error 2 "unknown command '\\\\x1b\[31m'" workq "$(printf '\033[31m')"
 expect_error 2 'one command' workq help add run
 for command in $commands; do
   ! left_out "$command" || continue
-  expect_error 2 "$command: there is no option '--frob' \(see: workq help $command\)" workq "$command" "$queue" --frob -- true
-  expect_error 2 "$command: there is no option '-Z'" workq "$command" "$queue" -Z -- true
+  expect_error 2 "$command: unknown option '--frob' \(see: workq help $command\)" workq "$command" "$queue" --frob -- true
+  expect_error 2 "$command: unknown option '-Z'" workq "$command" "$queue" -Z -- true
   case $command in
   ls | serve | top) ;;
-  run) expect_error 2 "the queue's name is missing" workq run -- true ;;
-  *) expect_error 2 "the queue's name is missing" workq "$command" ;;
+  run) expect_error 2 "missing queue name" workq run -- true ;;
+  *) expect_error 2 "missing queue name" workq "$command" ;;
   esac
 done
 for command in dump stats check shutdown resume pause unpause rm create; do
-  expect_error 2 "no use for the argument 'more'" workq "$command" "$queue" more
+  expect_error 2 "unexpected argument 'more'" workq "$command" "$queue" more
 done
-expect_error 2 "no use for the argument '$queue'" workq ls "$queue"
-left_out serve || expect_error 2 "no use for the argument '$queue'" workq serve "$queue"
-left_out top || expect_error 2 "no use for the argument 'more'" workq top "$queue" more
-expect_error 2 'argument is missing' workq remove "$queue"
-expect_error 2 'argument is missing' workq watch "$queue"
-expect_error 2 'argument is missing' workq save "$queue"
-expect_error 2 'argument is missing' workq load "$queue"
+expect_error 2 "unexpected argument '$queue'" workq ls "$queue"
+left_out serve || expect_error 2 "unexpected argument '$queue'" workq serve "$queue"
+left_out top || expect_error 2 "unexpected argument 'more'" workq top "$queue" more
+expect_error 2 'missing argument' workq remove "$queue"
+expect_error 2 'missing argument' workq watch "$queue"
+expect_error 2 'missing argument' workq save "$queue"
+expect_error 2 'missing argument' workq load "$queue"
 expect_error 2 "'--json' takes no value" workq dump "$queue" --json=yes
-expect_error 2 "'--after' needs a value" workq add "$queue" --after
-expect_error 2 "'-j' needs a value" workq run "$queue" -j -- true
-expect_error 2 "must follow after a '--'" workq run "$queue"
-expect_error 2 "must follow after a '--'" workq run "$queue" true
-expect_error 2 "must follow after a '--'" workq run "$queue" --
+expect_error 2 "'--after' requires a value" workq add "$queue" --after
+expect_error 2 "'-j' requires a value" workq run "$queue" -j -- true
+expect_error 2 "missing command after '--'" workq run "$queue"
+expect_error 2 "missing command after '--'" workq run "$queue" true
+expect_error 2 "missing command after '--'" workq run "$queue" --
 expect_error 2 "keys as arguments" workq add "$queue" -0 key
 ok "unknown and missing words"
 
@@ -83,7 +83,7 @@ for value in '' 8 0 600x 0700 1600 0400 666666666 -1; do
   expect_error 2 "--mode takes 0600, 0660, 0606 or 0666, not '$value'" workq create "$queue" --mode "$value"
 done
 for value in 0644 0640 0604 0664 0646 0624; do
-  expect_error 2 "not '$value': who may read a queue but not write to it" workq create "$queue" --mode "$value"
+  expect_error 2 "not '$value': a user with read but not write permission" workq create "$queue" --mode "$value"
 done
 for value in 128 -129 high '' 1.0; do
   expect_error 2 "--priority takes a number from -128 to 127, not '$value'" workq add "$queue" --priority "$value" key
@@ -108,23 +108,23 @@ expect_error 2 "from 1ms to 1m" workq create "$queue" --reap-interval 1m1ns
 ok "durations"
 
 bad_limiter() { expect_error 2 "$2" workq create "$queue" --limiter "$1"; }
-bad_limiter '' 'its parts are'
-bad_limiter ',' 'its parts are'
-bad_limiter 'default,' 'its parts are'
-bad_limiter quick 'its parts are'
-bad_limiter 'EXP:1s:2s' 'its parts are'
-bad_limiter default:1s 'take no values'
-bad_limiter default,controller 'exclude each other'
-bad_limiter none,exp:1s:2s 'exclude each other'
-bad_limiter exp:1s:2s,exp:1s:2s 'exclude each other'
-bad_limiter maxwait:1s,maxwait:1s 'exclude each other'
-bad_limiter jitter:1,jitter:1 'exclude each other'
+bad_limiter '' 'unknown part'
+bad_limiter ',' 'unknown part'
+bad_limiter 'default,' 'unknown part'
+bad_limiter quick 'unknown part'
+bad_limiter 'EXP:1s:2s' 'unknown part'
+bad_limiter default:1s 'do not take values'
+bad_limiter default,controller 'cannot be combined'
+bad_limiter none,exp:1s:2s 'cannot be combined'
+bad_limiter exp:1s:2s,exp:1s:2s 'cannot be combined'
+bad_limiter maxwait:1s,maxwait:1s 'cannot be combined'
+bad_limiter jitter:1,jitter:1 'cannot be combined'
 bad_limiter exp 'exp is exp:INITIAL:MAX'
 bad_limiter exp:1s 'exp is exp:INITIAL:MAX'
 bad_limiter exp:1:2 'exp is exp:INITIAL:MAX'
 bad_limiter exp:1s:2s:3:4 'too many fields'
-bad_limiter exp:0:2s "INITIAL is longer than 0"
-bad_limiter exp:2s:1s "MAX is at least its INITIAL"
+bad_limiter exp:0:2s "INITIAL must be longer than 0"
+bad_limiter exp:2s:1s "MAX must be at least its INITIAL"
 for factor in 0.5 nan inf 0x2 -2 '' 2x ' 2' 1e; do
   bad_limiter "exp:1s:2s:$factor" "FACTOR"
 done

@@ -139,7 +139,7 @@ stop_taking
 ok "a directory that goes and comes back"
 
 workq shutdown "$queue"
-expect_error 1 'is shut down; open it again with: workq resume' workq watch "$queue" "$tree"
+expect_error 1 'is shut down \(reopen: workq resume' workq watch "$queue" "$tree"
 workq resume "$queue"
 start_taking
 start_watch --resync 50ms

@@ -64,8 +64,8 @@ static void refuse(struct adder *adder, const workq_key *key, int error) {
   workq_stats_data stats = {0};
   char *where = describe_key(adder, key);
   if (error == -EMSGSIZE && workq_stats(adder->q, &stats) >= 0)
-    say("%s: longer than the %u bytes that queue '%s' has for a key", where, stats.key_max, adder->name);
-  else say("%s: %s", where, error == -EINVAL ? "a key has at least one byte" : workq_strerror(error));
+    say("%s: longer than the key limit of queue '%s', %u bytes", where, adder->name, stats.key_max);
+  else say("%s: %s", where, error == -EINVAL ? "empty key" : workq_strerror(error));
   free(where);
 }
 
@@ -80,11 +80,11 @@ static int stop(const struct adder *adder, const workq_key *key, int error) {
   char *where = describe_key(adder, key);
   if (stats.keys < stats.capacity && error == -ENOSPC) say("from %s on nothing was added: " MEMORY_IS_FULL, where);
   else if (error == -ENOSPC)
-    say("from %s on nothing was added: queue '%s' is full with %u keys; --wait DUR waits for room", where, adder->name,
-        stats.keys);
+    say("from %s on nothing was added: queue '%s' is full with %u keys (wait for space: --wait DUR)", where,
+        adder->name, stats.keys);
   else
-    say("from %s on nothing was added: queue '%s' had no room in time (%u of %u keys)", where, adder->name, stats.keys,
-        stats.capacity);
+    say("from %s on nothing was added: timed out waiting for space in queue '%s' (%u of %u keys)", where, adder->name,
+        stats.keys, stats.capacity);
   free(where);
   return STATUS_ERROR;
 }
@@ -246,14 +246,14 @@ int cmd_add(int argc, char **argv) {
   adder.name = argv[optind++];
   adder.from_input = optind == argc;
   if (adder.delimiter == '\0' && !adder.from_input)
-    return usage_error(argv[0], "-0 is for keys from standard input, and there are keys as arguments");
+    return usage_error(argv[0], "-0 reads keys from standard input and cannot be combined with keys as arguments");
   if (open_queue(adder.name, 0, adder.shared, &adder.q) != STATUS_OK) return STATUS_ERROR;
   progress_begin(&adder.progress, "added", true);
   adder.total = adder.from_input ? input_bytes() : argc - optind;
   int status = adder.from_input ? add_input(&adder) : add_arguments(&adder, argv + optind, (size_t)(argc - optind));
   progress_end(&adder.progress);
   if (adder.refused > SHOWN_FAULTS)
-    say("%llu more keys were refused like these", (unsigned long long)(adder.refused - SHOWN_FAULTS));
+    say("%llu more keys were rejected", (unsigned long long)(adder.refused - SHOWN_FAULTS));
   note(adder.verbose, "added %llu, coalesced %llu", (unsigned long long)adder.added,
        (unsigned long long)adder.coalesced);
   workq_close(adder.q);

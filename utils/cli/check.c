@@ -24,7 +24,7 @@ static int report_faults(const char *name, workq *q) {
   int faults = workq_check(q, print_problem, NULL);
   if (faults < 0) return queue_failed(name, q, faults);
   if (faults > 0)
-    return fail("queue '%s' has %d fault%s; save what you need with: workq dump --raw --json '%s', then make it again",
+    return fail("queue '%s' has %d fault%s; save what you need (workq dump --raw --json '%s'), then create it again",
                 name, faults, faults == 1 ? "" : "s", name);
   workq_stats_data stats;
   int result = workq_stats(q, &stats);

@@ -50,12 +50,12 @@ static void tell_what_stays(const char *name, workq *q) {
 
 static int drain(const char *name, workq *q, int64_t timeout_ns) {
   int result = workq_shutdown_drain(q, timeout_ns);
-  if (result == -ECANCELED) return fail("queue '%s': the wait was ended by another shutdown or resume", name);
+  if (result == -ECANCELED) return fail("queue '%s': the wait was cancelled by another shutdown or resume", name);
   if (result == -ETIMEDOUT && workq_lock_owner(q) == 0) {
     workq_stats_data stats;
     if ((result = workq_stats(q, &stats)) >= 0)
-      return fail("queue '%s' is shut down but not drained yet: %u ready, %u processing; wait on with: workq shutdown "
-                  "'%s' --drain",
+      return fail("queue '%s' is shut down but not drained yet: %u ready, %u processing (keep waiting: workq shutdown "
+                  "'%s' --drain)",
                   name, stats.ready, stats.processing, name);
   }
   if (result < 0) return queue_failed(name, q, result);

@@ -70,11 +70,10 @@ static int read_mode(workq_options *out) {
   if (len == 0 || len > 4 || strspn(optarg, "01234567") != len || mode > 0666 || (mode & 0711) != 0600)
     return usage_error("create", "--mode takes 0600, 0660, 0606 or 0666, not '%s'", optarg);
   if (((mode & 044) >> 1 & ~mode) != 0)
-    return usage_error(
-        "create",
-        "--mode takes 0600, 0660, 0606 or 0666, not '%s': who may read a queue but not write to it could "
-        "keep everyone else out",
-        optarg);
+    return usage_error("create",
+                       "--mode takes 0600, 0660, 0606 or 0666, not '%s': a user with read but not write permission "
+                       "could lock everyone else out",
+                       optarg);
   out->mode = (uint32_t)mode;
   return STATUS_OK;
 }
@@ -135,10 +134,9 @@ int cmd_create(int argc, char **argv) {
   const char *name = argv[optind];
   workq *q;
   int result = if_missing ? workq_open_or_create(name, &options, &q) : workq_create(name, &options, &q);
-  if (result == -ENOSPC) return fail("no room for queue '%s': " MEMORY_IS_FULL, name);
+  if (result == -ENOSPC) return fail("no space for queue '%s': " MEMORY_IS_FULL, name);
   if (result == -EFBIG)
-    return fail("queue '%s' would be larger than files may be (ulimit -f); raise that, or make it with less --capacity",
-                name);
+    return fail("queue '%s' would exceed the file size limit (ulimit -f); raise it, or use a smaller --capacity", name);
   if (result < 0) return queue_failed(name, NULL, result);
   workq_close(q);
   return STATUS_OK;

@@ -61,12 +61,12 @@ static bool is_in_path(const char *name) {
 
 int exec_check(const struct command *command) {
   const char *name = command->arguments[0];
-  if (*name == '\0') return fail("the command's name is empty");
+  if (*name == '\0') return fail("empty command name");
   if (strchr(name, '/') != NULL) {
     if (is_executable(name)) return STATUS_OK;
-    return fail("'%s' is not a file that can be executed", name);
+    return fail("'%s' is not an executable file", name);
   }
-  return is_in_path(name) ? STATUS_OK : fail("there is no command '%s' in PATH", name);
+  return is_in_path(name) ? STATUS_OK : fail("command '%s' not found in PATH", name);
 }
 
 /* ---- The supervisor's part ----------------------------------------------------------------------------------- */
@@ -78,7 +78,7 @@ static int open_pidfd(pid_t pid) {
 int exec_prepare(struct command *command, const workq_stats_data *stats, unsigned workers) {
   if (command->timeout_ns > 0) {
     int probe = open_pidfd(getpid());
-    if (probe < 0) return fail("--timeout needs a kernel that has pidfd_open (Linux 5.3): %s", strerror(errno));
+    if (probe < 0) return fail("--timeout requires a kernel with pidfd_open (Linux 5.3): %s", strerror(errno));
     close(probe);
   }
   void *shared =
@@ -240,9 +240,9 @@ static int judge(const struct command *command, const workq_item *item, int stat
   char how[64];
   int outcome = WORKQ_RETRY;
   if (status < 0) {
-    snprintf(how, sizeof how, "no process (%s)", strerror(-status));
+    snprintf(how, sizeof how, "cannot start a process (%s)", strerror(-status));
   } else if (timed_out) {
-    snprintf(how, sizeof how, "out of time");
+    snprintf(how, sizeof how, "timed out");
   } else if (WIFSIGNALED(status)) {
     snprintf(how, sizeof how, "killed by signal %d", WTERMSIG(status));
   } else if (WEXITSTATUS(status) == 0) {

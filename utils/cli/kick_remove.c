@@ -69,7 +69,7 @@ int cmd_remove(int argc, char **argv) {
   struct request request;
   int status = read_request(argc, argv, 2, &request);
   if (status != STATUS_OK) return status;
-  status = change_keys(&request, workq_remove, "there is nothing to remove", "removed");
+  status = change_keys(&request, workq_remove, "nothing to remove", "removed");
   workq_close(request.q);
   return status;
 }
@@ -85,7 +85,7 @@ int cmd_kick(int argc, char **argv) {
   struct request request;
   int status = read_request(argc, argv, 1, &request);
   if (status != STATUS_OK) return status;
-  status = *request.keys == NULL ? kick_all(&request) : change_keys(&request, workq_kick, "it is not buried", "kicked");
+  status = *request.keys == NULL ? kick_all(&request) : change_keys(&request, workq_kick, "not buried", "kicked");
   workq_close(request.q);
   return status;
 }

@@ -67,7 +67,7 @@ static json_t *next_object(struct loader *loader, int *status) {
                        : NULL;
   if (json_is_object(object)) return object;
   json_decref(object);
-  *status = bad_line(loader, "this is no line of a saved queue, or the file was cut off");
+  *status = bad_line(loader, "not a line of a saved queue, or the file is truncated");
   return NULL;
 }
 
@@ -144,13 +144,13 @@ static int read_queue(struct loader *loader) {
   json_t *object = next_object(loader, &status);
   if (object == NULL) return status == STATUS_OK ? fail("'%s' is empty", loader->path) : status;
   if (!has_type(object, "queue") || !read_integer(object, SAVED_FORMAT_NAME, 1, INT64_MAX, &format))
-    status = bad_line(loader, "this is not what workq save writes");
-  else if (format != SAVED_FORMAT) status = bad_line(loader, "it was saved by a newer version of workq");
+    status = bad_line(loader, "not written by workq save");
+  else if (format != SAVED_FORMAT) status = bad_line(loader, "saved by a newer version of workq");
   else if (!read_integer(object, SAVED_AT_NAME, 0, INT64_MAX, &saved_at_ns) ||
            !read_mode(object, &loader->options.mode) || !read_sizes(object, &loader->options) ||
            !read_limits(object, &loader->options) || !read_metrics(object, &loader->options) ||
            !read_flag(object, "paused", &loader->paused) || !read_flag(object, "shut_down", &loader->shut_down))
-    status = bad_line(loader, "an option of the queue is missing or out of its range");
+    status = bad_line(loader, "a queue option is missing or out of range");
   else loader->elapsed_ns = elapsed_since(saved_at_ns);
   json_decref(object);
   return status;
@@ -195,13 +195,13 @@ static bool read_due(struct loader *loader, const json_t *object) {
 static int read_item(struct loader *loader, const json_t *object) {
   int64_t priority;
   loader->info = (workq_info){.key = loader->key};
-  if (!read_key(loader, object)) return bad_line(loader, "it has no key");
-  if (loader->info.key_len == 0) return bad_line(loader, "a key has at least one byte");
+  if (!read_key(loader, object)) return bad_line(loader, "missing or invalid key");
+  if (loader->info.key_len == 0) return bad_line(loader, "empty key");
   if (loader->info.key_len > loader->key_max) return bad_line(loader, "the key is longer than the queue allows");
   if (!read_state(object, &loader->info.state) || !read_integer(object, "priority", INT8_MIN, INT8_MAX, &priority) ||
       !read_count(object, "failures", UINT32_MAX, &loader->info.failures) ||
       !read_count(object, "crashes", UINT32_MAX, &loader->info.crashes) || !read_due(loader, object))
-    return bad_line(loader, "the key's state is missing or out of its range");
+    return bad_line(loader, "the key's state is missing or out of range");
   loader->info.priority = (int32_t)priority;
   return STATUS_OK;
 }
@@ -218,14 +218,14 @@ static int each_key(struct loader *loader, int (*use)(struct loader *loader, voi
       json_decref(object);
       return status;
     }
-    status = has_type(object, "item") ? read_item(loader, object) : bad_line(loader, "it is neither a key nor the end");
+    status = has_type(object, "item") ? read_item(loader, object) : bad_line(loader, "neither a key nor the end");
     if (status == STATUS_OK) status = use(loader, arg);
     loader->keys++;
     if (status == STATUS_OK) continue;
     json_decref(object);
     return status;
   }
-  return status == STATUS_OK ? bad_line(loader, "the file was cut off: its last line is missing") : status;
+  return status == STATUS_OK ? bad_line(loader, "the file is truncated: its last line is missing") : status;
 }
 
 static int only_check(struct loader *loader, void *arg) {
@@ -240,8 +240,7 @@ static int restore_key(struct loader *loader, void *arg) {
   if (result >= 0) return STATUS_OK;
   queue_failed(loader->name, q, result);
   return fail("loaded %" PRIu64 " keys of '%s', up to line %" PRIu64
-              "; load it again when there is room: what is there "
-              "already is not loaded twice",
+              "; load it again when there is space: existing keys are not loaded twice",
               loader->keys, loader->path, loader->number - 1);
 }
 
@@ -264,7 +263,7 @@ static int open_file(struct loader *loader) {
   loader->in = is_input ? copy_input() : fopen(loader->path, "re");
   if (loader->in == NULL) return fail("cannot read '%s': %s", loader->path, strerror(errno));
   if (fseeko(loader->in, 0, SEEK_SET) == 0) return STATUS_OK;
-  int status = fail("cannot read '%s' twice; give it to standard input: workq load NAME -", loader->path);
+  int status = fail("cannot read '%s' twice; pass it on standard input: workq load NAME -", loader->path);
   fclose(loader->in);
   return status;
 }
@@ -317,7 +316,8 @@ static int load(struct loader *loader, bool shared, bool verbose) {
   if (status == STATUS_OK) status = each_key(loader, restore_key, q);
   if (status == STATUS_OK && created) status = set_flags(loader, q);
   if (status == STATUS_OK) note(verbose, "loaded %" PRIu64 " keys", loader->keys);
-  else if (created) say("queue '%s' stays paused; when all is loaded: workq unpause '%s'", loader->name, loader->name);
+  else if (created)
+    say("queue '%s' stays paused (when everything is loaded: workq unpause '%s')", loader->name, loader->name);
   workq_close(q);
   return status;
 }

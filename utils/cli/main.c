@@ -43,7 +43,7 @@ static int help(int argc, char **argv) {
   }
   const struct subcommand *command = subcommands_find(argv[1]);
   if (command == NULL || argc > 2) {
-    if (command == NULL) say("there is no command '%s'; workq help lists them", argv[1]);
+    if (command == NULL) say("unknown command '%s' (see: workq help)", argv[1]);
     if (command != NULL) say("help takes one command (see: workq help)");
     return STATUS_USAGE;
   }
@@ -60,7 +60,7 @@ static bool asks_for_help(int argc, char **argv) {
 
 static int dispatch(int argc, char **argv) {
   if (argc < 1) {
-    say("a command is missing (see: workq help)");
+    say("missing command (see: workq help)");
     return STATUS_USAGE;
   }
   if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
@@ -71,7 +71,7 @@ static int dispatch(int argc, char **argv) {
   }
   const struct subcommand *command = subcommands_find(argv[0]);
   if (command == NULL) {
-    say("there is no command '%s' (see: workq help)", argv[0]);
+    say("unknown command '%s' (see: workq help)", argv[0]);
     return STATUS_USAGE;
   }
   if (asks_for_help(argc, argv)) {

@@ -19,7 +19,7 @@ int usage_error(const char *command, const char *format, ...) {
   va_start(arguments, format);
   int length = vasprintf(&text, format, arguments);
   va_end(arguments);
-  say("%s: %s (see: workq help %s)", command, length < 0 ? "wrong usage" : text, command);
+  say("%s: %s (see: workq help %s)", command, length < 0 ? "invalid usage" : text, command);
   if (length >= 0) free(text);
   return STATUS_USAGE;
 }
@@ -40,18 +40,18 @@ int next_option(int argc, char **argv, const char *short_options, const struct o
   const char *word = argv[optind - 1];
   char letter[3] = {'-', (char)optopt, '\0'};
   bool is_long = strncmp(word, "--", 2) == 0 && (option == ':' || optopt == 0);
-  if (option == ':') usage_error(argv[0], "option '%s' needs a value", is_long ? word : letter);
+  if (option == ':') usage_error(argv[0], "option '%s' requires a value", is_long ? word : letter);
   else if (has_unwanted_value(word, long_options))
     usage_error(argv[0], "option '%.*s' takes no value", (int)strcspn(word, "="), word);
-  else usage_error(argv[0], "there is no option '%s'", is_long ? word : letter);
+  else usage_error(argv[0], "unknown option '%s'", is_long ? word : letter);
   return '?';
 }
 
 int expect_arguments(int argc, char **argv, int min, int max) {
   int given = argc - optind;
-  if (given == 0 && min > 0) return usage_error(argv[0], "the queue's name is missing");
-  if (given < min) return usage_error(argv[0], "an argument is missing");
-  if (given > max) return usage_error(argv[0], "there is no use for the argument '%s'", argv[optind + max]);
+  if (given == 0 && min > 0) return usage_error(argv[0], "missing queue name");
+  if (given < min) return usage_error(argv[0], "missing argument");
+  if (given > max) return usage_error(argv[0], "unexpected argument '%s'", argv[optind + max]);
   return STATUS_OK;
 }
 

@@ -17,6 +17,6 @@ int cmd_rm(int argc, char **argv) {
   if (next_option(argc, argv, ":", options) != -1) return STATUS_USAGE;
   if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
   int result = workq_unlink(argv[optind]);
-  if (result == -ENOENT) return fail("there is no queue '%s'; workq ls lists those there are", argv[optind]);
+  if (result == -ENOENT) return fail("queue '%s' does not exist (list: workq ls)", argv[optind]);
   return result < 0 ? queue_failed(argv[optind], NULL, result) : STATUS_OK;
 }

@@ -59,7 +59,7 @@ static int read_options(int argc, char **argv, struct run *run) {
 static int read_arguments(int argc, char **argv, struct run *run) {
   int split = 1;
   while (split < argc && strcmp(argv[split], "--") != 0) split++;
-  if (split + 1 >= argc) return usage_error(argv[0], "the command to run must follow after a '--'");
+  if (split + 1 >= argc) return usage_error(argv[0], "missing command after '--'");
   argv[split] = NULL;
   if (read_options(split, argv, run) != STATUS_OK) return STATUS_USAGE;
   if (expect_arguments(split, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
@@ -76,8 +76,8 @@ static void on_event(void *arg, int what, unsigned worker, int pid, int status) 
   exec_kill(&run->command, worker);
   if (what != WORKQ_EVENT_CRASHED || run->command.quiet) return;
   if (WIFSIGNALED(status))
-    say("worker %u (process %d) was killed by signal %d; another takes its place", worker, pid, WTERMSIG(status));
-  else say("worker %u (process %d) ended with status %d; another takes its place", worker, pid, WEXITSTATUS(status));
+    say("worker %u (process %d) was killed by signal %d; replacing it", worker, pid, WTERMSIG(status));
+  else say("worker %u (process %d) exited with status %d; replacing it", worker, pid, WEXITSTATUS(status));
 }
 
 static int on_key(workq *q, const workq_item *item, unsigned worker, void *arg) {
@@ -90,7 +90,7 @@ static int on_key(workq *q, const workq_item *item, unsigned worker, void *arg) 
 static int check_handles(const struct run *run, const workq_stats_data *stats) {
   uint32_t room = stats->handles - stats->attached;
   if (run->pool.workers <= room) return STATUS_OK;
-  return fail("queue '%s' has handles for %u more workers, not for %u; use a smaller -j, or make it again with more "
+  return fail("queue '%s' has free handles for %u workers, not for %u; use a smaller -j, or create it again with more "
               "--handles",
               run->name, room, run->pool.workers);
 }
@@ -105,7 +105,7 @@ static int run_pool(struct run *run, workq *q) {
   run->pool.arg = run;
   result = workq_run(q, &run->pool, on_key);
   exec_finish(&run->command);
-  if (result == 2) return fail("stopped by a second signal; the keys in hand went back to queue '%s'", run->name);
+  if (result == 2) return fail("stopped by a second signal; keys in flight were returned to queue '%s'", run->name);
   if (result == -EAGAIN || result == -ENOMEM || result == -EMFILE)
     return fail("cannot start the workers: %s", strerror(-result));
   return result < 0 ? queue_failed(run->name, q, result) : STATUS_OK;

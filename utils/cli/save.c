@@ -170,18 +170,18 @@ static int open_any(const char *name, bool raw, bool shared, workq **out) {
 /* What is missing in the file is said. */
 static int report_damage(const struct saver *saver) {
   if (saver->faults == 0) return STATUS_OK;
-  say("queue '%s' is damaged (workq check '%s' says how): saved the %u keys that could be read", saver->name,
+  say("queue '%s' is damaged (details: workq check '%s'): saved the %u keys that could be read", saver->name,
       saver->name, saver->keys);
   if (saver->expected > saver->keys)
-    say("left out: %u keys that the queue counts and that could not be read", saver->expected - saver->keys);
-  if (saver->undue > 0) say("%u delayed keys have lost their time: they will be ready at once", saver->undue);
+    say("skipped: %u keys that the queue counts and that could not be read", saver->expected - saver->keys);
+  if (saver->undue > 0) say("%u delayed keys have lost their due time: they will be ready at once", saver->undue);
   return STATUS_ERROR;
 }
 
 static int save(struct saver *saver, workq *q, bool verbose) {
   workq *copy;
   int result = workq_snapshot(q, &copy);
-  if (result == -ENOSPC) return fail("there is not enough memory for a copy of queue '%s'", saver->name);
+  if (result == -ENOSPC) return fail("out of memory: cannot copy queue '%s'", saver->name);
   if (result < 0) return queue_failed(saver->name, q, result);
   int status = save_copy(saver, copy);
   workq_close(copy);

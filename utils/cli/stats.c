@@ -85,7 +85,7 @@ int cmd_stats(int argc, char **argv) {
     else if (option == OPTION_SHARED) shared = true;
     else return STATUS_USAGE;
   }
-  if (json && prometheus) return usage_error("stats", "--json and --prometheus exclude each other");
+  if (json && prometheus) return usage_error("stats", "--json and --prometheus cannot be combined");
   if (expect_arguments(argc, argv, prometheus ? 0 : 1, 1) != STATUS_OK) return STATUS_USAGE;
   if (!prometheus) return print_figures(argv[optind], json, shared);
   return optind < argc ? print_metrics(argv[optind], shared) : print_all_metrics(shared);

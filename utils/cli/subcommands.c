@@ -66,8 +66,8 @@ static const struct subcommand commands[] = {
      "  --prometheus      as metrics for Prometheus; without a NAME of all queues\n" HELP_SHARED},
     {"serve", cmd_serve, "[OPTION...]", "show the queues in a browser, and their metrics to Prometheus",
      "  --listen ADDR:PORT  where (127.0.0.1:9180); port 0: any that is free\n"
-     "  --allow-actions   keys may be kicked and removed, queues paused and shut down,\n"
-     "                    by those who have the token\n"
+     "  --allow-actions   enable actions (kick, remove, pause, shutdown and so on);\n"
+     "                    they require the token\n"
      "  --token-file FILE the token, 16 characters or more; else that in WORKQ_TOKEN\n"
      "  --allow-host NAME it may be called by this name, too\n"
      "  --shared          show queues of others, and those that others may write to\n"
@@ -89,7 +89,7 @@ static const struct subcommand commands[] = {
     {"save", cmd_save, "NAME FILE", "write the whole queue to a file",
      "FILE gets JSON lines, at one moment, and appears when it is whole; - is\n"
      "standard output.  A damaged queue is saved as far as it can be read, and what\n"
-     "is left out is said.\n"
+     "was skipped is reported.\n"
      "  --raw             without the lock: for a stuck queue; may be torn\n" HELP_VERBOSE("saved") HELP_SHARED},
     {"load", cmd_load, "NAME FILE", "bring back what save has written",
      "FILE is checked before anything is changed; - is standard input.  The queue is\n"
@@ -110,7 +110,7 @@ void subcommands_print_all(void) {
   puts("usage: workq COMMAND NAME [OPTION...] [ARGUMENT...]");
   for (size_t i = 0; i < COMMAND_COUNT; i++) printf("  %-9s %s\n", commands[i].name, commands[i].summary);
   puts("workq help COMMAND says more about one, man workq all; workq --version.\n"
-       "Exit status: 0 well, 1 an error (one line says which), 2 wrong usage.");
+       "Exit status: 0 success, 1 error (one line says which), 2 usage error.");
 }
 
 void subcommands_print(const struct subcommand *command) {

@@ -125,9 +125,9 @@ static const char *read_exponential(const struct part *part, workq_limiter *out)
     return "exp is exp:INITIAL:MAX[:FACTOR], for example exp:5ms:1s:2";
   out->exp_factor = 2;
   if (part->count > 3 && !read_fraction(part->fields[3], 1, 1e9, &out->exp_factor))
-    return "exp's FACTOR is a number from 1 on";
-  if (out->exp_initial_ns == 0) return "exp's INITIAL is longer than 0";
-  if (out->exp_max_ns < out->exp_initial_ns) return "exp's MAX is at least its INITIAL";
+    return "exp's FACTOR must be at least 1";
+  if (out->exp_initial_ns == 0) return "exp's INITIAL must be longer than 0";
+  if (out->exp_max_ns < out->exp_initial_ns) return "exp's MAX must be at least its INITIAL";
   out->kinds |= WORKQ_LIMIT_EXPONENTIAL;
   return NULL;
 }
@@ -150,7 +150,7 @@ static const char *read_bucket(const struct part *part, workq_limiter *out) {
   if (slash == NULL || strcmp(slash, "/s") != 0 || !parse_integer(part->fields[2], 1, UINT32_MAX, &burst)) return form;
   *slash = '\0';
   if (!read_fraction(part->fields[1], 1e-6, 1e9, &out->bucket_rate))
-    return "bucket's RATE is a number from 0.000001 to 1000000000";
+    return "bucket's RATE must be a number from 0.000001 to 1000000000";
   out->bucket_burst = (uint32_t)burst;
   out->kinds |= WORKQ_LIMIT_BUCKET;
   return NULL;
@@ -178,7 +178,7 @@ static void apply_preset(int preset, workq_limiter *out) {
 }
 
 static const char *read_preset(const struct part *part, workq_limiter *out) {
-  if (part->count != 1) return "default, controller and none take no values";
+  if (part->count != 1) return "default, controller and none do not take values";
   int preset = WORKQ_PRESET_DEFAULT;
   if (strcmp(part->fields[0], "controller") == 0) preset = WORKQ_PRESET_CONTROLLER;
   if (strcmp(part->fields[0], "none") == 0) preset = WORKQ_PRESET_NONE;
@@ -216,11 +216,12 @@ static bool split_part(char *text, struct part *part) {
 static const char *read_list(char *list, workq_limiter *out, uint32_t *chosen) {
   for (char *text; (text = strsep(&list, ",")) != NULL;) {
     struct part part;
-    if (!split_part(text, &part)) return "one of its parts has too many fields";
+    if (!split_part(text, &part)) return "a part has too many fields";
     size_t i = 0;
     while (i < PART_COUNT && strcmp(parts[i].name, part.fields[0]) != 0) i++;
-    if (i == PART_COUNT) return "its parts are default, controller, none, exp, fastslow, bucket, maxwait and jitter";
-    if ((*chosen & parts[i].chooses) != 0) return "two of its parts exclude each other";
+    if (i == PART_COUNT)
+      return "unknown part (known: default, controller, none, exp, fastslow, bucket, maxwait, jitter)";
+    if ((*chosen & parts[i].chooses) != 0) return "two parts cannot be combined";
     *chosen |= parts[i].chooses;
     const char *problem = parts[i].read(&part, out);
     if (problem != NULL) return problem;
