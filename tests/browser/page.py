@@ -198,7 +198,7 @@ def check_token(browser, queues):
     browser.press(Keys.ENTER)
     browser.await_js("token", FOCUSED)
     browser.press("wrong-wrong-wrong", Keys.ENTER)
-    browser.await_text("Refused: the token is missing or wrong.", "message")
+    browser.await_text("Refused: missing or invalid token.", "message")
     queues.expect_figure("buried", "3")
     focus_kick(browser, "bad")
     browser.press(Keys.ENTER)

@@ -102,7 +102,8 @@ static int change(const struct serve *serve, const char *name, const struct acti
 }
 
 static json_t *answer(const char *name, const struct action *action, int result, unsigned *status) {
-  if (result == -ETIMEDOUT) return api_error(503, "the queue's lock is held by another for too long", status);
+  if (result == -ETIMEDOUT)
+    return api_error(503, "timed out waiting for the queue's lock: it is held by another process", status);
   if (result < 0) return api_error(api_status(result), peek_error(result), status);
   /* What is changed from afar is to be found in a log. */
   say("serve: %s of queue '%s': %d", action->name, name, result);
@@ -119,7 +120,7 @@ json_t *action_run(const struct serve *serve, const char *name, const char *acti
   json_t *object = json_loadb(body, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
   struct target target = {0};
   json_t *reply;
-  if (!json_is_object(object)) reply = api_error(400, "the body is no JSON object", status);
+  if (!json_is_object(object)) reply = api_error(400, "the body is not a JSON object", status);
   else if (!read_target(object, action->about, &target)) reply = api_error(400, wanted_body(action->about), status);
   else reply = answer(name, action, change(serve, name, action, &target), status);
   free(target.bytes);

@@ -119,7 +119,7 @@ static ssize_t read_first_line(const char *file, char **line) {
 static void warn_of_readers(const char *file) {
   struct stat status;
   if (stat(file, &status) == 0 && (status.st_mode & 077) != 0)
-    say("serve: others may use the token file '%s', too; keep it from them with: chmod 600 '%s'", file, file);
+    say("serve: other users may use the token file '%s' (fix: chmod 600 '%s')", file, file);
 }
 
 char *auth_read_token(const char *file, int *status) {
@@ -132,7 +132,7 @@ char *auth_read_token(const char *file, int *status) {
   } else {
     const char *given = getenv("WORKQ_TOKEN");
     if (given == NULL)
-      usage_error("serve", "--allow-actions needs a token: --token-file FILE, or WORKQ_TOKEN in the environment");
+      usage_error("serve", "--allow-actions requires a token: --token-file FILE, or WORKQ_TOKEN in the environment");
     token = given == NULL ? NULL : strdup(given);
     len = token == NULL ? -1 : (ssize_t)strlen(token);
     unsetenv("WORKQ_TOKEN");
@@ -148,6 +148,7 @@ char *auth_read_token(const char *file, int *status) {
     return token;
   }
   free(token);
-  return refuse_token(status, usage_error("serve", "the token must have %u to %u printable characters and no space",
-                                          TOKEN_MIN, TOKEN_MAX));
+  return refuse_token(status,
+                      usage_error("serve", "invalid token: it must have %u to %u printable characters and no space",
+                                  TOKEN_MIN, TOKEN_MAX));
 }

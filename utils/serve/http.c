@@ -93,7 +93,7 @@ static enum MHD_Result refuse(const struct call *call, unsigned status, const ch
 }
 
 static enum MHD_Result not_found(const struct call *call) {
-  return refuse(call, MHD_HTTP_NOT_FOUND, "there is nothing at this path");
+  return refuse(call, MHD_HTTP_NOT_FOUND, "not found");
 }
 
 /* ---- What URLs say ------------------------------------------------------------------------------------------- */
@@ -157,12 +157,12 @@ static const char *read_item_argument(struct arguments *arguments, const char *n
   const char *wrong = NULL;
   if (strcmp(name, "state") == 0) {
     if (!read_state(value, &arguments->filter.state))
-      wrong = "state is one of all, ready, processing, dirty, delayed, buried, idle";
+      wrong = "state must be one of all, ready, processing, dirty, delayed, buried, idle";
   } else if (strcmp(name, "limit") == 0) {
     if (parse_integer(value, 1, API_ITEMS_MAX, &number)) arguments->filter.limit = (unsigned)number;
-    else wrong = "limit is a number from 1 to 1000";
+    else wrong = "limit must be a number from 1 to 1000";
   } else {
-    wrong = "the arguments are state, search and limit";
+    wrong = "unknown argument (known: state, search, limit)";
   }
   free(value);
   return wrong;
@@ -176,7 +176,7 @@ static enum MHD_Result on_item_argument(void *arg, enum MHD_ValueKind kind, cons
   size_t len;
   char *value = decode(text == NULL ? "" : text, text_len, &len);
   arguments->wrong =
-      value == NULL ? "an argument is not percent-encoded well" : read_item_argument(arguments, name, value, len);
+      value == NULL ? "invalid percent-encoding in query string" : read_item_argument(arguments, name, value, len);
   return arguments->wrong == NULL ? MHD_YES : MHD_NO;
 }
 
@@ -187,8 +187,8 @@ static enum MHD_Result on_queue_argument(void *arg, enum MHD_ValueKind kind, con
   (void)text_len;
   struct arguments *arguments = arg;
   int64_t number = 0;
-  if (strcmp(name, "since") != 0) arguments->wrong = "the argument is since";
-  else if (text == NULL || !parse_integer(text, 0, INT64_MAX, &number)) arguments->wrong = "since is a number";
+  if (strcmp(name, "since") != 0) arguments->wrong = "unknown argument (known: since)";
+  else if (text == NULL || !parse_integer(text, 0, INT64_MAX, &number)) arguments->wrong = "since must be a number";
   arguments->since = (uint64_t)number;
   return arguments->wrong == NULL ? MHD_YES : MHD_NO;
 }
@@ -204,7 +204,7 @@ static bool has_method(const struct call *call, bool post) {
 static enum MHD_Result wrong_method(const struct call *call, bool post) {
   const char *allow[] = {MHD_HTTP_HEADER_ALLOW, post ? "POST" : "GET, HEAD"};
   unsigned status;
-  json_t *object = api_error(MHD_HTTP_METHOD_NOT_ALLOWED, "this path has another method", &status);
+  json_t *object = api_error(MHD_HTTP_METHOD_NOT_ALLOWED, "method not allowed", &status);
   return send_json_with(call, status, object, allow);
 }
 
@@ -246,12 +246,12 @@ static enum MHD_Result answer_action(const struct call *call, const char *name, 
   const char *site = header_of(call, "Sec-Fetch-Site");
   unsigned status;
   if (call->serve->token == NULL)
-    return refuse(call, MHD_HTTP_FORBIDDEN, "nothing may be changed: started without --allow-actions");
+    return refuse(call, MHD_HTTP_FORBIDDEN, "actions are disabled (to enable: workq serve --allow-actions)");
   if (!auth_origin(header_of(call, MHD_HTTP_HEADER_ORIGIN), header_of(call, MHD_HTTP_HEADER_HOST)) ||
       (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0))
     return refuse(call, MHD_HTTP_FORBIDDEN, "the request comes from a page of another site");
   if (!auth_token(call->serve, header_of(call, MHD_HTTP_HEADER_AUTHORIZATION))) {
-    json_t *object = api_error(MHD_HTTP_UNAUTHORIZED, "the token is missing or wrong", &status);
+    json_t *object = api_error(MHD_HTTP_UNAUTHORIZED, "missing or invalid token", &status);
     return send_json_with(call, status, object, challenge);
   }
   if (!is_json(header_of(call, MHD_HTTP_HEADER_CONTENT_TYPE)))
@@ -279,7 +279,7 @@ static enum MHD_Result answer_below_queues(const struct call *call, const char *
   char *name = decode(path, escaped_len, &len);
   enum MHD_Result result;
   if (name == NULL || len == 0 || strlen(name) != len)
-    result = refuse(call, MHD_HTTP_BAD_REQUEST, "the queue's name is not percent-encoded well");
+    result = refuse(call, MHD_HTTP_BAD_REQUEST, "invalid percent-encoding in queue name");
   else result = answer_about_queue(call, name, slash != NULL ? slash + 1 : NULL);
   free(name);
   return result;
@@ -348,8 +348,8 @@ static enum MHD_Result on_head(void *arg, enum MHD_ValueKind kind, const char *n
   struct heads *heads = arg;
   for (size_t i = 0; i < SINGLE_HEADERS; i++) {
     if (strcasecmp(name, single_headers[i]) != 0) continue;
-    if (heads->seen[i]++ != 0) heads->wrong = "a header that may be there once is there twice";
-    if (text != NULL && strlen(text) != text_len) heads->wrong = "there is a NUL in a header";
+    if (heads->seen[i]++ != 0) heads->wrong = "duplicate header";
+    if (text != NULL && strlen(text) != text_len) heads->wrong = "NUL byte in a header";
   }
   return heads->wrong == NULL ? MHD_YES : MHD_NO;
 }
@@ -376,8 +376,9 @@ static const char *wrong_request(const struct call *call, const char *target) {
   MHD_get_connection_values_n(call->connection, MHD_HEADER_KIND, on_head, &heads);
   if (heads.wrong != NULL) return heads.wrong;
   const char *host = header_of(call, MHD_HTTP_HEADER_HOST);
-  if (host != NULL && !auth_host_form(host)) return "the Host header is not a host with a port or without";
-  if (path_of(call, target) == NULL) return "what is asked for is neither a path nor a URL of the Host header's host";
+  if (host != NULL && !auth_host_form(host)) return "invalid Host header: not a host with or without a port";
+  if (path_of(call, target) == NULL)
+    return "invalid request target: neither a path nor a URL of the Host header's host";
   return NULL;
 }
 

@@ -77,11 +77,11 @@ static int run_loop(struct serve *serve, int listener, const char *address) {
 static int listen_failed(const char *address, int error) {
   switch (error) {
   case -EADDRINUSE:
-    return fail("cannot listen at %s: another program does; choose another port with: --listen ADDRESS:PORT", address);
+    return fail("cannot listen at %s: address already in use (choose another port: --listen ADDRESS:PORT)", address);
   case -EACCES:
-    return fail("cannot listen at %s: ports below 1024 are for root", address);
+    return fail("cannot listen at %s: permission denied: ports below 1024 require root", address);
   case -EADDRNOTAVAIL:
-    return fail("cannot listen at %s: this machine does not have the address", address);
+    return fail("cannot listen at %s: this machine does not have that address", address);
   default:
     return fail("cannot listen at %s: %s", address, strerror(-error));
   }
@@ -94,7 +94,7 @@ static int serve_queues(struct serve *serve) {
   if (listener < 0) return listen_failed(address, listener);
   listen_print(&serve->address, address);
   if (!listen_is_loopback(&serve->address))
-    say("serve: whoever can reach %s can read the queues' keys, and nothing is encrypted", address);
+    say("serve: anyone who can reach %s can read the queues' keys; connections are not encrypted", address);
   sigbus_prepare(NULL);
   return run_loop(serve, listener, address);
 }
@@ -111,7 +111,7 @@ static int add_host(struct serve *serve, const char *host) {
   if (*host == '\0' || strpbrk(host, "/: ") != NULL)
     return usage_error("serve", "--allow-host takes a name without a port, not '%s'", host);
   if (serve->host_count == SERVE_HOSTS_MAX)
-    return usage_error("serve", "--allow-host may be given %u times", SERVE_HOSTS_MAX);
+    return usage_error("serve", "--allow-host can be given at most %u times", SERVE_HOSTS_MAX);
   serve->hosts[serve->host_count++] = host;
   return STATUS_OK;
 }
@@ -152,7 +152,7 @@ int cmd_serve(int argc, char **argv) {
     if (read_option(option, &request) != STATUS_OK) return STATUS_USAGE;
   if (expect_arguments(argc, argv, 0, 0) != STATUS_OK) return STATUS_USAGE;
   if (request.token_file != NULL && !request.allow_actions)
-    return usage_error("serve", "--token-file is of use with --allow-actions only");
+    return usage_error("serve", "--token-file requires --allow-actions");
   if (request.allow_actions && (token = auth_read_token(request.token_file, &status)) == NULL) return status;
   request.serve.token = token;
   status = serve_queues(&request.serve);

@@ -9,5 +9,5 @@
 int cmd_serve(int argc, char **argv) {
   (void)argc;
   (void)argv;
-  return fail("serve: this workq was built without libmicrohttpd, and so without its server");
+  return fail("serve: not available: workq was built without libmicrohttpd");
 }
