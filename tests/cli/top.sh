@@ -126,11 +126,11 @@ on_alternate 1 || fail "it does not use the alternate screen"
 [ "$(screen | wc -l)" -eq 24 ] || fail "not 24 rows"
 [ $utf8 = C ] || sees '███'
 keys w
-sees "$command_name +works +[0-9.hms]+ +0 +0 +[0-9.hms]+  held" ' PID +COMMAND +DOES'
+sees "$command_name +works +[0-9.hms]+ +0 +0 +[0-9.hms]+  held" ' PID +COMMAND +ACTIVITY'
 keys '?'
 sees '^  w i +workers; items'
 keys q
-sees ' PID +COMMAND +DOES'
+sees ' PID +COMMAND +ACTIVITY'
 keys Tab
 sees '^ processing +100 .*held$' '^ ready +0 .*some1$' '48 shown'
 keys End
@@ -218,7 +218,7 @@ keys y
 sees "$queue +PAUSED"
 expect_figure paused yes
 keys b p
-sees 'the pause is over' "$queue +open"
+sees 'unpaused' "$queue +open"
 expect_figure paused no
 ok "remove, kick, pause"
 
@@ -232,7 +232,7 @@ eventually has_lines "$scratch/holder" 1
 keys p
 sees 'y/n'
 keys y
-sees "its lock is held by process $holder,"
+sees "lock held by process $holder,"
 keys i
 sees 'some1$'
 exec 9>&-
@@ -250,12 +250,12 @@ kill -TERM $worker
 kill -INT $worker
 ended $worker
 workq rm "$queue"
-sees "$queue   GONE for [0-9.a-z]+; waiting for it" 'this is how it was last'
+sees "$queue   GONE for [0-9.a-z]+; waiting for it" 'this is its last state'
 keys p y
-sees 'has gone, or is another one by now: nothing was done'
+sees 'was removed or created again; nothing was done'
 workq create "$queue"
 seq 1 20000 | workq add "$queue"
-sees "$queue   made anew" '^ ready +20000 '
+sees "$queue   created again" '^ ready +20000 '
 keys i
 sees '1000 shown; looked at [0-9]+ of 20000' '^ ready .* 1$'
 keys End
@@ -277,7 +277,7 @@ sees "$queue   ERROR: not a queue"
 rm "/dev/shm/workq.$queue"
 workq create "$queue"
 keys Space
-sees "$queue   made anew"
+sees "$queue   created again"
 keys q
 ends 0
 ok "a queue that goes and comes"
@@ -342,7 +342,7 @@ terminal 24 80 workq top "$queue"
 sees '^ ready +0 '
 kill -BUS "$(top_pid)"
 ends 1
-grep -q 'its file was cut off' "$scratch/said" || fail "SIGBUS: $(cat "$scratch/said")"
+grep -q 'file was truncated' "$scratch/said" || fail "SIGBUS: $(cat "$scratch/said")"
 # Stopped and continued by a shell.
 terminal 24 80 sh -im
 keys "workq top '$queue'" Enter

@@ -126,13 +126,13 @@ static void state_text(const struct top_queue *queue, char *text, size_t size) {
   char time[TOP_TEXT_SIZE];
   int64_t now_ns = clock_now_ns();
   const workq_stats_data *stats = &queue->now.measures.stats;
-  if (queue->error == -ENOENT && !queue->known) snprintf(text, size, "there is no such queue; waiting for it");
+  if (queue->error == -ENOENT && !queue->known) snprintf(text, size, "does not exist; waiting for it");
   else if (queue->error == -ENOENT)
     snprintf(text, size, "GONE for %s; waiting for it", top_time(time, now_ns - queue->lost_ns));
   else if (queue->error < 0) snprintf(text, size, "ERROR: %s", workq_strerror(queue->error));
   else if (stats->shut_down != 0) snprintf(text, size, "SHUT DOWN");
   else if (stats->paused != 0) snprintf(text, size, "PAUSED");
-  else snprintf(text, size, "%s", queue->renewed ? "made anew" : "open");
+  else snprintf(text, size, "%s", queue->renewed ? "created again" : "open");
 }
 
 static void draw_head(const struct top *top) {

@@ -171,7 +171,7 @@ static void with_queue(struct top *top, const char *name, uint64_t incarnation, 
   shorten(text, sizeof text, name, strlen(name));
   int result = open_same(top, name, incarnation, &q);
   if (result == -ESTALE) {
-    top_tell(top, "queue '%s' has gone, or is another one by now: nothing was done", text);
+    top_tell(top, "queue '%s' was removed or created again; nothing was done", text);
     return;
   }
   if (result == 0) {
@@ -180,19 +180,19 @@ static void with_queue(struct top *top, const char *name, uint64_t incarnation, 
   }
   top->read_now = true;
   int owner = result == -ETIMEDOUT ? owner_of_lock(top, name) : 0;
-  if (owner > 0) top_tell(top, "queue '%s': its lock is held by process %d, which does not let go of it", text, owner);
+  if (owner > 0) top_tell(top, "queue '%s': lock held by process %d, which is not making progress", text, owner);
   else if (result < 0) top_tell(top, "queue '%s': %s", text, workq_strerror(result));
 }
 
 static int act_pause(struct top *top, workq *q) {
   int result = workq_pause(q);
-  if (result >= 0) top_tell(top, result > 0 ? "paused" : "it was paused already");
+  if (result >= 0) top_tell(top, result > 0 ? "paused" : "already paused");
   return result;
 }
 
 static int act_unpause(struct top *top, workq *q) {
   int result = workq_unpause(q);
-  if (result >= 0) top_tell(top, result > 0 ? "the pause is over" : "it was not paused");
+  if (result >= 0) top_tell(top, result > 0 ? "unpaused" : "was not paused");
   return result;
 }
 
@@ -214,7 +214,7 @@ static int act_remove(struct top *top, workq *q) {
   char text[64];
   shorten(text, sizeof text, top->chosen, top->chosen_len);
   int result = workq_remove(q, top->chosen, top->chosen_len);
-  if (result >= 0) top_tell(top, result > 0 ? "removed '%s'" : "'%s': there was nothing to remove", text);
+  if (result >= 0) top_tell(top, result > 0 ? "removed '%s'" : "'%s': nothing to remove", text);
   return result;
 }
 

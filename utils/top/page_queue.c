@@ -38,13 +38,13 @@ static void draw_summary(const struct top *top) {
 static void draw_notice(const struct top *top) {
   const workq_stats_data *stats = &top->queue->now.measures.stats;
   const char *text = "";
-  if (top->queue->error == -ENOENT) text = "The queue has gone; this is how it was last.";
-  else if (top->queue->error < 0) text = "The queue cannot be looked at; this is how it was last.";
-  else if (stats->paused != 0) text = "Paused: workers get no keys until the pause ends (p).";
+  if (top->queue->error == -ENOENT) text = "The queue is gone; this is its last state.";
+  else if (top->queue->error < 0) text = "The queue cannot be read; this is its last state.";
+  else if (stats->paused != 0) text = "Paused: workers get no keys until it is unpaused (p).";
   else if (stats->shut_down != 0) text = "Shut down: no keys are added; workers end when they have done what is ready.";
   else if (stats->keys >= stats->capacity && stats->idle == 0) text = "The queue is full.";
   else if (stats->ready > 0 && stats->waiting == 0 && stats->processing == 0)
-    text = "Keys are ready, and nobody works.";
+    text = "Keys are ready, but no worker is there.";
   top_put(TOP_FIRST_ROW + 1, KEYS_COLUMN, top_columns() - 2, STYLE_WARN, "%s", text);
 }
 
@@ -149,7 +149,7 @@ static void draw_depth(const struct top *top, int row, int rows, int width) {
   }
   if (priorities > room)
     top_put(row + rows, KEYS_COLUMN, width, STYLE_FAINT, "%5d more %6s", priorities - room, top_count(text, others));
-  if (priorities == 0) top_put(row + 1, KEYS_COLUMN, width, STYLE_FAINT, "no key waits to be taken");
+  if (priorities == 0) top_put(row + 1, KEYS_COLUMN, width, STYLE_FAINT, "no key is ready");
 }
 
 /* ---- What is being processed ----------------------------------------------------------------------------------- */

@@ -69,8 +69,7 @@ void top_draw_queues(struct top *top) {
     draw_queue_row(top->queues[place->first + i], row + 1 + i, width, place->first + i == place->selected);
   if (top->list_error != 0)
     top_put(row + 1, 1, 78, STYLE_BAD, "cannot list the queues: %s", workq_strerror(top->list_error));
-  else if (top->queue_count == 0)
-    top_put(row + 1, 1, 78, STYLE_FAINT, "There are no queues here; one is made by: workq create NAME");
+  else if (top->queue_count == 0) top_put(row + 1, 1, 78, STYLE_FAINT, "No queues (create one: workq create NAME)");
 }
 
 /* ---- Workers ------------------------------------------------------------------------------------------------- */
@@ -116,12 +115,12 @@ void top_draw_workers(struct top *top) {
   struct top_place *place = &top->places[PAGE_WORKERS];
   int row = TOP_FIRST_ROW + 1;
   int count = (int)top->workers.count, room = top_rows() - 2;
-  top_put(row, 1, 78, STYLE_STRONG, "     PID  COMMAND         DOES       AGE    DONE  FAILED  AT IT  KEYS");
+  top_put(row, 1, 78, STYLE_STRONG, "     PID  COMMAND         ACTIVITY   AGE    DONE  FAILED   BUSY  KEYS");
   int most = count > room ? count - room : 0;
   place->first = place->first > most ? most : place->first < 0 ? 0 : place->first;
   for (int i = 0; i < room && place->first + i < count; i++)
     draw_worker(top, &top->workers.workers[place->first + i], row + 1 + i);
-  if (count == 0) top_put(row + 1, 1, 78, STYLE_FAINT, "Nobody is attached to this queue.");
+  if (count == 0) top_put(row + 1, 1, 78, STYLE_FAINT, "No worker is attached to this queue.");
 }
 
 /* ---- Items --------------------------------------------------------------------------------------------------- */
@@ -186,7 +185,7 @@ void top_draw_help(const struct top *top) {
                                       "k K        kick the chosen key; all buried keys of the queue",
                                       "x          remove the chosen key: what is pending for it, or it when buried",
                                       "p          pause the queue, or end its pause",
-                                      "Space      look at once                      ^L    draw the screen anew",
+                                      "Space      look at once                      ^L    redraw the screen",
                                       "? h        this help                         q     end",
                                       "",
                                       "Times are those of the last seconds.  Looking takes neither the queue's lock",

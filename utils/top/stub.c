@@ -8,5 +8,5 @@
 
 int top_run(struct top *top) {
   (void)top;
-  return fail("top: this workq was built without ncurses, which a live view needs");
+  return fail("top: not available: workq was built without ncurses");
 }

@@ -59,7 +59,7 @@ static void write_text(int descriptor, const char *text, size_t len) {
 
 /* Something has gone wrong for good.  SIGBUS: a segment was cut off where no reading expects it. */
 static void on_fault(int number) {
-  static const char gone[] = "workq: the queue's memory has gone: its file was cut off\n";
+  static const char gone[] = "workq: the queue's file was truncated; its memory is gone\n";
   if (on_screen) {
     write_text(STDOUT_FILENO, restoring, restoring_len);
     tcsetattr(STDIN_FILENO, TCSANOW, &terminal_before);

@@ -44,8 +44,7 @@ int cmd_top(int argc, char **argv) {
   int status = read_options(argc, argv, &top);
   if (status != STATUS_OK) return status;
   if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
-    return fail(
-        "top: standard input and output must be a terminal; for scripts there are: workq stats, workq dump --json");
+    return fail("top: standard input and output must be a terminal; for scripts use: workq stats, workq dump --json");
   status = try_queue(&top);
   return status == STATUS_OK ? top_run(&top) : status;
 }
