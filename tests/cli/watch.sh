@@ -10,9 +10,9 @@ mkdir -p "$tree/web"
 echo 1 >"$tree/top"
 echo 1 >"$tree/web/site"
 
-expect_error 1 'no queue' workq watch "$queue" "$tree"
+expect_error 1 'does not exist' workq watch "$queue" "$tree"
 workq create "$queue" --key-max 32 --capacity 64
-expect_error 1 "no directory '.*/missing'" workq watch "$queue" "$tree/missing"
+expect_error 1 "directory '.*/missing' does not exist" workq watch "$queue" "$tree/missing"
 expect_error 1 "/top' is not a directory" workq watch "$queue" "$tree/top"
 expect_error 2 'resync takes a duration' workq watch "$queue" "$tree" --resync soon
 expect_error 2 '' workq watch "$queue"
@@ -103,7 +103,7 @@ takes short top
 kill -TERM $watcher
 ended $watcher
 [ "$status" = 0 ] || fail "watch: status $status"
-[ "$(grep -c "^workq: file '$long' is left out: .* the 32 bytes " "$scratch/said")" = 1 ] ||
+[ "$(grep -c "^workq: skipped file '$long': .*, 32 bytes$" "$scratch/said")" = 1 ] ||
   fail "of the long name: $(cat "$scratch/said")"
 rm "$tree/$long"
 stop_taking
@@ -111,7 +111,7 @@ ok "a name that is too long"
 
 seq 1 64 | workq add "$queue"
 start_watch --resync 0
-eventually grep -q 'is full; waiting for room' "$scratch/said"
+eventually grep -q 'is full; waiting for space' "$scratch/said"
 workq run "$queue" --until-empty -- true
 takes_room() { [ "$(figure adds)" -ge "$((before + 2))" ]; }
 before=$(figure adds)
@@ -128,7 +128,7 @@ start_taking
 start_watch --resync 50ms
 takes top
 mv "$tree" "$tree.away"
-eventually grep -q "tree' has gone" "$scratch/said"
+eventually grep -q "tree' disappeared" "$scratch/said"
 mkdir "$tree"
 echo 1 >"$tree/back"
 eventually is_taken back

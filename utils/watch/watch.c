@@ -51,18 +51,17 @@ static void say_waiting(struct watch *watch, int error) {
   if (watch->waiting) return;
   watch->waiting = true;
   int owner = workq_lock_owner(watch->q);
-  if (error == -ETIMEDOUT && owner != 0)
-    say("queue '%s': its lock is held by process %d; waiting for it", watch->name, owner);
-  else if (error == -ETIMEDOUT) say("queue '%s' is full; waiting for room", watch->name);
-  else say("queue '%s' cannot grow; waiting for room: " MEMORY_IS_FULL, watch->name);
+  if (error == -ETIMEDOUT && owner != 0) say("queue '%s': lock held by process %d; waiting for it", watch->name, owner);
+  else if (error == -ETIMEDOUT) say("queue '%s' is full; waiting for space", watch->name);
+  else say("queue '%s' cannot grow; waiting for space: " MEMORY_IS_FULL, watch->name);
 }
 
 static void say_too_long(const struct watch *watch, const char *key, size_t len) {
   workq_stats_data stats = {0};
   char *text = escape(key, len);
   workq_stats(watch->q, &stats);
-  say("file '%s' is left out: its name is longer than the %u bytes that queue '%s' has for a key", text, stats.key_max,
-      watch->name);
+  say("skipped file '%s': its name is longer than the key limit of queue '%s', %u bytes", text, watch->name,
+      stats.key_max);
   free(text);
 }
 
@@ -93,28 +92,27 @@ static int on_change(void *arg, const char *key, size_t len, int kind) {
 static void on_trouble(void *arg, const char *path, int error) {
   (void)arg;
   if (error == ENOSPC)
-    say("'%s' and perhaps others are only looked at when all files are added again: the watches of inotify are used "
-        "up; raise fs.inotify.max_user_watches",
+    say("'%s' and possibly others are only checked at each resync: inotify watch limit reached; raise "
+        "fs.inotify.max_user_watches",
         path);
-  else if (error == ENOENT) say("'%s' has gone; it is looked for when all files are added again", path);
-  else say("'%s' cannot be watched: %s", path, strerror(error));
+  else if (error == ENOENT) say("'%s' disappeared; will be checked again at the next resync", path);
+  else say("cannot watch '%s': %s", path, strerror(error));
 }
 
 static int open_failed(const struct watch *watch, int error) {
   switch (error) {
   case -ENOENT:
-    return fail("there is no directory '%s'", watch->directory);
+    return fail("directory '%s' does not exist", watch->directory);
   case -ENOTDIR:
     return fail("'%s' is not a directory", watch->directory);
   case -ENOSPC:
-    return fail("'%s' cannot be watched: the watches of inotify are used up; raise fs.inotify.max_user_watches",
-                watch->directory);
+    return fail("cannot watch '%s': inotify watch limit reached; raise fs.inotify.max_user_watches", watch->directory);
   case -EMFILE:
-    return fail("'%s' cannot be watched: too many open files, or too many users of inotify; raise "
+    return fail("cannot watch '%s': too many open files or inotify instances; raise "
                 "fs.inotify.max_user_instances",
                 watch->directory);
   default:
-    return fail("'%s' cannot be watched: %s", watch->directory, strerror(-error));
+    return fail("cannot watch '%s': %s", watch->directory, strerror(-error));
   }
 }
 
@@ -126,7 +124,7 @@ static int watch_directory(struct watch *watch) {
   result = informer_run(informer, watch->resync_ns, watch->signal_fd);
   informer_close(informer);
   if (result == END_QUEUE) return queue_failed(watch->name, watch->q, watch->error);
-  return result < 0 ? fail("'%s' is watched no longer: %s", watch->directory, strerror(-result)) : STATUS_OK;
+  return result < 0 ? fail("stopped watching '%s': %s", watch->directory, strerror(-result)) : STATUS_OK;
 }
 
 int cmd_watch(int argc, char **argv) {
