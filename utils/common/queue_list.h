@@ -6,7 +6,7 @@
 #ifndef WORKQ_UTILS_COMMON_QUEUE_LIST_H
 #define WORKQ_UTILS_COMMON_QUEUE_LIST_H
 
-/* Fills *names.  Returns how many there are; -errno where they cannot be listed: nothing to free. */
+/* Fills *names.  Returns how many there are; -errno where they cannot be listed. */
 int queue_list_read(char ***names);
 
 void queue_list_free(char **names, int count);

@@ -207,7 +207,10 @@ static int read_stats(workq *q, void *arg) {
   return workq_stats(q, arg);
 }
 
-/* Opens the queue that is shown; null where it cannot be read, or is not the one whose figures are shown. */
+/*
+ * Opens the queue that is shown; null where it cannot be read, or is not the one whose figures are
+ * shown.
+ */
 static workq *open_shown(const struct top *top) {
   workq *q;
   workq_stats_data stats;
