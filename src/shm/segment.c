@@ -242,7 +242,7 @@ int segment_list(int (*visit)(void *arg, const char *name), void *arg) {
       rc = -errno;
       break;
     }
-    if (strncmp(entry->d_name, OBJECT_PREFIX + 1, prefix) == 0 && name_check(entry->d_name + prefix) == 0)
+    if (strncmp(entry->d_name, &OBJECT_PREFIX[1], prefix) == 0 && name_check(entry->d_name + prefix) == 0)
       rc = visit(arg, entry->d_name + prefix);
   }
   closedir(directory);
