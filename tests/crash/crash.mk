@@ -3,7 +3,7 @@
 # Stepping a child through one call.
 check_LTLIBRARIES += tests/crash/libtracer.la
 tests_crash_libtracer_la_SOURCES = tests/crash/tracer.c tests/crash/tracer.h
-tests_crash_libtracer_la_LIBADD = tests/libplain.la
+tests_crash_libtracer_la_LIBADD = tests/support/libsupport.la
 
 plain_programs += tests/crash/every_instruction
 tests_crash_every_instruction_SOURCES = \
@@ -59,7 +59,7 @@ tests_crash_libtwo_la_SOURCES = \
 	tests/crash/two_points.h \
 	tests/crash/two_trace.c \
 	tests/crash/two_trace.h
-tests_crash_libtwo_la_LIBADD = tests/libplain.la
+tests_crash_libtwo_la_LIBADD = tests/support/libsupport.la
 two_ldadd = tests/crash/libtwo.la $(plain_ldadd)
 two_programs = tests/crash/two_lock tests/crash/two_wait tests/crash/lost_release tests/crash/lost_exec
 plain_programs += $(two_programs)

@@ -9,8 +9,8 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "own_shm.h"
-#include "plain.h"
+#include "support/own_shm.h"
+#include "support/plain.h"
 #include "second.h"
 #include "sweep.h"
 

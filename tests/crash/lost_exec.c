@@ -24,7 +24,7 @@
 
 #include "shm/owner.h"
 #include "shm/lock.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "shm/segment.h"
 #include "two_operations.h"
 

@@ -13,8 +13,8 @@
 
 #include "shm/owner.h"
 #include "shm/lock.h"
-#include "plain.h"
-#include "release.h"
+#include "support/plain.h"
+#include "support/release.h"
 #include "shm/segment.h"
 #include "two_operations.h"
 

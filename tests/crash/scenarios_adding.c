@@ -8,7 +8,7 @@
 
 #include "shm/journal.h"
 #include "shm/lock.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "shm/wait.h"
 
 enum { BATCH = 5, MANY = 24 /* more than one transaction takes */, LARGE = 300 };

@@ -6,7 +6,7 @@
  */
 #include "keys.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 enum { BURIED = 3 };
 

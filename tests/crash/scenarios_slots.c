@@ -6,7 +6,7 @@
  */
 #include "keys.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 static const workq_options two_handles = {.capacity = 64, .key_max = 32, .handles = 2, .flags = WORKQ_NO_SPIN};
 static const workq_options fatal = {

@@ -6,7 +6,7 @@
  */
 #include "keys.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 enum { BATCH = 4, MANY = 32 /* more than one transaction takes */ };
 

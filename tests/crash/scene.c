@@ -8,7 +8,7 @@
 
 #include "shm/journal.h"
 #include "shm/lock.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "shm/slot.h"
 #include "shm/wait.h"
 

@@ -6,7 +6,7 @@
  */
 #include "second.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
 
 #include "shm/delay.h"
 #include "shm/inspect.h"
-#include "plain.h"
+#include "support/plain.h"
 
 #include <inttypes.h>
 #include <stdarg.h>

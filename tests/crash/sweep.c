@@ -6,7 +6,7 @@
  */
 #include "sweep.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 #include <stdio.h>
 #include <stdlib.h>

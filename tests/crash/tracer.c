@@ -9,7 +9,7 @@
  */
 #include "tracer.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 #ifdef __x86_64__
 

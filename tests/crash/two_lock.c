@@ -11,7 +11,7 @@
 #include <stdio.h>
 
 #include "shm/lock.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "two_points.h"
 
 enum { FIRST, SECOND, OTHERS };

@@ -5,7 +5,7 @@
  */
 #include "two_operations.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 static workq_item in_hand;
 

@@ -14,8 +14,8 @@
 #include <unistd.h>
 
 #include "shm/lock.h"
-#include "own_shm.h"
-#include "plain.h"
+#include "support/own_shm.h"
+#include "support/plain.h"
 
 /* A bound for what must come, and is no test of how long that takes. */
 #define EVENT_NS (300 * NS_PER_S)

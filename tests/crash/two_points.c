@@ -8,7 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "plain.h"
+#include "support/plain.h"
 
 /* Long after any bound: what sleeps that long would sleep for ever. */
 #define NEVER_NS (300 * NS_PER_S)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "shm/lock.h"
-#include "plain.h"
+#include "support/plain.h"
 
 /* A step that takes longer than this may be asleep: then it is looked at. */
 #define LOOK_NS (2 * NS_PER_MS)

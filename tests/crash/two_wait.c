@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "plain.h"
+#include "support/plain.h"
 #include "two_points.h"
 
 enum { OLDEST, NEWEST, OTHERS };

@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "plain.h"
+#include "support/plain.h"
 #include "workq.h"
 
 static const uint8_t *at, *end;

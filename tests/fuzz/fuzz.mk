@@ -1,11 +1,7 @@
-# Damage: trials in processes of their own, and fuzz targets.
+# Fuzz targets.
 #
 # `make fuzz` builds the targets with clang and runs FUZZ_RUNS executions of each (10 million), as FUZZ_JOBS processes.  What they
 # have found, and a few inputs that reach far, are in tests/fuzz/corpus; `make check` replays them, with any compiler.
-
-shm_sources = tests/fill_shm.c tests/fill_shm.h
-tests_check_damage_SOURCES += tests/damage.c tests/damage.h tests/damage_bytes.c $(shm_sources)
-tests_check_namespaces_SOURCES += $(shm_sources)
 
 # The library once more, with death at its stores.
 check_LTLIBRARIES += tests/fuzz/libfuzzed.la
@@ -34,10 +30,11 @@ tests_fuzz_fuzz_operations_SOURCES = \
 	tests/model/model_limiter.c \
 	tests/model/model_work.c \
 	tests/model/trial.h
-tests_fuzz_fuzz_operations_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/tests/model
 tests_fuzz_fuzz_operations_LDADD = tests/fuzz/libfuzzed.la
 
-tests_fuzz_fuzz_segment_SOURCES = tests/calls.c tests/calls.h tests/fuzz/fuzz_segment.c
+tests_fuzz_fuzz_segment_SOURCES = tests/fuzz/fuzz_segment.c tests/support/calls.c tests/support/calls.h
+# Named, so that calls.c is an object of this program, and not that of libsupport.
+tests_fuzz_fuzz_segment_CPPFLAGS = $(AM_CPPFLAGS)
 tests_fuzz_fuzz_segment_LDADD = tests/fuzz/libfuzzed.la
 
 if COMMAND
@@ -49,8 +46,7 @@ tests_fuzz_fuzz_spec_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_fuzz_fuzz_spec_LDADD = tests/fuzz/libfuzzed.la
 
 fuzz_cppflags = $(filter -DHAVE_%,$(DEFS)) -D_GNU_SOURCE -I$(abs_top_srcdir)/include -iquote $(abs_top_srcdir)/src \
-	-iquote $(abs_top_srcdir)/tests -iquote $(abs_top_srcdir)/tests/model -iquote $(abs_top_srcdir)/tests/fuzz \
-	-iquote $(abs_top_srcdir)/utils $(BORROWED_CPPFLAGS)
+	-iquote $(abs_top_srcdir)/tests -iquote $(abs_top_srcdir)/utils $(BORROWED_CPPFLAGS)
 fuzz:
 	WORKQ_SRCDIR='$(abs_top_srcdir)' FUZZ_CPPFLAGS='$(fuzz_cppflags)' $(SHELL) $(srcdir)/tests/fuzz/run.sh
 .PHONY: fuzz

@@ -21,7 +21,7 @@
 #include "limiter.h"
 #include "replay.h"
 #include "stores.h"
-#include "trial.h"
+#include "model/trial.h"
 
 enum {
   CAPACITY = 12,

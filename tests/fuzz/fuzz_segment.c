@@ -16,10 +16,10 @@
 #include <xxhash.h>
 
 #include "bytes.h"
-#include "calls.h"
+#include "support/calls.h"
 #include "handles.h"
 #include "shm/journal.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "shm/operation.h"
 #include "replay.h"
 #include "shm/segment.h"

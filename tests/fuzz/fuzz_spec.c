@@ -11,7 +11,7 @@
 
 #include "bytes.h"
 #include "limiter.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "replay.h"
 #include "common/parse.h"
 

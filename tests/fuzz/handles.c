@@ -12,7 +12,7 @@
 
 #include "shm/owner.h"
 #include "shm/lock.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
 #include "stores.h"

@@ -8,7 +8,7 @@
 #ifndef INSIDE_H
 #define INSIDE_H
 
-#include "trial.h"
+#include "model/trial.h"
 
 int inside_open(const char *name, const workq_options *options, workq **out);
 int inside_close(workq *q);

@@ -8,7 +8,7 @@
 
 #define workq_iterate inside_iterate
 
-#include "../model/compare.c"
+#include "model/compare.c"
 
 #undef workq_iterate
 

@@ -14,7 +14,7 @@
 #define model_kick       inside_kick
 #define model_close      inside_close_model
 
-#include "../model/operations.c"
+#include "model/operations.c"
 
 /* Deaths come otherwise here. */
 void trial_crash_process(trial *t) {

@@ -51,7 +51,7 @@ compile() {
 compile library "$watch" "$src"/src/*.c "$src/utils/common/parse.c"
 compile engine "$watch" "$src"/src/shm/*.c
 compile target "" "$src/tests/fuzz/"fuzz_*.c "$src/tests/fuzz/"inside_*.c "$src/tests/fuzz/bytes.c" \
-  "$src/tests/fuzz/handles.c" "$src/tests/fuzz/stores.c" "$src/tests/calls.c" "$src/tests/model/model.c" \
+  "$src/tests/fuzz/handles.c" "$src/tests/fuzz/stores.c" "$src/tests/support/calls.c" "$src/tests/model/model.c" \
   "$src/tests/model/model_limiter.c" "$src/tests/model/model_work.c"
 echo "$checks" > fuzz/made
 

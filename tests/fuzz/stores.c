@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "shm/lock.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "points.h"
 
 #undef memcpy

@@ -12,8 +12,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "mutant.h"
-#include "own_shm.h"
-#include "plain.h"
+#include "support/own_shm.h"
+#include "support/plain.h"
 #include "record.h"
 #include "report.h"
 

@@ -4,7 +4,7 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "plain.h"
+#include "support/plain.h"
 #include "search.h"
 #include "workq.h"
 

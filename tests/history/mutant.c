@@ -6,7 +6,7 @@
  */
 #include "mutant.h"
 
-#include "plain.h"
+#include "support/plain.h"
 #include "shm/operation.h"
 #include "shm/ready.h"
 

@@ -7,7 +7,7 @@
 #include "record.h"
 
 #include "mutant.h"
-#include "plain.h"
+#include "support/plain.h"
 
 #include <errno.h>
 #include <sched.h>

@@ -6,7 +6,7 @@
  */
 #include "report.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 #include <stdlib.h>
 

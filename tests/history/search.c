@@ -6,7 +6,7 @@
  */
 #include "search.h"
 
-#include "plain.h"
+#include "support/plain.h"
 
 #include <stdlib.h>
 #include <string.h>

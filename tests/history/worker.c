@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "mutant.h"
-#include "plain.h"
+#include "support/plain.h"
 #include "record.h"
 
 #include <errno.h>

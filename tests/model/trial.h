@@ -9,7 +9,7 @@
 #define TRIAL_H
 
 #include "model.h"
-#include "plain.h"
+#include "support/plain.h"
 
 enum {
   TRIAL_HANDLES = 4,              /* of this process; the first is always open */

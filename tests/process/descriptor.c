@@ -9,7 +9,7 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "plain.h"
+#include "support/plain.h"
 
 #include "workq.h"
 

@@ -10,8 +10,8 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "plain.h"
-#include "waiting.h"
+#include "support/plain.h"
+#include "support/waiting.h"
 
 #include "workq.h"
 

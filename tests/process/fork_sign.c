@@ -13,7 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "plain.h"
+#include "support/plain.h"
 #include "workq.h"
 
 #ifndef MADV_WIPEONFORK

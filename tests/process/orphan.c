@@ -12,8 +12,8 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "plain.h"
-#include "release.h"
+#include "support/plain.h"
+#include "support/release.h"
 
 #include "workq.h"
 

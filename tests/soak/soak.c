@@ -13,7 +13,7 @@
  */
 #include "soak.h"
 
-#include "own_shm.h"
+#include "support/own_shm.h"
 
 #include <errno.h>
 #include <stdio.h>

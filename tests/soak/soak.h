@@ -21,7 +21,7 @@
 #ifndef SOAK_H
 #define SOAK_H
 
-#include "plain.h"
+#include "support/plain.h"
 
 #include "workq.h"
 
