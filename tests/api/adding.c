@@ -342,11 +342,11 @@ END_TEST
 
 START_TEST(many_delayed_keys_become_ready_in_the_order_of_their_times) {
   create();
-  uint64_t random = fixture_seed();
+  uint64_t random = random_seed(NULL);
   enum { KEYS = 2000 };
   char key[16];
   for (int i = 0; i < KEYS; i++) {
-    int64_t due = (int64_t)fixture_below(&random, 1000) + 1;
+    int64_t due = (int64_t)random_below(&random, 1000) + 1;
     snprintf(key, sizeof key, "%d %d", (int)due, i);
     ck_assert_int_eq(add_after(key, due * MS), 1);
   }

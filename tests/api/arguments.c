@@ -88,16 +88,16 @@ START_TEST(a_lock_timeout_for_ever_is_no_limit) {
   options.lock_timeout_ns = WORKQ_FOREVER;
   workq *other = open_again();
   pid_t holder = fork_stopped_inside();
-  pid_t waiter = fork_child();
+  pid_t waiter = process_fork();
   if (waiter == 0) {
     shared->steps[0] = 1;
     ck_assert_int_eq(workq_add(other, "a", 1), 1);
-    child_done();
+    process_done();
   }
   await(&shared->steps[0], 1);
-  resume_child(holder);
-  join_child(waiter);
-  join_child(holder);
+  process_resume(holder);
+  process_join(waiter);
+  process_join(holder);
   ok(workq_close(other));
 }
 END_TEST
@@ -107,7 +107,7 @@ START_TEST(a_huge_timeout_is_waited_for) {
   static const int64_t huge[] = {WORKQ_DURATION_MAX, WORKQ_DURATION_MAX + 1, INT64_MAX - 1, INT64_MAX};
   options.clock = NULL;
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     workq_item item;
@@ -115,14 +115,14 @@ START_TEST(a_huge_timeout_is_waited_for) {
       ok(workq_get(own, &item, huge[i]));
       ok(workq_done(own, &item));
     }
-    child_done();
+    process_done();
   }
   for (size_t i = 0; i < sizeof huge / sizeof *huge; i++) {
     await_waiting(1, 1);
     add("a");
     while (state_of("a") != -ENOENT) continue;
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 

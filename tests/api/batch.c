@@ -115,16 +115,16 @@ END_TEST
 
 START_TEST(get_batch_waits_for_the_first_key_only) {
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     ck_assert_int_eq(workq_get_batch(own, items, 2, WORKQ_FOREVER), 1);
     ck_assert_int_eq(workq_done_batch(own, items, 1), 1);
-    child_done();
+    process_done();
   }
   await_waiting(1, 1);
   add("a");
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(state_of("a"), -ENOENT);
 }
 END_TEST
@@ -201,8 +201,8 @@ static workq *open_impatient(void) {
 }
 
 static void let_go(void) {
-  resume_child(holder);
-  join_child(holder);
+  process_resume(holder);
+  process_join(holder);
 }
 
 enum { CHUNK = 64, SOME = 100 }; /* keys under one hold of the lock; of a batch that needs two */
@@ -282,10 +282,10 @@ START_TEST(items_that_are_stale_are_skipped_and_no_other) {
   make_keys();
   ok(workq_add_batch(q, keys, MANY, NULL, NULL));
   ck_assert_int_eq(workq_get_batch(q, items, MANY, 0), MANY);
-  uint64_t random = fixture_seed();
+  uint64_t random = random_seed(NULL);
   size_t stale = 0, skipped = 0;
   for (int i = 0; i < MANY; i++) {
-    if (fixture_below(&random, 10)) continue;
+    if (random_below(&random, 10)) continue;
     ok(workq_done(q, &items[i]));
     stale++;
   }

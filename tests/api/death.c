@@ -21,7 +21,7 @@ START_TEST(each_key_of_a_dead_worker_goes_back_through_the_limiter) {
   create();
   add("a");
   add_priority("b", 3);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     take_by(own, "b");
@@ -30,7 +30,7 @@ START_TEST(each_key_of_a_dead_worker_goes_back_through_the_limiter) {
     for (;;) pause();
   }
   await(&shared->steps[0], 1);
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(workq_reap(q), 0);
   for (int i = 0; i < 2; i++) {
@@ -54,7 +54,7 @@ START_TEST(a_crash_of_a_dirty_key_makes_it_ready_at_once) {
   add("a");
   pid_t child = fork_worker_with("a");
   add("a");
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(requeues("a"), 1);
   assert_ready("a");
@@ -72,10 +72,10 @@ START_TEST(a_key_is_never_taken_from_the_living) {
     ck_assert_int_eq(workq_reap(q), 0);
   }
   kill(child, SIGSTOP);
-  await_stop(child);
+  process_await_stop(child);
   ck_assert_int_eq(workq_reap(q), 0);
   ck_assert_int_eq(info_of("a").pid, child);
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(workq_reap(q), 1);
 }
 END_TEST
@@ -163,7 +163,7 @@ END_TEST
 START_TEST(an_item_of_a_reaped_handle_is_stale) {
   create();
   add("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     workq_item item = take_by(own, "a");
@@ -173,7 +173,7 @@ START_TEST(an_item_of_a_reaped_handle_is_stale) {
   }
   await(&shared->steps[0], 1);
   workq_item item = {.ticket = shared->ticket};
-  kill_child(child);
+  process_kill(child);
   ok(workq_reap(q));
   ck_assert_int_eq(workq_done(q, &item), -ESTALE);
   pass(S);
@@ -212,7 +212,7 @@ START_TEST(a_crashed_key_waits_its_whole_delay) {
     add("a");
     pid_t child = fork_worker_with("a");
     int64_t alive_ns = clock_monotonic_ns();
-    kill_child(child);
+    process_kill(child);
     ok(workq_get(q, &item, WORKQ_FOREVER));
     ck_assert_int_ge(clock_monotonic_ns(), alive_ns + 3 * MS);
     ck_assert_int_eq(item.crashes, 1);
@@ -228,7 +228,7 @@ START_TEST(a_waiting_worker_finds_the_dead_by_itself) {
   create();
   add("a");
   pid_t worker = fork_worker_with("a");
-  pid_t waiter = fork_child();
+  pid_t waiter = process_fork();
   if (waiter == 0) {
     workq *own = open_again();
     workq_item item;
@@ -236,11 +236,11 @@ START_TEST(a_waiting_worker_finds_the_dead_by_itself) {
     ck_assert(is_key(item.key, item.key_len, "a"));
     ok(workq_done(own, &item));
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
   await_waiting(1, 1);
-  kill_child(worker);
-  join_child(waiter);
+  process_kill(worker);
+  process_join(waiter);
   ck_assert_uint_eq(stats().reaped, 1);
 }
 END_TEST
@@ -258,7 +258,7 @@ static void exec_away_now(void) {
 /* A child that runs the function, which calls execve, in a thread other than the main one; returns when it has. */
 static pid_t exec_in_thread(void *(*run)(void *), void *arg) {
   ck_assert_int_eq(pipe2(gone, O_CLOEXEC), 0);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     pthread_t thread;
     ck_assert_int_eq(pthread_create(&thread, NULL, run, arg), 0);
@@ -272,7 +272,7 @@ static pid_t exec_in_thread(void *(*run)(void *), void *arg) {
 }
 
 static pid_t fork_heir(workq *inherited) {
-  pid_t heir = fork_child();
+  pid_t heir = process_fork();
   if (heir > 0) return heir;
   prctl(PR_SET_PDEATHSIG, 0); /* the exec ends the thread that forked it */
   ok(workq_len(inherited));
@@ -307,7 +307,7 @@ START_TEST(the_keys_of_a_thread_that_was_lost_by_an_exec_go_back) {
   pid_t child = exec_away(false);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
-  kill_child(child);
+  process_kill(child);
 }
 END_TEST
 
@@ -317,7 +317,7 @@ START_TEST(they_go_back_although_a_forked_child_goes_on_using_the_queue) {
   pid_t child = exec_away(true);
   int found = workq_reap(q);
   kill(shared->steps[0], SIGKILL);
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(found, 1);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
 }
@@ -358,7 +358,7 @@ START_TEST(a_lock_that_nobody_holds_is_abandoned_and_the_operation_undone) {
     ck_assert_uint_eq(stats().recoveries, i);
     ck_assert_int_eq(workq_reap(q), 1);
     assert_sound(q);
-    kill_child(child);
+    process_kill(child);
   }
   ck_assert_int_eq(add("new"), 1);
   assert_ready("a new");
@@ -367,11 +367,11 @@ END_TEST
 
 START_TEST(more_locks_can_be_lost_than_there_are_spare_ones) {
   create();
-  unsigned losses = fixture_scaled(80);
+  unsigned losses = plain_scaled(80);
   for (unsigned i = 1; i <= losses; i++) {
     pid_t child = exec_away_inside();
     ck_assert_int_eq(ok(workq_add(q, "a", 1)), i == 1);
-    kill_child(child);
+    process_kill(child);
   }
   ck_assert_uint_eq(stats().lock_losses, losses);
   ck_assert_int_ge(workq_reap(q), 1);
@@ -383,7 +383,7 @@ END_TEST
 
 /* Lets a child run an operation on its own handle, and die in the middle of it, with the lock. */
 static void die_in(int (*operation)(workq *handle)) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     shared->victim = getpid();
@@ -447,19 +447,19 @@ END_TEST
 
 START_TEST(a_worker_that_waits_goes_on_after_a_death_inside) {
   create();
-  pid_t waiter = fork_child();
+  pid_t waiter = process_fork();
   if (waiter == 0) {
     workq *own = open_again();
     workq_item item;
     ck_assert_int_eq(workq_get(own, &item, WORKQ_FOREVER), 0);
     ok(workq_done(own, &item));
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
   await_waiting(1, 1);
   die_in(add_new_after);
   add("a");
-  join_child(waiter);
+  process_join(waiter);
 }
 END_TEST
 

@@ -153,7 +153,7 @@ END_TEST
 START_TEST(a_handle_whose_descriptor_was_closed_keeps_its_slot) {
   create();
   add("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     workq_item item = take_by(own, "a");
@@ -162,12 +162,12 @@ START_TEST(a_handle_whose_descriptor_was_closed_keeps_its_slot) {
     await(&shared->steps[1], 1);
     if (workq_len(own) != 0 || workq_reap(own) != 0 || workq_done(own, &item) != 0) _exit(2);
     ck_assert_int_eq(workq_close(own), 0);
-    child_done();
+    process_done();
   }
   await(&shared->steps[0], 1);
   int found = workq_reap(q);
   shared->steps[1] = 1;
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(found, 0);
 }
 END_TEST

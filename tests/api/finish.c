@@ -169,7 +169,7 @@ END_TEST
 START_TEST(next_waits_for_another_key) {
   create();
   add("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     workq_item item;
@@ -177,12 +177,12 @@ START_TEST(next_waits_for_another_key) {
     ok(workq_next(own, &item, WORKQ_FOREVER));
     ck_assert(is_key(item.key, item.key_len, "b"));
     ck_assert_int_eq(workq_complete(own, &item), 0);
-    child_done();
+    process_done();
   }
   await_waiting(1, 1);
   ck_assert_int_eq(state_of("a"), -ENOENT);
   add("b");
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(state_of("b"), -ENOENT);
 }
 END_TEST

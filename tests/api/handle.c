@@ -258,7 +258,7 @@ START_TEST(a_forked_child_has_a_slot_of_its_own) {
   create();
   workq_worker mine = self_of(q);
   ck_assert_int_eq(mine.pid, getpid());
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_int_eq(add("from the child"), 1);
     workq_worker own = self_of(q);
@@ -267,9 +267,9 @@ START_TEST(a_forked_child_has_a_slot_of_its_own) {
     ck_assert_uint_eq(own.adds, 1);
     ck_assert_uint_eq(stats().attached, 2);
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_uint_eq(stats().attached, 1);
   ck_assert_uint_eq(self_of(q).slot, mine.slot);
   assert_ready("from the child");
@@ -281,13 +281,13 @@ START_TEST(a_forked_child_sees_itself_at_once) {
   create();
   workq *other = open_again();
   ok(workq_close(q));
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_uint_eq(self_of(other).slot, 0);
     ok(workq_close(other));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   q = other;
 }
 END_TEST
@@ -296,7 +296,7 @@ START_TEST(keys_in_the_parents_hands_stay_the_parents) {
   create();
   add("a");
   workq_item item = take("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_int_eq(workq_done(q, &item), -ESTALE);
     ck_assert_int_eq(workq_release(q, &item), -ESTALE);
@@ -306,9 +306,9 @@ START_TEST(keys_in_the_parents_hands_stay_the_parents) {
     ck_assert_int_eq(info.state, WORKQ_STATE_PROCESSING);
     ck_assert_int_eq(info.pid, getppid());
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_PROCESSING);
   ck_assert_int_eq(workq_done(q, &item), 0);
 }
@@ -318,12 +318,12 @@ START_TEST(a_child_that_closes_its_copy_unused_does_not_touch_the_parents) {
   create();
   add("a");
   workq_item item = take("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(workq_reap(q), 0);
   ck_assert_uint_eq(stats().attached, 1);
   ck_assert_int_eq(workq_done(q, &item), 0);
@@ -333,7 +333,7 @@ END_TEST
 START_TEST(a_parent_that_dies_is_found_although_a_child_has_its_descriptor) {
   create();
   add("a");
-  pid_t parent = fork_child();
+  pid_t parent = process_fork();
   if (parent == 0) {
     workq *own = open_again();
     take_by(own, "a");
@@ -347,7 +347,7 @@ START_TEST(a_parent_that_dies_is_found_although_a_child_has_its_descriptor) {
   }
   await(&shared->steps[0], 1);
   await(&shared->steps[1], 1);
-  kill_child(parent);
+  process_kill(parent);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
   kill(shared->steps[1], SIGKILL);
@@ -359,14 +359,14 @@ START_TEST(a_child_that_dies_loses_its_own_keys_only) {
   add("parents");
   add("childs");
   workq_item item = take("parents");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     take("childs");
     shared->steps[0] = 1;
     for (;;) pause();
   }
   await(&shared->steps[0], 1);
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(state_of("childs"), WORKQ_STATE_DELAYED);
   ck_assert_int_eq(workq_done(q, &item), 0);
@@ -375,23 +375,23 @@ END_TEST
 
 START_TEST(a_childs_child_has_a_slot_of_its_own_too) {
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     add("a");
     workq_item item = take("a");
-    pid_t grandchild = fork_child();
+    pid_t grandchild = process_fork();
     if (grandchild == 0) {
       ck_assert_int_eq(workq_done(q, &item), -ESTALE);
       ck_assert_uint_eq(stats().attached, 3);
       ok(workq_close(q));
-      child_done();
+      process_done();
     }
-    join_child(grandchild);
+    process_join(grandchild);
     ck_assert_int_eq(workq_done(q, &item), 0);
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -401,15 +401,15 @@ START_TEST(a_child_attaches_to_the_same_segment_though_its_name_is_another_queue
   ok(workq_add(first, "of the first", 12));
   ok(workq_unlink(name));
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     take_by(first, "of the first");
     ck_assert_int_eq(workq_len(q), 0);
     ok(workq_close(first));
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ok(workq_close(first));
 }
 END_TEST
@@ -417,14 +417,14 @@ END_TEST
 START_TEST(a_child_gets_no_slot_where_there_is_none) {
   options.handles = 1;
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_int_eq(workq_add(q, "a", 1), -EUSERS);
     ck_assert_int_eq(workq_add(q, "a", 1), -EUSERS);
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(workq_len(q), 0);
 }
 END_TEST
@@ -433,14 +433,14 @@ START_TEST(a_fork_in_another_thread_is_a_fork_all_the_same) {
   create();
   workq *of_thread;
   in_thread(open_own, &of_thread);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_int_eq(ok(workq_add(of_thread, "child", 5)), 1);
     ok(workq_close(of_thread));
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(workq_reap(q), 1);
   ok(workq_close(of_thread));
   assert_ready("child");

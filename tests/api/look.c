@@ -242,7 +242,7 @@ START_TEST(iterate_workers_visits_every_handle_by_slot) {
   int visited = 0;
   ck_assert_int_eq(workq_iterate_workers(q, stop_at_first, &visited), 5);
   ck_assert_int_eq(visited, 1);
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(workq_reap(q), 1);
 }
 END_TEST

@@ -211,17 +211,17 @@ START_TEST(every_add_is_got_or_waits) {
   create();
   uint64_t random = 7;
   for (int i = 0; i < 20000; i++) {
-    char key[4] = {(char)('a' + fixture_below(&random, 8)), 0};
-    workq_add_options how = {.priority = (int)fixture_below(&random, 3) - 1};
-    if (fixture_below(&random, 4) == 0) how.after_ns = (int64_t)fixture_below(&random, 5) * MS;
-    if (fixture_below(&random, 8) == 0) how.rate_limited = 1;
+    char key[4] = {(char)('a' + random_below(&random, 8)), 0};
+    workq_add_options how = {.priority = (int)random_below(&random, 3) - 1};
+    if (random_below(&random, 4) == 0) how.after_ns = (int64_t)random_below(&random, 5) * MS;
+    if (random_below(&random, 8) == 0) how.rate_limited = 1;
     ok(workq_add_opts(q, key, 1, &how));
-    pass((int64_t)fixture_below(&random, 2) * MS);
+    pass((int64_t)random_below(&random, 2) * MS);
     workq_item item;
-    if (fixture_below(&random, 2) || workq_get(q, &item, 0) < 0) continue;
-    if (fixture_below(&random, 3) == 0) ok(workq_add_opts(q, item.key, item.key_len, &how));
-    pass((int64_t)fixture_below(&random, 3) * MS);
-    switch (fixture_below(&random, 4)) {
+    if (random_below(&random, 2) || workq_get(q, &item, 0) < 0) continue;
+    if (random_below(&random, 3) == 0) ok(workq_add_opts(q, item.key, item.key_len, &how));
+    pass((int64_t)random_below(&random, 3) * MS);
+    switch (random_below(&random, 4)) {
     case 0:
       ok(workq_retry(q, &item));
       break;
@@ -268,7 +268,7 @@ END_TEST
 START_TEST(a_crash_is_a_get_and_no_done) {
   create();
   add("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     workq_item item;
@@ -467,9 +467,9 @@ static void work_for_ever(void) {
   uint64_t random = (uint64_t)getpid();
   for (;;) {
     workq_item item;
-    char key[2] = {(char)('a' + fixture_below(&random, 20)), 0};
+    char key[2] = {(char)('a' + random_below(&random, 20)), 0};
     (void)workq_add(own, key, 1);
-    if (workq_get(own, &item, 0) == 0) (void)(fixture_below(&random, 2) ? workq_done : workq_retry)(own, &item);
+    if (workq_get(own, &item, 0) == 0) (void)(random_below(&random, 2) ? workq_done : workq_retry)(own, &item);
   }
 }
 
@@ -479,13 +479,13 @@ START_TEST(counts_and_times_agree_whoever_dies) {
   options.max_crashes = WORKQ_NEVER;
   create();
   uint64_t last = 0;
-  for (unsigned round = 0; round < fixture_scaled(60); round++) {
-    pid_t children[2] = {fork_child(), 0};
+  for (unsigned round = 0; round < plain_scaled(60); round++) {
+    pid_t children[2] = {process_fork(), 0};
     if (children[0] == 0) work_for_ever();
-    children[1] = fork_child();
+    children[1] = process_fork();
     if (children[1] == 0) work_for_ever();
     while (look()->gets < last + 200) continue;
-    for (int i = 0; i < 2; i++) kill_child(children[i]);
+    for (int i = 0; i < 2; i++) process_kill(children[i]);
     (void)workq_reap(q);
     const workq_stats_data *s = look();
     last = s->gets;

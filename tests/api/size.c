@@ -192,7 +192,7 @@ END_TEST
 START_TEST(growth_is_seen_by_handles_that_were_there_before) {
   create();
   workq *other = open_again();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     char key[16];
     for (int i = 0; i < GROWN / 10; i++) {
@@ -200,9 +200,9 @@ START_TEST(growth_is_seen_by_handles_that_were_there_before) {
       ck_assert_int_eq(workq_add(q, key, (size_t)len), 1);
     }
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   char key[16];
   for (int i = 0; i < GROWN / 10; i++) {
     snprintf(key, sizeof key, "%d", i);

@@ -22,24 +22,24 @@ static int64_t real_now_ns(void) {
 
 /* A child that waits for a key, finishes it, and asserts what the wait ended with. */
 static pid_t fork_getter(int expected) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child > 0) return child;
   workq *own = open_again();
   workq_item item;
   ck_assert_int_eq(workq_get(own, &item, WORKQ_FOREVER), expected);
   if (expected == 0) ok(workq_done(own, &item));
   ok(workq_close(own));
-  child_done();
+  process_done();
 }
 
 /* A child that waits for room for the key. */
 static pid_t fork_adder(const char *key, int expected) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child > 0) return child;
   workq *own = open_again();
   ck_assert_int_eq(workq_add_wait(own, key, strlen(key), WORKQ_FOREVER), expected);
   ok(workq_close(own));
-  child_done();
+  process_done();
 }
 
 /* ---- For a key ---- */
@@ -69,7 +69,7 @@ START_TEST(an_add_ends_the_wait) {
   await_waiting(1, 1);
   ck_assert_uint_eq(stats().waiting, 1);
   add("a");
-  join_child(child);
+  process_join(child);
   ck_assert_uint_eq(stats().waiting, 0);
 }
 END_TEST
@@ -85,7 +85,7 @@ START_TEST(each_add_ends_the_wait_of_one) {
     snprintf(key, sizeof key, "%d", i);
     add(key);
   }
-  for (int i = 0; i < GETTERS; i++) join_child(children[i]);
+  for (int i = 0; i < GETTERS; i++) process_join(children[i]);
   ck_assert_uint_eq(stats().gets, GETTERS);
 }
 END_TEST
@@ -145,7 +145,7 @@ static int reap_of_a_holder(void) {
   pid_t worker = fork_worker_with("a"); /* raises steps[0] */
   add("a");
   await_waiting(1, 1);
-  kill_child(worker);
+  process_kill(worker);
   return workq_reap(q);
 }
 
@@ -160,7 +160,7 @@ static int (*const wakers[])(void) = {done_of_a_dirty_key, release_of_a_key,   k
 
 START_TEST(whatever_makes_a_key_ready_ends_the_wait) {
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     await(&shared->steps[0], 1);
     workq *own = open_again();
@@ -168,10 +168,10 @@ START_TEST(whatever_makes_a_key_ready_ends_the_wait) {
     ck_assert_int_eq(workq_get(own, &item, WORKQ_FOREVER), 0);
     ok(workq_done(own, &item));
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
   ok(wakers[_i]());
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -183,7 +183,7 @@ START_TEST(the_wait_ends_when_a_delayed_key_is_due) {
   pid_t child = fork_getter(0);
   await_waiting(1, 1);
   add_after("a", 5 * MS);
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -193,14 +193,14 @@ START_TEST(a_waiting_worker_goes_on_when_another_that_was_told_dies) {
   ok(workq_limiter_preset(&options.limiter, WORKQ_PRESET_NONE));
   options.max_crashes = WORKQ_NEVER;
   create();
-  for (unsigned i = 0; i < fixture_scaled(50); i++) {
+  for (unsigned i = 0; i < plain_scaled(50); i++) {
     pid_t first = fork_getter(0), second = fork_getter(0);
     await_waiting(1, 2);
     kill(second, SIGSTOP); /* it may be told of the key, and cannot take it */
-    await_stop(second);
+    process_await_stop(second);
     add("a");
-    kill_child(second);
-    join_child(first);
+    process_kill(second);
+    process_join(first);
   }
   ck_assert_uint_eq(stats().ready, 0);
 }
@@ -211,10 +211,10 @@ START_TEST(a_worker_that_was_stopped_and_continued_still_waits) {
   pid_t child = fork_getter(0);
   await_waiting(1, 1);
   kill(child, SIGSTOP);
-  await_stop(child);
-  resume_child(child);
+  process_await_stop(child);
+  process_resume(child);
   add("a");
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -230,7 +230,7 @@ START_TEST(add_wait_waits_for_room) {
   ck_assert_int_eq(state_of("c"), -ENOENT);
   ck_assert_uint_eq(stats().waiting, 0); /* that counts those who wait for a key */
   finish("a");
-  join_child(child);
+  process_join(child);
   assert_ready("b c");
 }
 END_TEST
@@ -243,7 +243,7 @@ START_TEST(each_room_ends_the_wait_of_one) {
   for (int i = 0; i < 4; i++) children[i] = fork_adder((const char *const[]){"e", "f", "g", "h"}[i], 1);
   await_waiting(2, 4);
   for (int i = 0; i < 4; i++) finish((const char *const[]){"a", "b", "c", "d"}[i]);
-  for (int i = 0; i < 4; i++) join_child(children[i]);
+  for (int i = 0; i < 4; i++) process_join(children[i]);
   ck_assert_uint_eq(stats().ready, 4);
 }
 END_TEST
@@ -255,7 +255,7 @@ START_TEST(remove_makes_room) {
   pid_t child = fork_adder("b", 1);
   await_waiting(2, 1);
   ok(workq_remove(q, "a", 1));
-  join_child(child);
+  process_join(child);
   assert_ready("b");
 }
 END_TEST
@@ -268,7 +268,7 @@ START_TEST(a_key_that_becomes_idle_makes_room) {
   pid_t child = fork_adder("b", 1);
   await_waiting(2, 1);
   finish("a");
-  join_child(child);
+  process_join(child);
   ck_assert_uint_eq(stats().evictions, 1);
   assert_ready("b");
 }
@@ -309,8 +309,8 @@ START_TEST(shutdown_ends_every_wait) {
   await_waiting(1, 1);
   await_waiting(2, 1);
   ok(workq_shutdown(q));
-  join_child(getter);
-  join_child(adder);
+  process_join(getter);
+  process_join(adder);
   ck_assert_int_eq(workq_done(q, &item), 0);
 }
 END_TEST
@@ -355,7 +355,7 @@ START_TEST(a_signal_handler_ends_the_wait_with_eintr) {
   create();
   add("a");
   workq_item item = take("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     /* SA_RESTART, too, must not hide the signal. */
@@ -364,7 +364,7 @@ START_TEST(a_signal_handler_ends_the_wait_with_eintr) {
     ck_assert_int_eq(waits[_i % WAITS].wait(own), -EINTR);
     shared->steps[0] = 1;
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
   await_waiting(waits[_i % WAITS].kind, 1);
   /* The first may come while it does not sleep yet. */
@@ -372,7 +372,7 @@ START_TEST(a_signal_handler_ends_the_wait_with_eintr) {
     kill(child, SIGUSR1);
     sched_yield();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_uint_eq(stats().waiting, 0);
   ck_assert_int_eq(workq_done(q, &item), 0);
 }
@@ -392,8 +392,8 @@ START_TEST(get_does_not_wait_longer_for_the_lock_than_its_timeout_and_names_the_
   ck_assert_int_eq(workq_add_wait(q, "b", 1, MS), -ETIMEDOUT);
   ck_assert_int_eq(workq_shutdown_drain(q, MS), -ETIMEDOUT);
   ck_assert_int_eq(workq_lock_owner(q), child);
-  resume_child(child);
-  join_child(child);
+  process_resume(child);
+  process_join(child);
   assert_ready("a");
   ck_assert_int_eq(workq_get(q, &item, 0), -ETIMEDOUT);
   ck_assert_int_eq(workq_lock_owner(q), 0);  /* that was not the lock's */
@@ -414,8 +414,8 @@ START_TEST(no_call_waits_longer_for_the_lock_than_lock_timeout) {
     ck_assert_msg(rc == -ETIMEDOUT, "%s: %d", calls[i].name, rc);
     ck_assert_msg(workq_lock_owner(impatient) == child, "%s", calls[i].name);
   }
-  resume_child(child);
-  join_child(child);
+  process_resume(child);
+  process_join(child);
   ck_assert_uint_eq(stats().shut_down + stats().paused, 0);
   ck_assert_int_eq(workq_len(impatient), 1);
   ok(workq_close(impatient));
@@ -430,8 +430,8 @@ START_TEST(open_does_not_wait_longer_for_the_lock_than_lock_timeout) {
   ck_assert_int_eq(workq_open(name, &options, &other), -ETIMEDOUT);
   ck_assert_int_eq(workq_open_or_create(name, &options, &other), -ETIMEDOUT);
   ck_assert_ptr_null(other);
-  resume_child(child);
-  join_child(child);
+  process_resume(child);
+  process_join(child);
   ck_assert_uint_eq(stats().attached, 1);
 }
 END_TEST
@@ -444,8 +444,8 @@ START_TEST(close_frees_the_handle_though_the_lock_is_not_to_be_had) {
   take_by(impatient, "a");
   pid_t child = fork_stopped_inside();
   ck_assert_int_eq(workq_close(impatient), 0);
-  resume_child(child);
-  join_child(child);
+  process_resume(child);
+  process_join(child);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_uint_eq(info_of("a").crashes, 1);
 }
@@ -454,17 +454,17 @@ END_TEST
 START_TEST(without_a_limit_the_lock_is_waited_for) {
   create();
   pid_t child = fork_stopped_inside();
-  pid_t adder = fork_child();
+  pid_t adder = process_fork();
   if (adder == 0) {
     workq *own;
     ok(workq_open(name, &options, &own));
     ok(workq_add(own, "a", 1));
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
-  resume_child(child);
-  join_child(child);
-  join_child(adder);
+  process_resume(child);
+  process_join(child);
+  process_join(adder);
   assert_ready("a");
 }
 END_TEST
@@ -482,8 +482,8 @@ START_TEST(a_raw_handle_names_the_holder_of_the_moment) {
   workq *raw_too = open_again(); /* does not wait for the lock */
   ck_assert_int_eq(workq_lock_owner(raw_too), child);
   ck_assert_int_eq(workq_len(raw_too), 1);
-  resume_child(child);
-  join_child(child);
+  process_resume(child);
+  process_join(child);
   ck_assert_int_eq(workq_lock_owner(raw), 0);
   ok(workq_close(raw));
   ok(workq_close(raw_too));
@@ -496,7 +496,7 @@ START_TEST(a_holder_stopped_at_a_random_moment_is_named) {
   create();
   add("a"); /* another's: get here must not find nothing */
   take("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     options.lock_timeout_ns = 0;
     workq *own = open_again();
@@ -510,16 +510,16 @@ START_TEST(a_holder_stopped_at_a_random_moment_is_named) {
   }
   for (bool seen = false; !seen;) {
     kill(child, SIGSTOP);
-    await_stop(child);
+    process_await_stop(child);
     int rc = workq_num_requeues(q, "b", 1);
     if (rc < 0) ck_assert_int_eq(rc, -ETIMEDOUT);
     /* Between taking the mutex and writing itself down as its holder it is not known. */
     seen = rc == -ETIMEDOUT && workq_lock_owner(q) != 0;
     if (seen) ck_assert_int_eq(workq_lock_owner(q), child);
-    resume_child(child);
+    process_resume(child);
     sched_yield();
   }
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(workq_reap(q), 1);
 }
 END_TEST

@@ -72,13 +72,13 @@ END_TEST
 
 START_TEST(shutdown_outlives_the_process_that_asked_for_it) {
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ok(workq_shutdown(q));
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(workq_add(q, "a", 1), -ESHUTDOWN);
 }
 END_TEST
@@ -97,13 +97,13 @@ END_TEST
 
 /* A child that drains and asserts the result. */
 static pid_t fork_drainer(int expected) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child > 0) return child;
   workq *own = open_again();
   ck_assert_int_eq(workq_shutdown_drain(own, WORKQ_FOREVER), expected);
   shared->steps[0]++;
   ok(workq_close(own));
-  child_done();
+  process_done();
 }
 
 START_TEST(drain_waits_until_nothing_is_ready_or_processing) {
@@ -119,7 +119,7 @@ START_TEST(drain_waits_until_nothing_is_ready_or_processing) {
   await_waiting(3, 1);
   ck_assert_int_eq(shared->steps[0], 0);
   ck_assert_int_eq(workq_done(q, &b), 0);
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -133,7 +133,7 @@ START_TEST(drain_waits_for_dirty_keys_to_run_again) {
   ck_assert_int_eq(workq_done(q, &item), 1);
   await_waiting(3, 1);
   finish("a");
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -146,7 +146,7 @@ START_TEST(drain_does_not_wait_for_what_is_retried_or_buried) {
   await_waiting(3, 1);
   ck_assert_int_eq(workq_retry(q, &a), 1);
   ck_assert_int_eq(workq_give_up(q, &b), 0);
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -156,7 +156,7 @@ START_TEST(drain_ends_when_the_last_ready_key_is_removed) {
   pid_t child = fork_drainer(0);
   await_waiting(3, 1);
   ck_assert_int_eq(workq_remove(q, "a", 1), 1);
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -166,9 +166,9 @@ START_TEST(drain_ends_when_the_last_worker_has_died) {
   pid_t worker = fork_worker_with("a");
   pid_t child = fork_drainer(0);
   await_waiting(3, 1);
-  kill_child(worker);
+  process_kill(worker);
   ck_assert_int_eq(workq_reap(q), 1);
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -180,8 +180,8 @@ START_TEST(drain_finds_a_dead_worker_by_itself) {
   pid_t worker = fork_worker_with("a");
   pid_t child = fork_drainer(0);
   await_waiting(3, 1);
-  kill_child(worker);
-  join_child(child);
+  process_kill(worker);
+  process_join(child);
 }
 END_TEST
 
@@ -202,8 +202,8 @@ START_TEST(a_plain_shutdown_ends_a_drain) {
   pid_t first = fork_drainer(-ECANCELED), second = fork_drainer(-ECANCELED);
   await_waiting(3, 2);
   ok(workq_shutdown(q));
-  join_child(first);
-  join_child(second);
+  process_join(first);
+  process_join(second);
 }
 END_TEST
 
@@ -213,7 +213,7 @@ START_TEST(resume_ends_a_drain) {
   pid_t child = fork_drainer(-ECANCELED);
   await_waiting(3, 1);
   ck_assert_int_eq(workq_resume(q), 1);
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(workq_shutting_down(q), 0);
 }
 END_TEST
@@ -248,14 +248,14 @@ START_TEST(unpause_wakes_as_many_as_there_are_keys) {
   ck_assert_int_eq(workq_pause(q), 1);
   pid_t children[3];
   for (int i = 0; i < 3; i++) {
-    children[i] = fork_child();
+    children[i] = process_fork();
     if (children[i] > 0) continue;
     workq *own = open_again();
     workq_item item;
     ck_assert_int_eq(workq_get(own, &item, WORKQ_FOREVER), 0);
     ok(workq_done(own, &item));
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
   await_waiting(1, 3);
   add("a");
@@ -263,7 +263,7 @@ START_TEST(unpause_wakes_as_many_as_there_are_keys) {
   add("c");
   ck_assert_uint_eq(stats().waiting, 3);
   ck_assert_int_eq(workq_unpause(q), 1);
-  for (int i = 0; i < 3; i++) join_child(children[i]);
+  for (int i = 0; i < 3; i++) process_join(children[i]);
 }
 END_TEST
 

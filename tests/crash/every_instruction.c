@@ -9,9 +9,10 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
+#include "second.h"
 #include "support/own_shm.h"
 #include "support/plain.h"
-#include "second.h"
+#include "support/random.h"
 #include "sweep.h"
 
 #include <inttypes.h>
@@ -149,7 +150,7 @@ static size_t *shuffled(size_t count) {
   size_t *order = calloc(count, sizeof *order);
   if (!order) plain_fail("no memory for an order");
   for (size_t i = 0; i < count; i++) {
-    size_t at = plain_below(&chance, i + 1);
+    size_t at = random_below(&chance, i + 1);
     order[i] = order[at];
     order[at] = i;
   }
@@ -197,7 +198,7 @@ static size_t last_with(const sweep *w, uint8_t lines) {
 
 static size_t any_in_journal(const sweep *w) {
   size_t k;
-  do k = plain_below(&chance, w->trace.steps + 1);
+  do k = random_below(&chance, w->trace.steps + 1);
   while (w->lines[k] == 0);
   return k;
 }
@@ -233,10 +234,10 @@ static void sample_second(size_t points, size_t rescues, bool cheap) {
   uint64_t stops = tracer_stops() + plain_scaled(SAMPLE_SECOND_STOPS);
   while (total_second.points - start < points) {
     if (cheap && too_dear(stops, "deaths during recovery", total_second.points, points)) return;
-    const scenario *s = scenario_at(plain_below(&chance, count));
+    const scenario *s = scenario_at(random_below(&chance, count));
     if (!second_possible(s) || !sweep_open(&first, s)) continue;
     if (most_lines(&first) > 0)
-      kill_second(any_in_journal(&first), (enum second_call)plain_below(&chance, SECOND_CALLS), points / rescues);
+      kill_second(any_in_journal(&first), (enum second_call)random_below(&chance, SECOND_CALLS), points / rescues);
     sweep_close(&first);
   }
 }

@@ -6,8 +6,8 @@
  */
 #include "keys.h"
 
-#include "support/plain.h"
 #include "shm/table.h"
+#include "support/plain.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -22,10 +22,12 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "shm/owner.h"
 #include "shm/lock.h"
-#include "support/plain.h"
+#include "shm/owner.h"
 #include "shm/segment.h"
+#include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 #include "two_operations.h"
 
 enum { ROUNDS = 12, ROUNDS_FULL = 400 };
@@ -99,7 +101,7 @@ static void *keep_two(void *unused) {
 static pid_t start_process(way how, const victim_operation *operation) {
   victim_prepare();
   atomic_store(&stage->keeper, 0);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid > 0) return pid;
   pthread_t thread;
   signal(SIGUSR1, become_another_program);
@@ -200,8 +202,8 @@ int main(int argc, char **argv) {
   unsigned rounds = full ? ROUNDS_FULL : plain_scaled(ROUNDS);
   /* A slot that is lost is not always seen before somebody has mended it. */
   for (unsigned n = 0; n < rounds || n < 2 * WAYS || (n < ROUNDS_FULL && sum.lost_slots == 0); n++) {
-    size_t i = (size_t)plain_below(&seed, OPERATIONS);
-    play((way)(n % WAYS), operations[i], (unsigned)plain_below(&seed, inside[i]));
+    size_t i = (size_t)random_below(&seed, OPERATIONS);
+    play((way)(n % WAYS), operations[i], (unsigned)random_below(&seed, inside[i]));
   }
   stage_close(q);
   printf("another program in the place of a thread: %u times with keys in hand (%u of these seen: a slot held by "

@@ -11,11 +11,12 @@
  */
 #include <stdio.h>
 
-#include "shm/owner.h"
 #include "shm/lock.h"
-#include "support/plain.h"
-#include "support/release.h"
+#include "shm/owner.h"
 #include "shm/segment.h"
+#include "support/plain.h"
+#include "support/random.h"
+#include "support/release.h"
 #include "two_operations.h"
 
 enum { ROUNDS = 18, ROUNDS_FULL = 600 };
@@ -101,8 +102,8 @@ int main(int argc, char **argv) {
   /* Whether a lock is left held by nobody is chance: on until one is. */
   for (unsigned n = 0; n < rounds || (sum.released > 0 && sum.lost == 0 && n < 100 * rounds); n++) {
     const victim_operation *operation = operations[n % OPERATIONS];
-    bool in_line = operation->adds && plain_chance(&seed, 50);
-    play(operation, (unsigned)plain_below(&seed, inside[n % OPERATIONS]), in_line);
+    bool in_line = operation->adds && random_chance(&seed, 50);
+    play(operation, (unsigned)random_below(&seed, inside[n % OPERATIONS]), in_line);
   }
   stage_close(q);
   printf("%u holders killed and their memory released: %u locks left held by nobody, %u times with workers in line; %u "

@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 #include "tracer.h"
 
 #include "workq.h"
@@ -104,7 +105,7 @@ static void add_keys(uint32_t count) {
 
 /* A child that opens so many handles, takes so many keys with the last one, and stands still. */
 static pid_t start_crowd(unsigned handles, uint32_t keys) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq *handle = NULL;
     workq_item item;
@@ -230,7 +231,7 @@ static void many_handles(void) {
   step_through("drain", prepare, drain);
   plain_ok(workq_resume(q), "workq_resume");
   step_through("reap", prepare, reap);
-  plain_kill(pid);
+  process_kill(pid);
   plain_ok(workq_reap(q), "workq_reap");
   workq_stats_data stats;
   plain_ok(workq_stats(q, &stats), "workq_stats");
@@ -250,7 +251,7 @@ static void one_dead_among_many(void) {
   await_attached(crowd / 2 + 1);
   pid_t after = start_crowd(crowd / 2 - 1, 0);
   await_attached(crowd / 2 * 2);
-  plain_kill(dead);
+  process_kill(dead);
   workq *getter = open_jumping();
   workq_item item;
   int gets = 1, rc;
@@ -259,8 +260,8 @@ static void one_dead_among_many(void) {
   if (rc != 0) plain_fail("%d gets do not find the dead: %s", gets, workq_strerror(rc));
   plain_ok(workq_complete(getter, &item), "workq_complete");
   plain_ok(workq_close(getter), "workq_close");
-  plain_kill(before);
-  plain_kill(after);
+  process_kill(before);
+  process_kill(after);
   close_queue();
 }
 
@@ -269,7 +270,7 @@ static void kill_one_with_keys(void) {
   unsigned attached = atomic_load(&shared->attached);
   pid_t pid = start_crowd(1, HAND);
   await_attached(attached + 1);
-  plain_kill(pid);
+  process_kill(pid);
 }
 
 static void expect_keys_back(void) {
@@ -317,7 +318,7 @@ int main(int argc, char **argv) {
   plain_skip("the journal check copies the segment at each transaction: too long in single steps");
 #endif
   tracer_need();
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "reap_hold");
   plain_watchdog(1800, name);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

@@ -12,6 +12,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 #include "tracer.h"
 
 #include "workq.h"
@@ -427,8 +429,8 @@ static void play_operation(const operation *o, unsigned sample, uint64_t *seed) 
     bool inside = sample && i % 2 == 0;
     size_t from = inside ? locked.first : 0, steps = inside ? locked.last - locked.first : trace.steps;
     size_t first = steps * i / points, last = steps * (i + 1) / points;
-    pick_action(o, plain_random(seed), &a, &t);
-    play_point(o, a, t, &trace, from + first + (size_t)plain_below(seed, last - first + (last == first)));
+    pick_action(o, random_next(seed), &a, &t);
+    play_point(o, a, t, &trace, from + first + (size_t)random_below(seed, last - first + (last == first)));
   }
   printf("%s: %zu instructions, %u points, %u of these with the lock; %u calls refused, %u worked\n", o->name,
          trace.steps, sum.points, sum.had_lock, sum.refused, sum.worked);
@@ -449,7 +451,7 @@ int main(int argc, char **argv) {
   plain_skip("the journal check copies the segment at each transaction: too long in single steps");
 #endif
   tracer_need();
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "reenter");
   plain_own(name_elsewhere, sizeof name_elsewhere, "reenter-elsewhere");
   plain_watchdog(full ? 7200 : 1800, name);

@@ -8,8 +8,8 @@
 
 #include "shm/journal.h"
 #include "shm/lock.h"
-#include "support/plain.h"
 #include "shm/wait.h"
+#include "support/plain.h"
 
 enum { BATCH = 5, MANY = 24 /* more than one transaction takes */, LARGE = 300 };
 

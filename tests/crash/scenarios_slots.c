@@ -6,8 +6,6 @@
  */
 #include "keys.h"
 
-#include "support/plain.h"
-
 static const workq_options two_handles = {.capacity = 64, .key_max = 32, .handles = 2, .flags = WORKQ_NO_SPIN};
 static const workq_options fatal = {
     .capacity = 64, .key_max = 32, .handles = 6, .flags = WORKQ_NO_SPIN, .max_crashes = 1};

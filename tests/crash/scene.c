@@ -8,9 +8,11 @@
 
 #include "shm/journal.h"
 #include "shm/lock.h"
-#include "support/plain.h"
 #include "shm/slot.h"
 #include "shm/wait.h"
+#include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -78,7 +80,7 @@ ssize_t __wrap_getrandom(void *buffer, size_t size, unsigned flags) {
   uint64_t state = scene_seed;
   unsigned char *bytes = buffer;
   (void)flags;
-  for (size_t i = 0; i < size; i++) bytes[i] = (unsigned char)plain_random(&state);
+  for (size_t i = 0; i < size; i++) bytes[i] = (unsigned char)random_next(&state);
   return (ssize_t)size;
 }
 
@@ -124,13 +126,13 @@ const char *scene_other_name(void) {
 }
 
 void scene_casualty(void (*last)(workq *q)) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     plain_ok(workq_len(survivor), "a casualty's attach");
     if (last) last(survivor);
     raise(SIGKILL);
   }
-  int status = plain_wait(pid);
+  int status = process_wait(pid);
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) plain_fail("a casualty ended with status %d", status);
 }
 
@@ -156,7 +158,7 @@ int scene_told(void) {
 /* ---- The queue ------------------------------------------------------------------------------------------------- */
 
 void scene_begin(void) {
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(own_name, sizeof own_name, "crash");
   plain_own(other_name, sizeof other_name, "crash");
 }

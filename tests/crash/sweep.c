@@ -7,6 +7,7 @@
 #include "sweep.h"
 
 #include "support/plain.h"
+#include "support/random.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -323,7 +324,7 @@ static bool is_as_recorded(const sweep *w, size_t k) {
  */
 static pid_t child_at(sweep *w, size_t k, uint64_t *random, enum tracer_place *place) {
   /* The end is where the call ends, whatever way it took. */
-  bool walk = k < w->trace.steps && plain_chance(random, sweep_walk_percent);
+  bool walk = k < w->trace.steps && random_chance(random, sweep_walk_percent);
   pid_t pid = sweep_child(w, parts_of(w->s));
   *place = walk ? tracer_walk(pid, &w->trace, k) : tracer_go(pid, &w->trace, k);
   if (*place == TRACER_ENDED && !walk) {
@@ -397,12 +398,12 @@ void sweep_some(sweep *w, size_t count, uint64_t *random) {
   chosen[0] = chosen[all - 1] = true;
   left -= left < 2 ? left : 2;
   for (int i = 0; i < SAMPLE_IN_JOURNAL && in_journal > 0; i++) {
-    size_t k = journaled[plain_below(random, in_journal)];
+    size_t k = journaled[random_below(random, in_journal)];
     if (left > 0 && !chosen[k]) left--;
     chosen[k] = true;
   }
   while (left > 0) {
-    size_t k = plain_below(random, all);
+    size_t k = random_below(random, all);
     left -= !chosen[k];
     chosen[k] = true;
   }

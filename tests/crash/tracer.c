@@ -10,6 +10,7 @@
 #include "tracer.h"
 
 #include "support/plain.h"
+#include "support/process.h"
 
 #ifdef __x86_64__
 
@@ -105,13 +106,13 @@ uint64_t tracer_stops(void) {
 }
 
 void tracer_need(void) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) _exit(trace_me() ? PLAIN_PASS : PLAIN_SKIP);
-  if (plain_wait(pid) != 0) plain_skip("ptrace is not permitted here");
+  if (process_wait(pid) != 0) plain_skip("ptrace is not permitted here");
 }
 
 pid_t tracer_start(const tracer_job *job) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) run_job(job);
   await_trap(pid);
   if (tracer_where(pid) != address_of(tracer_begun)) plain_fail("process %d stopped before its call", (int)pid);
@@ -149,7 +150,7 @@ void tracer_wait_end(pid_t pid) {
 void tracer_finish(pid_t pid) {
   if (tracer_where(pid) == address_of(tracer_over)) trace(PTRACE_POKEUSER, pid, RIP, address_of(tracer_over) + 1);
   trace(PTRACE_DETACH, pid, 0, 0);
-  int status = plain_wait(pid);
+  int status = process_wait(pid);
   if (status != 0) plain_fail("traced process %d ended with status %d", (int)pid, status);
 }
 

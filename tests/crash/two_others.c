@@ -16,6 +16,7 @@
 #include "shm/lock.h"
 #include "support/own_shm.h"
 #include "support/plain.h"
+#include "support/process.h"
 
 /* A bound for what must come, and is no test of how long that takes. */
 #define EVENT_NS (300 * NS_PER_S)
@@ -192,7 +193,7 @@ workq *stage_open(const char *prefix, unsigned count, int64_t reap_interval_ns) 
 #endif
   if (!stage) {
     own_shm_alone();
-    stage = plain_share(sizeof *stage);
+    stage = process_share(sizeof *stage);
   }
   memset(stage, 0, sizeof *stage);
   plain_own(stage->name, sizeof stage->name, prefix);
@@ -204,7 +205,7 @@ workq *stage_open(const char *prefix, unsigned count, int64_t reap_interval_ns) 
   plain_ok(workq_create(stage->name, &options, &q), "workq_create");
   stage->count = count;
   for (unsigned i = 0; i < count; i++) {
-    pid_t pid = plain_fork();
+    pid_t pid = process_fork();
     if (pid == 0) serve(i);
     stage->others[i].pid = pid;
   }
@@ -214,7 +215,7 @@ workq *stage_open(const char *prefix, unsigned count, int64_t reap_interval_ns) 
 
 void stage_close(workq *q) {
   for (unsigned i = 0; i < stage->count; i++) other_call(i, CALL_END, 0);
-  for (unsigned i = 0; i < stage->count; i++) plain_wait_pass(stage->others[i].pid, "other");
+  for (unsigned i = 0; i < stage->count; i++) process_wait_pass(stage->others[i].pid, "other");
   stage->count = 0;
   keys_drain(q, "at the end");
   plain_ok(workq_close(q), "workq_close");
@@ -257,7 +258,7 @@ void victim_prepare(void) {
 
 pid_t victim_start(const victim_operation *operation, uint32_t flags) {
   victim_prepare();
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) victim_play(operation, flags);
   return victim_begin();
 }

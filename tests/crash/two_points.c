@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "support/plain.h"
+#include "support/random.h"
 
 /* Long after any bound: what sleeps that long would sleep for ever. */
 #define NEVER_NS (300 * NS_PER_S)
@@ -68,14 +69,14 @@ static void add_figures(figures *sum, const figures *f) {
 
 /* The beginning and the end are where a victim has not yet what it was woken for, or has not yet told others. */
 static unsigned pick(unsigned all, uint64_t *seed) {
-  unsigned part = (unsigned)plain_below(seed, all / 8 + 1);
-  switch (plain_below(seed, 3)) {
+  unsigned part = (unsigned)random_below(seed, all / 8 + 1);
+  switch (random_below(seed, 3)) {
   case 0:
     return part;
   case 1:
     return all - part;
   default:
-    return (unsigned)plain_below(seed, all + 1);
+    return (unsigned)random_below(seed, all + 1);
   }
 }
 

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "support/plain.h"
+#include "support/process.h"
 #include "two_points.h"
 
 enum { OLDEST, NEWEST, OTHERS };
@@ -100,7 +101,7 @@ static point_result play_told(const scene *s, unsigned steps) {
 
 /* A child that sleeps in get, and will not wake by itself: it is stopped there. */
 static pid_t start_leader(void) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq *mine;
     workq_item item;

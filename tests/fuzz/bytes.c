@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "support/plain.h"
+#include "support/random.h"
 #include "workq.h"
 
 static const uint8_t *at, *end;
@@ -41,17 +42,17 @@ uint64_t bytes_below(uint64_t n) {
   return value % n;
 }
 
-uint64_t plain_random(uint64_t *state) {
+uint64_t random_next(uint64_t *state) {
   (void)state;
   return bytes_below(UINT64_MAX);
 }
 
-uint64_t plain_below(uint64_t *state, uint64_t n) {
+uint64_t random_below(uint64_t *state, uint64_t n) {
   (void)state;
   return bytes_below(n);
 }
 
-bool plain_chance(uint64_t *state, unsigned percent) {
+bool random_chance(uint64_t *state, unsigned percent) {
   (void)state;
   return bytes_below(100) >= 100 - percent;
 }

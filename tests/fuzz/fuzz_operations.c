@@ -19,9 +19,9 @@
 #include "handles.h"
 #include "inside.h"
 #include "limiter.h"
+#include "model/trial.h"
 #include "replay.h"
 #include "stores.h"
-#include "model/trial.h"
 
 enum {
   CAPACITY = 12,

@@ -16,15 +16,15 @@
 #include <xxhash.h>
 
 #include "bytes.h"
-#include "support/calls.h"
 #include "handles.h"
-#include "shm/journal.h"
-#include "support/plain.h"
-#include "shm/operation.h"
 #include "replay.h"
+#include "shm/journal.h"
+#include "shm/operation.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
 #include "stores.h"
+#include "support/calls.h"
+#include "support/plain.h"
 
 enum { CAPACITY = 24, KEYS = 20, KEY_MAX = 24, POOL = 4, CALLS = 24, EDITS = 16, LARGEST = 1 << 24 };
 

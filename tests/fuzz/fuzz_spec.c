@@ -10,10 +10,10 @@
 #include <string.h>
 
 #include "bytes.h"
-#include "limiter.h"
-#include "support/plain.h"
-#include "replay.h"
 #include "common/parse.h"
+#include "limiter.h"
+#include "replay.h"
+#include "support/plain.h"
 
 const char replay_name[] = "spec";
 const unsigned replay_shifts = 1;

@@ -10,12 +10,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "shm/owner.h"
 #include "shm/lock.h"
-#include "support/plain.h"
+#include "shm/owner.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
 #include "stores.h"
+#include "support/plain.h"
 
 workq *handles[HANDLES_MAX];
 bool handles_attached[HANDLES_MAX];

@@ -14,9 +14,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "points.h"
 #include "shm/lock.h"
 #include "support/plain.h"
-#include "points.h"
 
 #undef memcpy
 #undef nanosleep

@@ -12,10 +12,12 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "mutant.h"
-#include "support/own_shm.h"
-#include "support/plain.h"
 #include "record.h"
 #include "report.h"
+#include "support/own_shm.h"
+#include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +72,7 @@ static void add_counts(totals *t, const history_counts *counts, const record_cou
 static uint64_t record_one(uint64_t *random, uint64_t seed, totals *t) {
   int64_t start_ns = plain_now_ns();
   for (;; t->thin++) {
-    uint64_t this_seed = seed != 0 ? seed : plain_random(random);
+    uint64_t this_seed = seed != 0 ? seed : random_next(random);
     record_plan plan = record_plan_of(this_seed);
     history_counts counts = {0};
     record_counts recorded = {0};
@@ -151,7 +153,7 @@ int main(int argc, char **argv) {
   own_shm_alone();
   plain_own(name, sizeof name, "history");
   plain_watchdog(1800 + histories, name);
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   try_queue(&random, histories, plan);
   for (enum mutant mutant = MUTANT_NONE + 1; mutant < MUTANTS && plan == 0; mutant++)
     try_mutant(&random, mutant, print);

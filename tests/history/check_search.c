@@ -4,8 +4,8 @@
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "support/plain.h"
 #include "search.h"
+#include "support/plain.h"
 #include "workq.h"
 
 #include <errno.h>

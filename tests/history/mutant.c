@@ -6,9 +6,9 @@
  */
 #include "mutant.h"
 
-#include "support/plain.h"
 #include "shm/operation.h"
 #include "shm/ready.h"
+#include "support/plain.h"
 
 #include <errno.h>
 

@@ -8,6 +8,8 @@
 
 #include "mutant.h"
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -22,21 +24,21 @@ record_plan record_plan_of(uint64_t seed) {
   uint64_t random = seed;
   record_plan plan = {.seed = seed};
   history_rules *rules = &plan.rules;
-  rules->keys = 1 + (unsigned)plain_below(&random, HISTORY_KEYS);
+  rules->keys = 1 + (unsigned)random_below(&random, HISTORY_KEYS);
   rules->capacity = rules->keys;
-  if (rules->keys > 1 && plain_chance(&random, 35))
-    rules->capacity = 1 + (unsigned)plain_below(&random, rules->keys - 1);
-  if (plain_chance(&random, 60)) rules->delay_first_ns = 10000 + (int64_t)plain_below(&random, 100000);
+  if (rules->keys > 1 && random_chance(&random, 35))
+    rules->capacity = 1 + (unsigned)random_below(&random, rules->keys - 1);
+  if (random_chance(&random, 60)) rules->delay_first_ns = 10000 + (int64_t)random_below(&random, 100000);
   rules->delay_max_ns = 4 * rules->delay_first_ns;
-  rules->max_retries = plain_chance(&random, 50) ? 1 + (int)plain_below(&random, 3) : 0;
-  rules->max_crashes = plain_chance(&random, 50) ? 1 + (int)plain_below(&random, 3) : 0;
-  rules->drop = plain_chance(&random, 30);
-  plan.ops = 15 + (unsigned)plain_below(&random, 40);
-  plan.kills = plain_chance(&random, 60) ? 1 + (unsigned)plain_below(&random, 5) : 0;
-  plan.stops = plain_chance(&random, 60) ? 1 + (unsigned)plain_below(&random, 8) : 0;
-  plan.storm = plain_chance(&random, 70);
-  plan.priorities = plain_chance(&random, 50);
-  plan.switches = plain_chance(&random, 40);
+  rules->max_retries = random_chance(&random, 50) ? 1 + (int)random_below(&random, 3) : 0;
+  rules->max_crashes = random_chance(&random, 50) ? 1 + (int)random_below(&random, 3) : 0;
+  rules->drop = random_chance(&random, 30);
+  plan.ops = 15 + (unsigned)random_below(&random, 40);
+  plan.kills = random_chance(&random, 60) ? 1 + (unsigned)random_below(&random, 5) : 0;
+  plan.stops = random_chance(&random, 60) ? 1 + (unsigned)random_below(&random, 8) : 0;
+  plan.storm = random_chance(&random, 70);
+  plan.priorities = random_chance(&random, 50);
+  plan.switches = random_chance(&random, 40);
   return plan;
 }
 
@@ -77,8 +79,8 @@ static unsigned new_process(history *h) {
 /* together: the first operations of all come at once. */
 static void start_worker(director *d, unsigned ops, bool together) {
   unsigned process = new_process(d->h);
-  uint64_t seed = plain_random(&d->random);
-  pid_t pid = plain_fork();
+  uint64_t seed = random_next(&d->random);
+  pid_t pid = process_fork();
   if (pid == 0) {
     worker w;
     worker_open(&w, d->plan, d->h, process, d->name, seed);
@@ -115,7 +117,7 @@ static void collect(director *d) {
 
 static unsigned any_living(director *d) {
   for (;;) {
-    unsigned i = (unsigned)plain_below(&d->random, d->h->process_count);
+    unsigned i = (unsigned)random_below(&d->random, d->h->process_count);
     if (d->alive[i]) return i;
   }
 }
@@ -133,7 +135,7 @@ static bool stop(director *d, unsigned victim) {
 
 /* Stops somebody: whoever holds the lock, as well as can be told from outside, or anybody.  Returns -1 for nobody. */
 static int stop_any(director *d) {
-  bool aimed = plain_chance(&d->random, 70);
+  bool aimed = random_chance(&d->random, 70);
   for (int aim = 0; aim < AIMS && aimed && d->living > 0; aim++) {
     int owner = workq_lock_owner(d->raw);
     for (unsigned i = 0; i < d->h->process_count; i++) {
@@ -151,7 +153,7 @@ static void kill_worker(director *d, unsigned victim) {
   history_process *p = &d->h->processes[victim];
   p->death_after_ns = plain_now_ns();
   kill(p->pid, SIGKILL);
-  int status = plain_wait(p->pid);
+  int status = process_wait(p->pid);
   p->death_before_ns = plain_now_ns();
   p->killed = WIFSIGNALED(status);
   note_end(d, victim, status);
@@ -163,21 +165,21 @@ static void kill_worker(director *d, unsigned victim) {
 
 /* Stopped wherever it is, it makes its operation, and those that wait for it, long. */
 static void wait_for_others(director *d) {
-  uint64_t enough = count_begun(d->h) + 1 + plain_below(&d->random, 50);
+  uint64_t enough = count_begun(d->h) + 1 + random_below(&d->random, 50);
   int64_t end_ns = plain_now_ns() + STOP_MAX_NS;
   while (count_begun(d->h) < enough && plain_now_ns() < end_ns) sched_yield();
 }
 
 /* Somebody is killed, somebody is stopped for a while, or first the one and then the other. */
 static void interfere(director *d) {
-  bool kills = plain_below(&d->random, d->kills_left + d->stops_left) < d->kills_left;
-  if (kills && plain_chance(&d->random, 30)) {
+  bool kills = random_below(&d->random, d->kills_left + d->stops_left) < d->kills_left;
+  if (kills && random_chance(&d->random, 30)) {
     kill_worker(d, any_living(d));
     return;
   }
   int victim = stop_any(d);
   if (victim < 0) return;
-  if (!kills || plain_chance(&d->random, 30)) wait_for_others(d);
+  if (!kills || random_chance(&d->random, 30)) wait_for_others(d);
   if (kills) {
     kill_worker(d, (unsigned)victim);
     return;
@@ -189,7 +191,7 @@ static void interfere(director *d) {
 
 static void plan_next(director *d) {
   uint64_t all = (uint64_t)d->plan->ops * HISTORY_WORKERS, events = d->kills_left + d->stops_left;
-  d->next_event = count_begun(d->h) + plain_below(&d->random, 2 * all / (events + 1) + 1);
+  d->next_event = count_begun(d->h) + random_below(&d->random, 2 * all / (events + 1) + 1);
 }
 
 /* Nobody is stopped or killed before all have begun: the others would wait for it. */
@@ -207,7 +209,7 @@ static void direct(director *d) {
       sched_yield();
       continue;
     }
-    int64_t then_ns = plain_now_ns() + (int64_t)plain_below(&d->random, 20000);
+    int64_t then_ns = plain_now_ns() + (int64_t)random_below(&d->random, 20000);
     while (plain_now_ns() < then_ns) continue;
     interfere(d);
     plan_next(d);
@@ -242,7 +244,7 @@ static void finish_all(director *d) {
   d->h->processes[process].pid = getpid();
   workq *q;
   plain_ok(workq_open(d->name, NULL, &q), "workq_open");
-  worker_open(&w, d->plan, d->h, process, d->name, plain_random(&d->random));
+  worker_open(&w, d->plan, d->h, process, d->name, random_next(&d->random));
   worker_finish_all(&w);
   if (mutant_active == MUTANT_NONE) plain_check(q, "after a history");
   plain_ok(workq_stats(q, &stats), "workq_stats");
@@ -253,7 +255,7 @@ static void finish_all(director *d) {
 
 void record(history *h, const record_plan *plan, const char *name, record_counts *counts) {
   static _Atomic unsigned *present;
-  if (present == NULL) present = plain_share(sizeof *present);
+  if (present == NULL) present = process_share(sizeof *present);
   atomic_store(present, 0);
   director d = {.h = h,
                 .plan = plan,

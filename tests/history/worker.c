@@ -5,8 +5,9 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "mutant.h"
-#include "support/plain.h"
 #include "record.h"
+#include "support/plain.h"
+#include "support/random.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -61,16 +62,16 @@ static int8_t key_named(const void *bytes, size_t len) {
 }
 
 static int8_t any_key(worker *w) {
-  return (int8_t)plain_below(&w->random, w->plan->rules.keys);
+  return (int8_t)random_below(&w->random, w->plan->rules.keys);
 }
 
 /* ---- Adding -------------------------------------------------------------------------------------------------- */
 
 static history_op request_add(worker *w) {
   history_op request = {.kind = OP_ADD, .key = any_key(w)};
-  if (w->plan->priorities) request.priority = (int8_t)(plain_below(&w->random, 3) - 1);
-  if (plain_chance(&w->random, 25)) request.delay_ns = 20000 + (int64_t)plain_below(&w->random, 300000);
-  request.rate_limited = plain_chance(&w->random, 12);
+  if (w->plan->priorities) request.priority = (int8_t)(random_below(&w->random, 3) - 1);
+  if (random_chance(&w->random, 25)) request.delay_ns = 20000 + (int64_t)random_below(&w->random, 300000);
+  request.rate_limited = random_chance(&w->random, 12);
   return request;
 }
 
@@ -82,7 +83,7 @@ static workq_add_options options_of(const history_op *request) {
 static void act_add(worker *w) {
   history_op request = request_add(w);
   workq_add_options options = options_of(&request);
-  if (plain_chance(&w->random, 20)) options.wait_ns = 100000 + (int64_t)plain_below(&w->random, 200000);
+  if (random_chance(&w->random, 20)) options.wait_ns = 100000 + (int64_t)random_below(&w->random, 200000);
   char name = name_of(request.key);
   history_op *op = begin(w, &request);
   end_timed(op, mutant_add(w->q, &name, 1, &options));
@@ -92,7 +93,7 @@ static void act_add(worker *w) {
 static void act_add_simply(worker *w) {
   history_op request = request_add(w);
   char name = name_of(request.key);
-  bool patient = plain_chance(&w->random, 20);
+  bool patient = random_chance(&w->random, 20);
   request.priority = 0;
   request.keep_priority = request.rate_limited;
   if (request.rate_limited) request.delay_ns = 0;
@@ -121,7 +122,7 @@ static void act_add_batch(worker *w) {
   history_op requests[BATCH_MAX];
   char names[BATCH_MAX];
   workq_key keys[BATCH_MAX];
-  unsigned n = 1 + (unsigned)plain_below(&w->random, BATCH_MAX);
+  unsigned n = 1 + (unsigned)random_below(&w->random, BATCH_MAX);
   requests[0] = request_add(w);
   for (unsigned i = 0; i < n; i++) {
     memcpy(&requests[i], &requests[0], sizeof requests[i]);
@@ -154,7 +155,7 @@ static void get_within(worker *w, int64_t timeout_ns) {
 }
 
 static int64_t any_timeout_ns(worker *w) {
-  return plain_chance(&w->random, 70) ? 0 : 20000 + (int64_t)plain_below(&w->random, 300000);
+  return random_chance(&w->random, 70) ? 0 : 20000 + (int64_t)random_below(&w->random, 300000);
 }
 
 static void act_get(worker *w) {
@@ -164,7 +165,7 @@ static void act_get(worker *w) {
 static void act_get_batch(worker *w) {
   history_op requests[BATCH_MAX];
   workq_item items[BATCH_MAX];
-  unsigned n = 1 + (unsigned)plain_below(&w->random, BATCH_MAX);
+  unsigned n = 1 + (unsigned)random_below(&w->random, BATCH_MAX);
   if (w->held + n > WORKER_HANDS) return;
   memset(requests, 0, sizeof requests);
   for (unsigned i = 0; i < n; i++) {
@@ -183,7 +184,7 @@ static void act_get_batch(worker *w) {
 /* ---- Finishing ----------------------------------------------------------------------------------------------- */
 
 static worker_run put_down_any(worker *w) {
-  unsigned i = (unsigned)plain_below(&w->random, w->held);
+  unsigned i = (unsigned)random_below(&w->random, w->held);
   worker_run run = w->hands[i];
   w->hands[i] = w->hands[--w->held];
   w->stale = run;
@@ -207,7 +208,7 @@ static void act_finish(worker *w) {
                   {OP_RETRY, mutant_retry},      {OP_RELEASE, workq_release},   {OP_GIVE_UP, workq_give_up}};
   if (w->held == 0) return;
   worker_run run = put_down_any(w);
-  uint64_t choice = plain_below(&w->random, sizeof outcomes / sizeof outcomes[0]);
+  uint64_t choice = random_below(&w->random, sizeof outcomes / sizeof outcomes[0]);
   finish(w, &run, outcomes[choice].kind, outcomes[choice].call);
 }
 
@@ -255,7 +256,7 @@ static void act_by_name(worker *w) {
                {OP_REMOVE, workq_remove},
                {OP_KICK, workq_kick},
                {OP_NUM_REQUEUES, workq_num_requeues}};
-  uint64_t choice = plain_below(&w->random, sizeof calls / sizeof calls[0]);
+  uint64_t choice = random_below(&w->random, sizeof calls / sizeof calls[0]);
   call_by_name(w, calls[choice].kind, calls[choice].call, any_key(w));
 }
 
@@ -324,7 +325,7 @@ static void act_reap(worker *w) {
 
 static void act_switch(worker *w) {
   if (!w->plan->switches) return;
-  switch (plain_below(&w->random, 6)) {
+  switch (random_below(&w->random, 6)) {
   case 0:
     call_of_queue(w, OP_SHUTDOWN, workq_shutdown);
     break;
@@ -351,7 +352,7 @@ static void act(worker *w) {
               {8, act_look},    {3, act_peek},        {4, act_len},          {1, act_reap},     {8, act_switch}};
   unsigned sum = 0, i = 0;
   for (unsigned n = 0; n < sizeof acts / sizeof acts[0]; n++) sum += acts[n].weight;
-  uint64_t choice = plain_below(&w->random, sum);
+  uint64_t choice = random_below(&w->random, sum);
   for (; choice >= acts[i].weight; i++) choice -= acts[i].weight;
   acts[i].act(w);
 }
@@ -370,7 +371,7 @@ static bool has_company(const worker *w) {
 static int64_t stormy_clock(void *arg) {
   worker *w = arg;
   int64_t now_ns = plain_now_ns();
-  uint64_t weather = plain_below(&w->random, 100);
+  uint64_t weather = random_below(&w->random, 100);
   if (weather < 10) sched_yield();
   else if (weather < 20)
     while (plain_now_ns() < now_ns + (int64_t)weather * 200) continue;
@@ -396,7 +397,7 @@ void worker_work(worker *w, unsigned ops) {
   for (uint32_t begun = 0; begun < ops; begun = atomic_load(&w->me->count)) {
     act(w);
     /* Else one might be through with all before the next has its turn. */
-    if (plain_chance(&w->random, 20)) sched_yield();
+    if (random_chance(&w->random, 20)) sched_yield();
   }
   close_queue(w);
 }

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 #include "workq.h"
 
 #include <stdio.h>
@@ -51,7 +52,7 @@ static void add_and_empty(void) {
 static void adds(const char *name) {
   int attached[2];
   if (pipe(attached) != 0) plain_fail("pipe failed");
-  pid_t other = plain_fork();
+  pid_t other = process_fork();
   if (other == 0) {
     workq *second;
     plain_ok(workq_open(name, NULL, &second), "open");
@@ -66,7 +67,7 @@ static void adds(const char *name) {
   mark();
   for (int i = 0; i < ROUNDS; i += KEYS) add_and_empty();
   mark();
-  plain_kill(other);
+  process_kill(other);
 }
 
 int main(int argc, char **argv) {

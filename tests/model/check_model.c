@@ -60,7 +60,7 @@ void trial_mismatch(trial *t, const char *format, ...) {
 
 int trial_any_handle(trial *t) {
   for (;;) {
-    int h = (int)plain_below(&t->random, TRIAL_HANDLES);
+    int h = (int)random_below(&t->random, TRIAL_HANDLES);
     if (t->handles[h] != NULL) return h;
   }
 }
@@ -83,22 +83,22 @@ static workq_limiter any_limiter(trial *t) {
   static const double factors[] = {0, 1, 1.5, 2, 3, 10};
   static const double rates[] = {10, 100, 1000, 1e6, 0.5};
   uint64_t *r = &t->random;
-  workq_limiter l = {.kinds = kinds[plain_below(r, sizeof kinds / sizeof kinds[0])]};
+  workq_limiter l = {.kinds = kinds[random_below(r, sizeof kinds / sizeof kinds[0])]};
   if (l.kinds & WORKQ_LIMIT_EXPONENTIAL) {
-    l.exp_initial_ns = INT64_C(1) << (10 + plain_below(r, 14));
-    l.exp_max_ns = l.exp_initial_ns + (int64_t)plain_below(r, 100000000);
-    l.exp_factor = factors[plain_below(r, sizeof factors / sizeof factors[0])];
+    l.exp_initial_ns = INT64_C(1) << (10 + random_below(r, 14));
+    l.exp_max_ns = l.exp_initial_ns + (int64_t)random_below(r, 100000000);
+    l.exp_factor = factors[random_below(r, sizeof factors / sizeof factors[0])];
   }
   if (l.kinds & WORKQ_LIMIT_FAST_SLOW) {
-    l.fast_ns = (int64_t)plain_below(r, 3) * 1000000;
-    l.slow_ns = (int64_t)plain_below(r, 20000000);
-    l.fast_attempts = (uint32_t)plain_below(r, 4);
+    l.fast_ns = (int64_t)random_below(r, 3) * 1000000;
+    l.slow_ns = (int64_t)random_below(r, 20000000);
+    l.fast_attempts = (uint32_t)random_below(r, 4);
   }
   if (l.kinds & WORKQ_LIMIT_BUCKET) {
-    l.bucket_rate = rates[plain_below(r, sizeof rates / sizeof rates[0])];
-    l.bucket_burst = 1 + (uint32_t)plain_below(r, 10);
+    l.bucket_rate = rates[random_below(r, sizeof rates / sizeof rates[0])];
+    l.bucket_burst = 1 + (uint32_t)random_below(r, 10);
   }
-  if (plain_chance(r, 30)) l.max_wait_ns = 1 + (int64_t)plain_below(r, 10000000);
+  if (random_chance(r, 30)) l.max_wait_ns = 1 + (int64_t)random_below(r, 10000000);
   return l;
 }
 
@@ -106,18 +106,18 @@ static workq_options any_options(trial *t, bool big) {
   static const uint32_t key_maxes[] = {1, 2, 8, 16, 63, 64, 65, 128, 300};
   static const int32_t most[] = {0, 1, 2, 3, 5};
   uint64_t *r = &t->random;
-  workq_options o = {.capacity = 1 + (uint32_t)plain_below(r, 40),
-                     .key_max = key_maxes[plain_below(r, sizeof key_maxes / sizeof key_maxes[0])],
+  workq_options o = {.capacity = 1 + (uint32_t)random_below(r, 40),
+                     .key_max = key_maxes[random_below(r, sizeof key_maxes / sizeof key_maxes[0])],
                      .handles = TRIAL_HANDLES + 1,
                      .limiter = any_limiter(t),
-                     .max_retries = most[plain_below(r, sizeof most / sizeof most[0])],
-                     .max_crashes = most[plain_below(r, sizeof most / sizeof most[0])],
-                     .give_up = plain_chance(r, 50) ? WORKQ_BURY : WORKQ_DROP,
+                     .max_retries = most[random_below(r, sizeof most / sizeof most[0])],
+                     .max_crashes = most[random_below(r, sizeof most / sizeof most[0])],
+                     .give_up = random_chance(r, 50) ? WORKQ_BURY : WORKQ_DROP,
                      .clock = model_clock,
                      .clock_arg = t};
-  if (plain_chance(r, 15)) o.max_crashes = WORKQ_NEVER;
+  if (random_chance(r, 15)) o.max_crashes = WORKQ_NEVER;
   if (big) {
-    o.capacity = 1500 + (uint32_t)plain_below(r, 2500);
+    o.capacity = 1500 + (uint32_t)random_below(r, 2500);
     if (o.key_max < 8) o.key_max = 8;
   }
   return o;
@@ -127,19 +127,19 @@ static workq_options any_options(trial *t, bool big) {
 static void any_keys(trial *t, bool big) {
   uint64_t *r = &t->random;
   unsigned most = t->options.key_max == 1 ? 200 : UINT_MAX;
-  t->key_count = 1 + (unsigned)plain_below(r, t->options.capacity + t->options.capacity / 2 + 2);
+  t->key_count = 1 + (unsigned)random_below(r, t->options.capacity + t->options.capacity / 2 + 2);
   if (big) t->key_count = t->options.capacity + 500;
   if (t->key_count > most) t->key_count = most;
   t->keys = calloc(t->key_count, sizeof t->keys[0]);
   if (t->keys == NULL) abort();
   for (unsigned i = 0; i < t->key_count;) {
     trial_key *k = &t->keys[i];
-    k->len = 1 + plain_below(r, plain_chance(r, 30) && !big ? 1 : t->options.key_max);
+    k->len = 1 + random_below(r, random_chance(r, 30) && !big ? 1 : t->options.key_max);
     if (big && k->len < 3) k->len = 3;
     k->bytes = malloc(k->len);
     if (k->bytes == NULL) abort();
-    for (size_t b = 0; b < k->len; b++) k->bytes[b] = (unsigned char)plain_random(r);
-    if (i > 0 && plain_chance(r, 20)) memcpy(k->bytes, t->keys[i - 1].bytes, t->keys[i - 1].len < k->len ? 1 : 0);
+    for (size_t b = 0; b < k->len; b++) k->bytes[b] = (unsigned char)random_next(r);
+    if (i > 0 && random_chance(r, 20)) memcpy(k->bytes, t->keys[i - 1].bytes, t->keys[i - 1].len < k->len ? 1 : 0);
     bool known = false;
     for (unsigned j = 0; j < i && !known; j++)
       known = t->keys[j].len == k->len && memcmp(t->keys[j].bytes, k->bytes, k->len) == 0;
@@ -152,7 +152,7 @@ static void any_keys(trial *t, bool big) {
 }
 
 static void begin(trial *t, const settings *s, bool big) {
-  t->model.now_ns = 1000000000 + (int64_t)plain_below(&t->random, 1000000000);
+  t->model.now_ns = 1000000000 + (int64_t)random_below(&t->random, 1000000000);
   t->options = any_options(t, big);
   any_keys(t, big);
   t->crash_chance = 400;
@@ -192,7 +192,7 @@ static uint64_t run_trial(const settings *s, const char *name, unsigned number, 
     if (trial_operation(&t)) {
       trial_compare(&t);
       t.operation++;
-    } else if (plain_chance(&t.random, 20)) {
+    } else if (random_chance(&t.random, 20)) {
       trial_compare(&t);
     }
   }

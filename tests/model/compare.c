@@ -168,15 +168,15 @@ void trial_compare(trial *t) {
   compare_counters(t, &stats);
   compare_keys(t, q);
   compare_order(t, q);
-  if (plain_chance(&t->random, 10)) compare_worker(t, trial_any_handle(t));
+  if (random_chance(&t->random, 10)) compare_worker(t, trial_any_handle(t));
   /* Looking each of them up in a list is too slow for many keys at each operation; keys that are too many show in the
      counts. */
-  if (t->model.key_count <= 64 || plain_chance(&t->random, 1)) {
+  if (t->model.key_count <= 64 || random_chance(&t->random, 1)) {
     walk w = {.t = t};
     plain_ok(workq_iterate(q, visit_any, &w), "workq_iterate");
     equal(t, "keys iterated", w.seen, t->model.key_count);
   }
-  if (plain_chance(&t->random, 5)) {
+  if (random_chance(&t->random, 5)) {
     compare_settings(t, &stats);
     int faults = workq_check(q, print_problem, NULL);
     if (faults != 0) trial_mismatch(t, "workq_check: %d", faults);

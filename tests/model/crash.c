@@ -67,15 +67,15 @@ static void work_until_killed(trial *t, workq *copy, bool batch, unsigned n, int
 
 void trial_crash_process(trial *t) {
   static loot *shared;
-  if (shared == NULL) shared = plain_share(sizeof *shared);
-  workq *copy = plain_chance(&t->random, 50) ? t->handles[trial_any_handle(t)] : NULL;
-  bool batch = plain_chance(&t->random, 30);
-  unsigned n = 1 + (unsigned)plain_below(&t->random, 3);
+  if (shared == NULL) shared = process_share(sizeof *shared);
+  workq *copy = random_chance(&t->random, 50) ? t->handles[trial_any_handle(t)] : NULL;
+  bool batch = random_chance(&t->random, 30);
+  unsigned n = 1 + (unsigned)random_below(&t->random, 3);
   trial_log(t, "a process takes %u keys (%s handle%s) and is killed", n, copy != NULL ? "copied" : "own",
             batch ? ", batch" : "");
   int told[2];
   if (pipe(told) != 0) plain_fail("pipe: %s", strerror(errno));
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) work_until_killed(t, copy, batch, n, told[1], shared);
   close(told[1]);
   char done;
@@ -85,8 +85,8 @@ void trial_crash_process(trial *t) {
   model_open(&t->model, TRIAL_STRANGER);
   t->stranger_pid = pid;
   compare_loot(t, "get before a crash", batch, n, shared);
-  if (plain_chance(&t->random, 50)) trial_compare(t);
-  plain_kill(pid);
+  if (random_chance(&t->random, 50)) trial_compare(t);
+  process_kill(pid);
   model_crash(&t->model, TRIAL_STRANGER);
   trial_expect(t, "reap", workq_reap(t->handles[trial_any_handle(t)]), 1);
 }
@@ -108,7 +108,7 @@ static void *work_and_end(void *arg) {
 
 void trial_crash_thread(trial *t) {
   static thread_work work;
-  work = (thread_work){.t = t, .batch = plain_chance(&t->random, 30), .n = 1 + (unsigned)plain_below(&t->random, 3)};
+  work = (thread_work){.t = t, .batch = random_chance(&t->random, 30), .n = 1 + (unsigned)random_below(&t->random, 3)};
   trial_log(t, "a thread takes %u keys%s and ends", work.n, work.batch ? " (batch)" : "");
   pthread_t thread;
   int result = pthread_create(&thread, NULL, work_and_end, &work);

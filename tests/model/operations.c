@@ -100,11 +100,11 @@ void trial_require_coverage(void) {
 /* ---- Random choices ------------------------------------------------------------------------------------------ */
 
 static uint64_t below(trial *t, uint64_t n) {
-  return plain_below(&t->random, n);
+  return random_below(&t->random, n);
 }
 
 static bool chance(trial *t, unsigned percent) {
-  return plain_chance(&t->random, percent);
+  return random_chance(&t->random, percent);
 }
 
 /* A key of the alphabet; now and then one of a length that is refused. */

@@ -10,6 +10,8 @@
 
 #include "model.h"
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 enum {
   TRIAL_HANDLES = 4,              /* of this process; the first is always open */

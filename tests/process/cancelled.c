@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 #include "support/waiting.h"
 
 #include "workq.h"
@@ -77,7 +78,7 @@ static int64_t clock_that_stops(void *armed) {
 
 /* A child that has the lock until it is killed, and leaves the queue as it was. */
 static pid_t start_holder(void) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     bool armed = false;
     workq_options options = {.clock = clock_that_stops, .clock_arg = &armed};
@@ -93,7 +94,7 @@ static pid_t start_holder(void) {
 
 /* A child that waits for a key, gives up because of the lock, and then makes that call. */
 static pid_t start_cancelled(void (*then)(workq *mine)) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     struct sigaction action = {.sa_handler = ignore};
     workq_options options = {.flags = WORKQ_NO_SPIN, .lock_timeout_ns = LOCK_NS};
@@ -115,7 +116,7 @@ static pid_t start_cancelled(void (*then)(workq *mine)) {
 
 /* A child that waits for the key with this text, and ends. */
 static pid_t start_getter(const char *text) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq_options options = {.flags = WORKQ_NO_SPIN};
     workq *mine;
@@ -140,10 +141,10 @@ static void give_up_and(void (*then)(workq *mine), const char *text) {
     kill(first, SIGUSR1); /* again, since the handler may run just before the sleep */
     waiting_moment();
   }
-  plain_kill(holder);
+  process_kill(holder);
   atomic_store(&shared->go, true);
   waiting_await_end(second, "nobody is woken for the delayed key: the one that led the line has given up");
-  plain_kill(first);
+  process_kill(first);
 }
 
 static void add_delayed(workq *mine) {
@@ -198,7 +199,7 @@ static void leader_closes(void) {
 /* ---- A key that another has added --------------------------------------------------------------------------------- */
 
 static pid_t start_adder(int number, const char *text) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq_options options = {.flags = WORKQ_NO_SPIN};
     workq *mine;
@@ -265,7 +266,7 @@ static bool wanted(const char *test, char **names) {
 
 int main(int argc, char **argv) {
   plain_begin(&argc, argv);
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "cancelled");
   plain_watchdog(1800, name);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

@@ -10,6 +10,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include "workq.h"
 
@@ -63,7 +65,7 @@ static void sleep_in_get(int tell) {
 }
 
 static pid_t start_sleeper(int tell) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) sleep_in_get(tell);
   return pid;
 }
@@ -100,14 +102,14 @@ static void kill_all_then_add(workq *q, const int *ends, unsigned key) {
   pid_t pids[SLEEPERS];
   for (unsigned i = 0; i < SLEEPERS; i++) pids[i] = start_sleeper(ends[1]);
   wait_until_waiting(q, pids, SLEEPERS);
-  for (unsigned i = 0; i < SLEEPERS; i++) plain_kill(pids[i]);
+  for (unsigned i = 0; i < SLEEPERS; i++) process_kill(pids[i]);
   add_key(q, key);
   pid_t pid = start_sleeper(ends[1]);
   expect_run(ends[0], key, "after the death of all sleepers");
   wait_until_waiting(q, &pid, 1);
   add_key(q, key + 1);
   expect_run(ends[0], key + 1, "to a sleeper after the death of others");
-  plain_kill(pid);
+  process_kill(pid);
 }
 
 /* Some die, others sleep on; the wake-up must reach one of these. */
@@ -115,12 +117,12 @@ static void kill_some_then_add(workq *q, const int *ends, unsigned key, uint64_t
   pid_t pids[SLEEPERS];
   for (unsigned i = 0; i < SLEEPERS; i++) pids[i] = start_sleeper(ends[1]);
   wait_until_waiting(q, pids, SLEEPERS);
-  unsigned survivor = (unsigned)plain_below(random, SLEEPERS);
+  unsigned survivor = (unsigned)random_below(random, SLEEPERS);
   for (unsigned i = 0; i < SLEEPERS; i++)
-    if (i != survivor) plain_kill(pids[i]);
+    if (i != survivor) process_kill(pids[i]);
   add_key(q, key);
   expect_run(ends[0], key, "beside the death of other sleepers");
-  plain_kill(pids[survivor]);
+  process_kill(pids[survivor]);
 }
 
 /* The wake-up may have been spent on the one that dies. */
@@ -128,15 +130,15 @@ static void add_then_kill_some(workq *q, const int *ends, unsigned key, uint64_t
   pid_t pids[SLEEPERS];
   for (unsigned i = 0; i < SLEEPERS; i++) pids[i] = start_sleeper(ends[1]);
   wait_until_waiting(q, pids, SLEEPERS);
-  unsigned survivor = (unsigned)plain_below(random, SLEEPERS);
+  unsigned survivor = (unsigned)random_below(random, SLEEPERS);
   add_key(q, key);
   for (unsigned i = 0; i < SLEEPERS; i++)
     if (i != survivor) kill(pids[i], SIGKILL);
   for (unsigned i = 0; i < SLEEPERS; i++)
-    if (i != survivor) plain_wait(pids[i]);
+    if (i != survivor) process_wait(pids[i]);
   add_key(q, key + 1);
   expect_run(ends[0], key + 1, "after a wake-up that may have been lost");
-  plain_kill(pids[survivor]);
+  process_kill(pids[survivor]);
 }
 
 static void try_queue(uint64_t random) {
@@ -175,7 +177,7 @@ typedef struct shared_cond {
 } shared_cond;
 
 static shared_cond *new_shared_cond(void) {
-  shared_cond *s = plain_share(sizeof *s);
+  shared_cond *s = process_share(sizeof *s);
   pthread_mutexattr_t mutex_attributes;
   pthread_condattr_t cond_attributes;
   pthread_mutexattr_init(&mutex_attributes);
@@ -198,7 +200,7 @@ static void lock_shared(shared_cond *s, int result) {
 }
 
 static pid_t start_cond_waiter(shared_cond *s) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid != 0) return pid;
   lock_shared(s, pthread_mutex_lock(&s->mutex));
   atomic_fetch_add(&s->waiting, 1);
@@ -221,11 +223,17 @@ static void wait_until_cond_waits(shared_cond *s, pid_t pid, unsigned waiting) {
   }
 }
 
+/* Kills a child that may have ended. */
+static void end_child(pid_t pid) {
+  kill(pid, SIGKILL);
+  process_wait(pid);
+}
+
 /* Gives one permit, in a process of its own: true if the call came back. */
 static bool signal_returns(shared_cond *s, bool broadcast) {
   int ends[2];
   if (pipe(ends) != 0) plain_fail("pipe: %s", strerror(errno));
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     lock_shared(s, pthread_mutex_lock(&s->mutex));
     s->permits++;
@@ -241,7 +249,7 @@ static bool signal_returns(shared_cond *s, bool broadcast) {
   struct pollfd end = {.fd = ends[0], .events = POLLIN};
   bool returned = poll(&end, 1, WEDGED_MS) > 0;
   close(ends[0]);
-  plain_kill(pid);
+  end_child(pid);
   return returned;
 }
 
@@ -259,7 +267,7 @@ static const char *wedge(bool broadcast) {
   shared_cond *s = new_shared_cond();
   pid_t victim = start_cond_waiter(s);
   wait_until_cond_waits(s, victim, 1);
-  plain_kill(victim);
+  process_kill(victim);
   for (unsigned round = 0; round < 8; round++) {
     pid_t pid = start_cond_waiter(s);
     wait_until_cond_waits(s, pid, round + 2);
@@ -269,7 +277,7 @@ static const char *wedge(bool broadcast) {
     for (int i = 0; i < 2 && how == NULL && atomic_load(&s->woken) == before; i++)
       if (!signal_returns(s, broadcast)) how = broadcast ? "broadcast hangs" : "signal hangs";
     if (how == NULL && !wakes(s, before)) how = "a waiter that was signalled sleeps on";
-    plain_kill(pid);
+    end_child(pid);
     if (how != NULL) return how;
     s->permits = 0;
   }

@@ -10,6 +10,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include "workq.h"
 
@@ -108,7 +110,7 @@ static void end_run(const run *r, uint32_t life) {
 }
 
 static void finish_one(workq *q, uint64_t *random, const run *r) {
-  switch (r->key < KEYS ? plain_below(random, 10) : 9) {
+  switch (r->key < KEYS ? random_below(random, 10) : 9) {
   case 0:
     plain_ok(workq_retry(q, &r->item), "workq_retry");
     break;
@@ -132,8 +134,8 @@ static int work_once(workq *q, uint64_t *random, uint32_t life, int64_t timeout_
   workq_item items[BATCH];
   run runs[BATCH];
   int got;
-  if (plain_chance(random, 50)) {
-    got = workq_get_batch(q, items, 1 + plain_below(random, BATCH), timeout_ns);
+  if (random_chance(random, 50)) {
+    got = workq_get_batch(q, items, 1 + random_below(random, BATCH), timeout_ns);
   } else {
     got = workq_get(q, &items[0], timeout_ns);
     if (got == 0) got = 1;
@@ -142,9 +144,9 @@ static int work_once(workq *q, uint64_t *random, uint32_t life, int64_t timeout_
     runs[i].item = items[i];
     begin_run(&runs[i], life);
   }
-  if (plain_chance(random, 20)) sched_yield();
+  if (random_chance(random, 20)) sched_yield();
   for (int i = 0; i < got; i++) end_run(&runs[i], life);
-  if (got > 1 && plain_chance(random, 60)) {
+  if (got > 1 && random_chance(random, 60)) {
     int done = plain_ok(workq_done_batch(q, items, (size_t)got), "workq_done_batch");
     if (done != got) plain_fail("workq_done_batch finished %d of %d", done, got);
   } else {
@@ -174,13 +176,13 @@ static void after_add(uint32_t key, uint32_t version) {
 
 /* A batch is nearly all of its time inside the lock, which is where death is to be met. */
 static void add_many(workq *q, uint64_t *random) {
-  workq_add_options options = {.priority = (int)plain_below(random, 3),
-                               .after_ns = plain_chance(random, 30) ? (int64_t)plain_below(random, 500000) : 0};
+  workq_add_options options = {.priority = (int)random_below(random, 3),
+                               .after_ns = random_chance(random, 30) ? (int64_t)random_below(random, 500000) : 0};
   uint32_t keys[BATCH];
   uint32_t versions[BATCH];
   workq_key batch[BATCH];
   for (int i = 0; i < BATCH; i++) {
-    keys[i] = (uint32_t)plain_below(random, KEYS);
+    keys[i] = (uint32_t)random_below(random, KEYS);
     versions[i] = before_add(keys[i]);
     batch[i] = (workq_key){&keys[i], sizeof keys[i]};
   }
@@ -193,8 +195,8 @@ static void add_many(workq *q, uint64_t *random) {
 static void add_noise(workq *q, uint64_t *random) {
   if (scarce || plain_ok(workq_len(q), "workq_len") > NOISE_MAX) return;
   for (int i = 0; i < 300; i++) {
-    uint32_t key[2] = {KEYS + (uint32_t)plain_below(random, UINT32_MAX - KEYS), 0};
-    int64_t delay_ns = plain_chance(random, 20) ? (int64_t)plain_below(random, 3000000) : 0;
+    uint32_t key[2] = {KEYS + (uint32_t)random_below(random, UINT32_MAX - KEYS), 0};
+    int64_t delay_ns = random_chance(random, 20) ? (int64_t)random_below(random, 3000000) : 0;
     plain_ok(workq_add_after(q, key, sizeof key, delay_ns), "workq_add_after");
   }
 }
@@ -207,39 +209,39 @@ static void churn(workq *q, uint64_t *random) {
   uint32_t keys[BATCH][2];
   workq_key batch[BATCH];
   for (int i = 0; i < BATCH; i++) {
-    keys[i][0] = KEYS + (uint32_t)plain_below(random, UINT32_MAX - KEYS);
+    keys[i][0] = KEYS + (uint32_t)random_below(random, UINT32_MAX - KEYS);
     keys[i][1] = 0;
     batch[i] = (workq_key){keys[i], sizeof keys[i]};
   }
-  workq_add_options options = {.after_ns = plain_chance(random, 50) ? 1000000 : 0};
+  workq_add_options options = {.after_ns = random_chance(random, 50) ? 1000000 : 0};
   int taken = plain_ok(workq_add_batch(q, batch, BATCH, &options, NULL), "workq_add_batch");
   if (taken != BATCH) plain_fail("workq_add_batch took %d of %d keys", taken, BATCH);
   for (int i = 0; i < BATCH; i++) plain_ok(workq_remove(q, keys[i], sizeof keys[i]), "workq_remove");
 }
 
 static void add_one(workq *q, uint64_t *random) {
-  uint32_t key = (uint32_t)plain_below(random, KEYS);
+  uint32_t key = (uint32_t)random_below(random, KEYS);
   uint32_t version = before_add(key);
-  workq_add_options options = {.priority = (int)plain_below(random, 3),
-                               .rate_limited = plain_chance(random, 10),
-                               .after_ns = plain_chance(random, 30) ? (int64_t)plain_below(random, 500000) : 0,
+  workq_add_options options = {.priority = (int)random_below(random, 3),
+                               .rate_limited = random_chance(random, 10),
+                               .after_ns = random_chance(random, 30) ? (int64_t)random_below(random, 500000) : 0,
                                .wait_ns = scarce ? WORKQ_FOREVER : 0};
-  if (plain_chance(random, 30)) {
+  if (random_chance(random, 30)) {
     plain_ok(workq_add_opts(q, &key, sizeof key, &options), "workq_add_opts");
   } else if (scarce) {
     plain_ok(workq_add_wait(q, &key, sizeof key, WORKQ_FOREVER), "workq_add_wait");
-  } else if (plain_chance(random, 20)) {
+  } else if (random_chance(random, 20)) {
     plain_ok(workq_add_rate_limited(q, &key, sizeof key), "workq_add_rate_limited");
   } else {
     plain_ok(workq_add(q, &key, sizeof key), "workq_add");
   }
   after_add(key, version);
-  if (plain_chance(random, 10)) plain_ok(workq_forget(q, &key, sizeof key), "workq_forget");
+  if (random_chance(random, 10)) plain_ok(workq_forget(q, &key, sizeof key), "workq_forget");
 }
 
 static void produce(workq *q, uint64_t random) {
   while (!atomic_load(&shared->stop)) {
-    if (!scarce && plain_chance(&random, 30)) {
+    if (!scarce && random_chance(&random, 30)) {
       add_many(q, &random);
       for (int i = 0; i < 4; i++) churn(q, &random);
     } else {
@@ -260,7 +262,7 @@ static void attach_and_detach(uint64_t random) {
     unsigned selves = 0;
     plain_ok(workq_iterate_workers(q, count_worker, &selves), "workq_iterate_workers");
     if (selves != 1) plain_fail("a handle finds itself %u times", selves);
-    if (plain_chance(&random, 20)) add_noise(q, &random);
+    if (random_chance(&random, 20)) add_noise(q, &random);
     plain_ok(workq_close(q), "workq_close");
   }
 }
@@ -274,11 +276,11 @@ static void create_and_unlink(uint64_t random) {
     if (result == -EEXIST) result = workq_open(other_name, &options, &q);
     if (result == -ENOENT) continue;
     plain_ok(result, "workq_create or workq_open");
-    uint32_t key = (uint32_t)plain_below(&random, 64);
+    uint32_t key = (uint32_t)random_below(&random, 64);
     result = workq_add(q, &key, sizeof key);
     if (result < 0) plain_fail("workq_add to a new queue: %s", workq_strerror(result));
     plain_check(q, "a new queue");
-    if (plain_chance(&random, 70)) {
+    if (random_chance(&random, 70)) {
       result = workq_unlink(other_name);
       if (result < 0 && result != -ENOENT) plain_fail("workq_unlink: %s", workq_strerror(result));
     }
@@ -295,7 +297,7 @@ static void play(const player *p, workq *copy, uint64_t random) {
   if (p->role == CREATOR) create_and_unlink(random);
   if (p->role == ATTACHER || p->role == CREATOR) _exit(PLAIN_PASS);
   workq *q = copy;
-  if (plain_chance(&random, 50)) plain_ok(workq_open(name, NULL, &q), "workq_open");
+  if (random_chance(&random, 50)) plain_ok(workq_open(name, NULL, &q), "workq_open");
   if (p->role == WORKER) {
     work(q, random, p->life);
   } else {
@@ -308,15 +310,15 @@ static void play(const player *p, workq *copy, uint64_t random) {
 static void start(player *p, workq *q, uint64_t *random) {
   p->life = ++last_life;
   if (last_life >= LIVES_MAX) plain_fail("too many lives");
-  uint64_t seed = plain_random(random);
-  p->pid = plain_fork();
+  uint64_t seed = random_next(random);
+  p->pid = process_fork();
   if (p->pid == 0) play(p, q, seed);
 }
 
 static void let_live(uint64_t *random) {
-  uint64_t rhythm = plain_below(random, 10);
+  uint64_t rhythm = random_below(random, 10);
   if (rhythm == 0) return;
-  int64_t ns = (int64_t)plain_below(random, rhythm < 5 ? 300000 : 3000000);
+  int64_t ns = (int64_t)random_below(random, rhythm < 5 ? 300000 : 3000000);
   if (rhythm < 3) {
     for (int64_t until_ns = plain_now_ns() + ns; plain_now_ns() < until_ns;) continue;
   } else {
@@ -325,22 +327,22 @@ static void let_live(uint64_t *random) {
 }
 
 static void expect_killed(const player *p) {
-  int status = plain_wait(p->pid);
+  int status = process_wait(p->pid);
   if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
     plain_fail("%s %d ended by itself, status 0x%x", role_names[p->role], (int)p->pid, (unsigned)status);
 }
 
 /* Kills 1 to 3 at a time, and lets others take their places.  Returns how many. */
 static unsigned kill_some(player *players, workq *q, uint64_t *random) {
-  unsigned n = plain_chance(random, 80) ? 1 : 1 + (unsigned)plain_below(random, 3);
-  unsigned first = (unsigned)plain_below(random, CAST);
+  unsigned n = random_chance(random, 80) ? 1 : 1 + (unsigned)random_below(random, 3);
+  unsigned first = (unsigned)random_below(random, CAST);
   for (unsigned i = 0; i < n; i++) {
     player *p = &players[(first + i) % CAST];
     atomic_store(&shared->doomed[p->life], true);
     kill(p->pid, SIGKILL);
   }
   for (unsigned i = 0; i < n; i++) expect_killed(&players[(first + i) % CAST]);
-  if (plain_chance(random, 50)) plain_ok(workq_reap(q), "workq_reap");
+  if (random_chance(random, 50)) plain_ok(workq_reap(q), "workq_reap");
   for (unsigned i = 0; i < n; i++) start(&players[(first + i) % CAST], q, random);
   return n;
 }
@@ -413,13 +415,13 @@ static unsigned play_round(unsigned kills, uint64_t *random, workq_stats_data *s
   }
   atomic_store(&shared->stop, true);
   for (unsigned i = 0; i < CAST; i++)
-    if (players[i].role != WORKER) plain_wait_pass(players[i].pid, role_names[players[i].role]);
+    if (players[i].role != WORKER) process_wait_pass(players[i].pid, role_names[players[i].role]);
   drain(q, random, life);
   verify_keys("after the kills");
   run_all_once_more(q, random, life);
   plain_ok(workq_shutdown_drain(q, WORKQ_FOREVER), "workq_shutdown_drain");
   for (unsigned i = 0; i < CAST; i++)
-    if (players[i].role == WORKER) plain_wait_pass(players[i].pid, role_names[WORKER]);
+    if (players[i].role == WORKER) process_wait_pass(players[i].pid, role_names[WORKER]);
   verify_queue(q, sum);
   plain_ok(workq_close(q), "workq_close");
   plain_ok(workq_unlink(name), "workq_unlink");
@@ -450,7 +452,7 @@ int main(int argc, char **argv) {
   plain_own(name, sizeof name, "death");
   plain_own(other_name, sizeof other_name, "death");
   plain_watchdog(plain_scaled(240) + 900, name);
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   workq_stats_data sum = {0};
   unsigned wanted = plain_scaled(KILLS);
   unsigned killed = 0;

@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 
 #include "workq.h"
 
@@ -166,7 +167,7 @@ static void use_without(workq *handle, const workq_item *item, int fd, bool own)
   plain_ok(workq_complete(handle, item), "workq_complete");
   expect_ok_or_ebadfd(workq_reap(handle), "workq_reap");
   if (own) check_own_file(fd, "after workq_reap");
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     expect_ok_or_ebadfd(workq_add(handle, "child", 5), "workq_add in a forked child");
     if (own) check_own_file(fd, "after a forked child's workq_add");
@@ -174,14 +175,14 @@ static void use_without(workq *handle, const workq_item *item, int fd, bool own)
     if (own) check_own_file(fd, "after a forked child's workq_close");
     _exit(PLAIN_PASS);
   }
-  plain_wait_pass(pid, "forked child");
+  process_wait_pass(pid, "forked child");
   expect_ok_or_ebadfd(workq_close(handle), "workq_close");
   if (own) check_own_file(fd, "after workq_close");
 }
 
 static void lose_descriptor(bool own) {
   open_queue(HANDLES);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq_item item;
     int fd;
@@ -194,7 +195,7 @@ static void lose_descriptor(bool own) {
     use_without(mine, &item, fd, own);
     _exit(PLAIN_PASS);
   }
-  plain_wait_pass(pid, "process without its descriptor");
+  process_wait_pass(pid, "process without its descriptor");
   close_queue();
 }
 
@@ -209,7 +210,7 @@ static void number_is_nobodys(void) {
 /* Two handles of one queue have the same file, but each a description of its own. */
 static void number_is_another_handles(void) {
   open_queue(HANDLES);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq_item item;
     int fd, fd_too;
@@ -236,7 +237,7 @@ static void number_is_another_handles(void) {
   plain_ok(workq_stats(q, &stats), "workq_stats");
   if (stats.processing != 1) plain_fail("a living handle's key was taken from it");
   reach_step(2);
-  plain_wait_pass(pid, "process with two handles");
+  process_wait_pass(pid, "process with two handles");
   close_queue();
 }
 
@@ -255,7 +256,7 @@ static int queues_fd(void) {
 /* own: the daemon's log has the number.  used: it uses its copy of the handle before it closes it. */
 static void daemonize(bool own, bool used) {
   open_queue(HANDLES);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     int fd = queues_fd();
     close_all();
@@ -269,7 +270,7 @@ static void daemonize(bool own, bool used) {
     if (own) check_own_file(fd, "after a daemon's workq_close");
     _exit(PLAIN_PASS);
   }
-  plain_wait_pass(pid, "daemon");
+  process_wait_pass(pid, "daemon");
   if (plain_ok(workq_len(q), "workq_len") != (used ? 1 + MANY : 0)) plain_fail("the daemon's keys are not there");
   close_queue();
 }
@@ -287,7 +288,7 @@ static void daemon_closes_its_copy(void) {
 /* The name is another queue's by then: the daemon's handle is not of that one. */
 static void daemon_whose_queue_is_gone(void) {
   open_queue(HANDLES);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     close_all();
     reach_step(1);
@@ -302,7 +303,7 @@ static void daemon_whose_queue_is_gone(void) {
   plain_ok(workq_unlink(name), "workq_unlink");
   open_queue(HANDLES);
   reach_step(2);
-  plain_wait_pass(pid, "daemon");
+  process_wait_pass(pid, "daemon");
   if (plain_ok(workq_len(q), "workq_len") != 0) plain_fail("a key has come from another queue's handle");
   close_queue();
 }
@@ -311,7 +312,7 @@ static void daemon_whose_queue_is_gone(void) {
 
 static void reading_handle_closes_no_other(void) {
   open_queue(HANDLES);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq_options raw = {.flags = WORKQ_RAW};
     int fd;
@@ -324,7 +325,7 @@ static void reading_handle_closes_no_other(void) {
     check_own_file(fd, "after workq_close of a raw handle");
     _exit(PLAIN_PASS);
   }
-  plain_wait_pass(pid, "process that looks");
+  process_wait_pass(pid, "process that looks");
   close_queue();
 }
 
@@ -332,7 +333,7 @@ static void reading_handle_closes_no_other(void) {
 
 /* A child that has a key in hand and no descriptor, and goes on at step 2. */
 static pid_t start_living(void) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid > 0) {
     await_step(1);
     return pid;
@@ -365,7 +366,7 @@ static void living_handle_is_not_reaped(void) {
   expect_nothing(0);
   expect_nothing(LOOK_NS);
   reach_step(2);
-  plain_wait_pass(pid, "process without its descriptor");
+  process_wait_pass(pid, "process without its descriptor");
   close_queue();
 }
 
@@ -377,7 +378,7 @@ static void living_handles_slot_is_not_taken(void) {
   if (rc != -EUSERS) plain_fail("workq_open where all slots are taken: %d, not -EUSERS", rc);
   expect_nothing(0);
   reach_step(2);
-  plain_wait_pass(pid, "process without its descriptor");
+  process_wait_pass(pid, "process without its descriptor");
   close_queue();
 }
 
@@ -411,14 +412,14 @@ static void hold_without_descriptor(void) {
 static void living_holder_keeps_the_lock(void) {
   workq_stats_data stats;
   open_queue(HANDLES);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) hold_without_descriptor();
   await_step(1);
   int rc = workq_add(q, "other", 5);
   if (rc != -ETIMEDOUT) plain_fail("the lock was taken from a living holder: workq_add() said %d", rc);
   if (workq_lock_owner(q) != pid) plain_fail("the holder is said to be %d, not %d", workq_lock_owner(q), (int)pid);
   reach_step(2);
-  plain_wait_pass(pid, "holder");
+  process_wait_pass(pid, "holder");
   plain_ok(workq_add(q, "other", 5), "workq_add");
   plain_ok(workq_stats(q, &stats), "workq_stats");
   if (stats.keys != 3 || stats.recoveries != 0 || stats.lock_losses != 0)
@@ -449,7 +450,7 @@ static bool wanted(const char *test, char **names) {
 
 int main(int argc, char **argv) {
   plain_begin(&argc, argv);
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "descriptor");
   plain_watchdog(1800, name);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

@@ -11,6 +11,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 #include "support/waiting.h"
 
 #include "workq.h"
@@ -62,7 +63,7 @@ static void close_queue(void) {
 
 /* A child that adds one key, its number, waiting for room; it stands in line when this returns. */
 static pid_t add_in_line(uint32_t key) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     plain_ok(workq_add_wait(q, &key, sizeof key, WORKQ_FOREVER), "workq_add_wait");
     plain_ok(workq_close(q), "workq_close");
@@ -114,7 +115,7 @@ static void producers_have_equal_shares(void) {
   open_queue(1, NEVER_NS);
   atomic_store(&shared->stop, false);
   for (uint32_t i = 0; i < PRODUCERS; i++)
-    if ((pids[i] = plain_fork()) == 0) produce(i);
+    if ((pids[i] = process_fork()) == 0) produce(i);
   /* From when all are there. */
   for (unsigned n = 0; n < runs;) {
     workq_stats_data stats;
@@ -125,7 +126,7 @@ static void producers_have_equal_shares(void) {
   }
   atomic_store(&shared->stop, true);
   plain_ok(workq_shutdown(q), "workq_shutdown");
-  for (int i = 0; i < PRODUCERS; i++) plain_wait_pass(pids[i], "producer");
+  for (int i = 0; i < PRODUCERS; i++) process_wait_pass(pids[i], "producer");
   for (int i = 0; i < PRODUCERS; i++) {
     if (keys[i] < least) least = keys[i];
     if (keys[i] > most) most = keys[i];
@@ -143,7 +144,7 @@ static void room_goes_to_the_oldest(void) {
   for (uint32_t i = 0; i < LINE; i++) pids[i] = add_in_line(i);
   expect_next("a full queue", 100);
   for (uint32_t i = 0; i < LINE; i++) expect_next("room for those in line", i);
-  for (int i = 0; i < LINE; i++) plain_wait_pass(pids[i], "producer");
+  for (int i = 0; i < LINE; i++) process_wait_pass(pids[i], "producer");
   close_queue();
 }
 
@@ -157,7 +158,7 @@ static void much_room_goes_to_all(void) {
   for (uint32_t i = 0; i < LINE; i++) expect_next("a full queue", 100 + i);
   for (uint32_t i = 0; i < LINE; i++) seen |= 1u << take("room for all in line");
   if (seen != (1u << LINE) - 1) plain_fail("not all in line have added: %x", seen);
-  for (int i = 0; i < LINE; i++) plain_wait_pass(pids[i], "producer");
+  for (int i = 0; i < LINE; i++) process_wait_pass(pids[i], "producer");
   close_queue();
 }
 
@@ -168,7 +169,7 @@ static void newcomer_does_not_overtake(void) {
   pid_t first = add_in_line(1);
   waiting_stop(probe, first);
   expect_next("a full queue", 100);
-  pid_t second = plain_fork();
+  pid_t second = process_fork();
   if (second == 0) {
     uint32_t key = 2;
     plain_ok(workq_add_wait(q, &key, sizeof key, WORKQ_FOREVER), "workq_add_wait");
@@ -184,8 +185,8 @@ static void newcomer_does_not_overtake(void) {
   kill(first, SIGCONT);
   expect_next("the first in line goes on", 1);
   expect_next("the newcomer", 2);
-  plain_wait_pass(first, "producer");
-  plain_wait_pass(second, "producer");
+  process_wait_pass(first, "producer");
+  process_wait_pass(second, "producer");
   close_queue();
 }
 
@@ -200,14 +201,14 @@ static void room_is_not_kept_from_the_living(bool killed) {
       if (i != lives) waiting_stop(probe, pids[i]);
     expect_next("a full queue", 100);
     for (uint32_t i = 0; i < LINE && killed; i++)
-      if (i != lives) plain_kill(pids[i]);
+      if (i != lives) process_kill(pids[i]);
     expect_next("others in line are stopped or dead", lives);
-    plain_wait_pass(pids[lives], "producer");
+    process_wait_pass(pids[lives], "producer");
     for (uint32_t i = 0; i < LINE && !killed; i++)
       if (i != lives) kill(pids[i], SIGCONT);
     for (uint32_t n = 0; n + 1 < LINE && !killed; n++) take("those who were stopped");
     for (uint32_t i = 0; i < LINE && !killed; i++)
-      if (i != lives) plain_wait_pass(pids[i], "producer");
+      if (i != lives) process_wait_pass(pids[i], "producer");
     plain_ok(workq_reap(q), "workq_reap");
     close_queue();
   }
@@ -234,14 +235,14 @@ static void plain_add_leaves_the_line_as_it_is(void) {
   waiting_await(q, pids[1], WAITING_SPACE);
   expect_next("a plain add", 101);
   for (uint32_t i = 0; i < 2; i++) expect_next("room after a plain add", i);
-  for (uint32_t i = 0; i < 2; i++) plain_wait_pass(pids[i], "producer");
+  for (uint32_t i = 0; i < 2; i++) process_wait_pass(pids[i], "producer");
   close_queue();
 }
 
 /* ---- Drain ---------------------------------------------------------------------------------------------------- */
 
 static pid_t drain_in_line(void) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     plain_ok(workq_shutdown_drain(q, WORKQ_FOREVER), "workq_shutdown_drain");
     plain_ok(workq_close(q), "workq_close");
@@ -295,7 +296,7 @@ static void trickle(unsigned getters) {
   open_queue(4, NEVER_NS);
   for (unsigned i = 0; i < getters; i++) {
     atomic_store(&shared->got[i], 0);
-    if ((pids[i] = plain_fork()) == 0) work(i);
+    if ((pids[i] = process_fork()) == 0) work(i);
     waiting_await(q, pids[i], WAITING_GET);
   }
   for (uint32_t n = 0; n < getters * KEYS_A_GETTER; n++) {
@@ -311,7 +312,7 @@ static void trickle(unsigned getters) {
     if (atomic_load(&shared->got[i]) == 0)
       plain_fail("getter %u of %u has none of %u keys", i, getters, getters * KEYS_A_GETTER);
   plain_ok(workq_shutdown(q), "workq_shutdown");
-  for (unsigned i = 0; i < getters; i++) plain_wait_pass(pids[i], "getter");
+  for (unsigned i = 0; i < getters; i++) process_wait_pass(pids[i], "getter");
   close_queue();
 }
 
@@ -345,7 +346,7 @@ static bool wanted(const char *test, char **names) {
 
 int main(int argc, char **argv) {
   plain_begin(&argc, argv);
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "fair");
   plain_watchdog(1800, name);
   for (size_t i = 0; i < sizeof tests / sizeof *tests; i++) {

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "support/plain.h"
+#include "support/process.h"
 #include "workq.h"
 
 #ifndef MADV_WIPEONFORK
@@ -43,17 +44,17 @@ static void fork_is_noticed(workq *q) {
   workq_item item;
   plain_ok(workq_add(q, "parents", 7), "workq_add");
   plain_ok(workq_get(q, &item, 0), "workq_get");
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     if (owner_of(q) != getpid()) plain_fail("the child uses its parent's slot");
     if (workq_done(q, &item) != -ESTALE) plain_fail("the child has its parent's key");
     plain_ok(workq_close(q), "workq_close");
     _exit(PLAIN_PASS);
   }
-  plain_wait_pass(pid, "the child");
-  pid = plain_fork();
+  process_wait_pass(pid, "the child");
+  pid = process_fork();
   if (pid == 0) _exit(workq_close(q) == 0 ? PLAIN_PASS : 1); /* a copy that was never used */
-  plain_wait_pass(pid, "the child that only closes");
+  process_wait_pass(pid, "the child that only closes");
   if (owner_of(q) != getpid()) plain_fail("the parent has lost its slot");
   plain_ok(workq_done(q, &item), "workq_done");
 }

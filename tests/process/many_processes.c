@@ -7,6 +7,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include "workq.h"
 
@@ -59,17 +61,17 @@ static void count_marked(int result, const char *what) {
 }
 
 static void add_varied(workq *q, uint64_t *random, unsigned key) {
-  workq_add_options options = {.priority = (int)plain_below(random, 3),
-                               .after_ns = plain_chance(random, 30) ? (int64_t)plain_below(random, 500000) : 0};
+  workq_add_options options = {.priority = (int)random_below(random, 3),
+                               .after_ns = random_chance(random, 30) ? (int64_t)random_below(random, 500000) : 0};
   workq_key keys[3];
-  unsigned numbers[3] = {key, (unsigned)plain_below(random, KEYS), (unsigned)plain_below(random, KEYS)};
+  unsigned numbers[3] = {key, (unsigned)random_below(random, KEYS), (unsigned)random_below(random, KEYS)};
   for (int i = 0; i < 3; i++) keys[i] = (workq_key){&numbers[i], sizeof numbers[i]};
-  if (plain_chance(random, 20)) {
+  if (random_chance(random, 20)) {
     atomic_fetch_add(&shared->keys[numbers[1]].version, 1);
     atomic_fetch_add(&shared->keys[numbers[2]].version, 1);
     int taken = plain_ok(workq_add_batch(q, keys, 3, &options, NULL), "workq_add_batch");
     if (taken != 3) plain_fail("workq_add_batch took %d of 3 keys", taken);
-  } else if (plain_chance(random, 20)) {
+  } else if (random_chance(random, 20)) {
     plain_ok(workq_add_rate_limited(q, &key, sizeof key), "workq_add_rate_limited");
   } else {
     plain_ok(workq_add_opts(q, &key, sizeof key, &options), "workq_add_opts");
@@ -80,7 +82,7 @@ static void produce(const mixture *m, uint64_t random) {
   workq *q = open_queue(m);
   unsigned adds = plain_scaled(ADDS);
   for (unsigned i = 0; i < adds; i++) {
-    unsigned key = (unsigned)plain_below(&random, KEYS);
+    unsigned key = (unsigned)random_below(&random, KEYS);
     atomic_fetch_add(&shared->keys[key].version, 1);
     if (m->varied) {
       add_varied(q, &random, key);
@@ -89,7 +91,7 @@ static void produce(const mixture *m, uint64_t random) {
     } else {
       count_marked(workq_add(q, &key, sizeof key), "workq_add");
     }
-    if (plain_chance(&random, 1)) sched_yield();
+    if (random_chance(&random, 1)) sched_yield();
   }
   plain_ok(workq_close(q), "workq_close");
 }
@@ -126,13 +128,13 @@ static void finish(workq *q, uint64_t *random, const mixture *m, run *runs, size
     end_run(&runs[i], me);
     items[i] = runs[i].item;
   }
-  if (n > 1 && plain_chance(random, 50)) {
+  if (n > 1 && random_chance(random, 50)) {
     int done = plain_ok(workq_done_batch(q, items, n), "workq_done_batch");
     if (done != (int)n) plain_fail("workq_done_batch finished %d of %zu", done, n);
     return;
   }
   for (size_t i = 0; i < n; i++) {
-    uint64_t choice = m->varied ? plain_below(random, 10) : 9;
+    uint64_t choice = m->varied ? random_below(random, 10) : 9;
     if (choice == 0) {
       plain_ok(workq_retry(q, &items[i]), "workq_retry");
     } else if (choice == 1) {
@@ -152,8 +154,8 @@ static int work_once(workq *q, uint64_t *random, const mixture *m, uint32_t me, 
   run runs[4];
   workq_item items[4];
   int got = 1;
-  if (m->varied && plain_chance(random, 30)) {
-    got = workq_get_batch(q, items, 1 + plain_below(random, 4), timeout_ns);
+  if (m->varied && random_chance(random, 30)) {
+    got = workq_get_batch(q, items, 1 + random_below(random, 4), timeout_ns);
   } else {
     int result = workq_get(q, &items[0], timeout_ns);
     if (result < 0) got = result;
@@ -163,7 +165,7 @@ static int work_once(workq *q, uint64_t *random, const mixture *m, uint32_t me, 
     runs[i].item = items[i];
     begin_run(&runs[i], me);
   }
-  if (plain_chance(random, 10)) sched_yield();
+  if (random_chance(random, 10)) sched_yield();
   finish(q, random, m, runs, (size_t)got, me);
   return got;
 }
@@ -227,8 +229,8 @@ static void try_mixture(const mixture *m, uint64_t random) {
   pid_t pids[PROCESSES_MAX];
   unsigned n = 0;
   for (unsigned i = 0; i < m->consumers + m->producers; i++) {
-    uint64_t seed = plain_random(&random);
-    pid_t pid = plain_fork();
+    uint64_t seed = random_next(&random);
+    pid_t pid = process_fork();
     if (pid == 0) {
       if (i < m->consumers) {
         consume(m, seed, i + 1);
@@ -239,9 +241,9 @@ static void try_mixture(const mixture *m, uint64_t random) {
     }
     pids[n++] = pid;
   }
-  for (unsigned i = m->consumers; i < n; i++) plain_wait_pass(pids[i], "producer");
-  drain(q, m, plain_random(&random));
-  for (unsigned i = 0; i < m->consumers; i++) plain_wait_pass(pids[i], "consumer");
+  for (unsigned i = m->consumers; i < n; i++) process_wait_pass(pids[i], "producer");
+  drain(q, m, random_next(&random));
+  for (unsigned i = 0; i < m->consumers; i++) process_wait_pass(pids[i], "consumer");
   verify(q, m);
   plain_ok(workq_close(q), "workq_close");
   plain_ok(workq_unlink(name), "workq_unlink");
@@ -261,7 +263,7 @@ static void produce_in_order(unsigned producer, uint64_t random) {
   uint32_t next[FIFO_BANDS] = {0};
   unsigned keys = plain_scaled(FIFO_KEYS);
   for (unsigned i = 0; i < keys; i++) {
-    unsigned band = (unsigned)plain_below(&random, FIFO_BANDS);
+    unsigned band = (unsigned)random_below(&random, FIFO_BANDS);
     fifo_key key = {.producer = (uint16_t)producer, .band = (uint16_t)band, .number = next[band]++};
     workq_add_options options = {.priority = (int)band - 1};
     int result = plain_ok(workq_add_opts(q, &key, sizeof key, &options), "workq_add_opts");
@@ -295,15 +297,15 @@ static void try_order(unsigned producers, uint64_t random) {
   plain_ok(workq_create(name, &options, &q), "workq_create");
   pid_t pids[PROCESSES_MAX];
   for (unsigned i = 0; i < producers; i++) {
-    uint64_t seed = plain_random(&random);
-    pids[i] = plain_fork();
+    uint64_t seed = random_next(&random);
+    pids[i] = process_fork();
     if (pids[i] == 0) {
       produce_in_order(i, seed);
       _exit(PLAIN_PASS);
     }
   }
   consume_in_order(q, producers);
-  for (unsigned i = 0; i < producers; i++) plain_wait_pass(pids[i], "producer");
+  for (unsigned i = 0; i < producers; i++) process_wait_pass(pids[i], "producer");
   if (plain_ok(workq_len(q), "workq_len") != 0) plain_fail("keys are left");
   plain_check(q, "after an ordered run");
   plain_ok(workq_close(q), "workq_close");
@@ -317,7 +319,7 @@ int main(int argc, char **argv) {
   } sizes[] = {{1, 1}, {1, 4}, {4, 1}, {2, 2}, {3, 13}, {13, 3}, {8, 8}, {1, 15}, {15, 1}};
   plain_own(name, sizeof name, "many");
   plain_watchdog(plain_scaled(300) + 900, name);
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
     for (unsigned kind = 0; kind < 4; kind++) {
       mixture m = {.producers = sizes[i].producers,
@@ -325,11 +327,11 @@ int main(int argc, char **argv) {
                    .scarce = kind == 1,
                    .varied = kind == 2,
                    .sleepy = kind == 3};
-      try_mixture(&m, plain_random(&random));
+      try_mixture(&m, random_next(&random));
     }
   }
   static const unsigned producers[] = {1, 2, 5, 15};
-  for (size_t i = 0; i < sizeof producers / sizeof producers[0]; i++) try_order(producers[i], plain_random(&random));
+  for (size_t i = 0; i < sizeof producers / sizeof producers[0]; i++) try_order(producers[i], random_next(&random));
   printf("all mixtures: nothing lost, nothing in two hands, in order\n");
   return PLAIN_PASS;
 }

@@ -13,6 +13,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 #include "support/release.h"
 
 #include "workq.h"
@@ -135,7 +136,7 @@ static pid_t start_owner(const way *w) {
   way copy = *w;
   atomic_store(&shared->owner, 0);
   atomic_store(&shared->go, false);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     pthread_t thread;
     /* The program is replaced by a thread that is not the main one. */
@@ -171,11 +172,11 @@ static pid_t take_number(pid_t number) {
     if (!last) plain_skip("ns_last_pid cannot be written: %s", strerror(errno));
     fprintf(last, "%d", (int)number - 1);
     if (fclose(last) != 0) plain_skip("ns_last_pid cannot be written: %s", strerror(errno));
-    pid_t pid = plain_fork();
+    pid_t pid = process_fork();
     if (pid == 0)
       for (;;) pause();
     if (pid == number) return pid;
-    plain_kill(pid);
+    process_kill(pid);
   }
   plain_skip("number %d is not given again", (int)number);
 }
@@ -192,7 +193,7 @@ static pid_t end_owner(const way *w, pid_t pid) {
   else kill(pid, SIGKILL);
   await_zombie(pid);
   if (w->rest == ZOMBIE) return pid;
-  plain_wait(pid);
+  process_wait(pid);
   if (w->rest == GONE) return 0;
   nanosleep(&(struct timespec){.tv_nsec = TICK_NS}, NULL);
   return take_number(pid);
@@ -216,10 +217,10 @@ static void open_queue(uint32_t handles) {
 static void end_idle(const way *w, pid_t left) {
   pid_t idle = atomic_load(&shared->idle);
   if (is_dead(idle)) plain_fail("%s: the idle child has ended before", w->name);
-  if (left) plain_kill(left);
+  if (left) process_kill(left);
   close(leash[1]);
   close(leash[0]);
-  plain_wait(idle);
+  process_wait(idle);
 }
 
 static void close_queue(const char *when) {
@@ -286,13 +287,13 @@ static void play_slot(const way *w) {
     attach_and_detach(w);
     expect_key(w, "key", 0);
     expect_key(w, "other", 0);
-    if (left) plain_kill(left);
+    if (left) process_kill(left);
   }
   for (int i = 0; i < SLOT_ROUNDS; i++)
     if (is_dead(idle[i])) plain_fail("%s: an idle child has ended before", w->name);
   close(leash[1]);
   close(leash[0]);
-  for (int i = 0; i < SLOT_ROUNDS; i++) plain_wait(idle[i]);
+  for (int i = 0; i < SLOT_ROUNDS; i++) process_wait(idle[i]);
   close_queue(w->name);
 }
 
@@ -309,16 +310,16 @@ static void be_first(bool own_proc, void (*play_there)(const way *w), const way 
 
 /* Returns false where that is not permitted. */
 static bool in_namespace(bool own_proc, void (*play_there)(const way *w), const way *w) {
-  pid_t outside = plain_fork();
+  pid_t outside = process_fork();
   if (outside == 0) {
     if (unshare(CLONE_NEWPID | CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
       _exit(PLAIN_SKIP);
     pid_t first = fork();
     if (first == 0) be_first(own_proc, play_there, w);
-    int status = first < 0 ? -1 : plain_wait(first);
+    int status = first < 0 ? -1 : process_wait(first);
     _exit(WIFEXITED(status) ? WEXITSTATUS(status) : PLAIN_FAIL);
   }
-  int status = plain_wait(outside);
+  int status = process_wait(outside);
   if (WIFEXITED(status) && WEXITSTATUS(status) == PLAIN_SKIP) return false;
   if (status != 0) plain_fail("%s: failed in its namespace", w->name);
   return true;
@@ -340,7 +341,7 @@ static void play_foreign_proc(const way *w) {
   workq_item item;
   int rc = workq_get(q, &item, 0);
   if (rc != -ETIMEDOUT) plain_fail("%s: a living owner's key was given to another", w->name);
-  plain_kill(pid);
+  process_kill(pid);
   expect_ok(w, workq_reap(q), "workq_reap");
   expect_key(w, "key", EVENT_NS);
   end_idle(w, 0);
@@ -380,7 +381,7 @@ int main(int argc, char **argv) {
   plain_begin(&argc, argv);
   char **names = argv + 1;
   unsigned in_namespaces = 0;
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "orphan");
   plain_watchdog(1800, name);
   if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) plain_fail("prctl: %s", strerror(errno));

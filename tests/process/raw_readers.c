@@ -9,6 +9,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include "workq.h"
 
@@ -42,15 +44,15 @@ static void make_key(char *key, uint64_t number) {
 
 static void add(workq *q, uint64_t *random) {
   char key[KEY_MAX];
-  workq_add_options options = {.priority = (int32_t)plain_below(random, PRIORITIES)};
-  uint64_t number = plain_below(random, KEYS);
+  workq_add_options options = {.priority = (int32_t)random_below(random, PRIORITIES)};
+  uint64_t number = random_below(random, KEYS);
   make_key(key, number);
-  if (plain_chance(random, 30)) options.after_ns = 1 + (int64_t)plain_below(random, 20000);
+  if (random_chance(random, 30)) options.after_ns = 1 + (int64_t)random_below(random, 20000);
   plain_ok(workq_add_opts(q, key, 8 * (number + 1), &options), "workq_add_opts");
 }
 
 static void finish(workq *q, uint64_t *random, const workq_item *item) {
-  switch (plain_below(random, 4)) {
+  switch (random_below(random, 4)) {
   case 0:
     plain_ok(workq_retry(q, item), "workq_retry");
     break;
@@ -71,7 +73,7 @@ static void change(uint64_t random) {
     for (int i = 0; i < KEYS; i++) add(q, &random);
     while (got < 2 && workq_get(q, &item[got], 0) == 0) got++;
     for (unsigned i = 0; i < got; i++) finish(q, &random, &item[i]);
-    if (plain_chance(&random, 50)) plain_ok(workq_kick(q, NULL, 0), "workq_kick");
+    if (random_chance(&random, 50)) plain_ok(workq_kick(q, NULL, 0), "workq_kick");
   }
   plain_ok(workq_close(q), "workq_close");
   _exit(PLAIN_PASS);
@@ -179,17 +181,17 @@ int main(int argc, char **argv) {
   pid_t readers[READERS];
   options.limiter =
       (workq_limiter){.kinds = WORKQ_LIMIT_EXPONENTIAL, .exp_initial_ns = 1000, .exp_max_ns = 100000, .exp_factor = 2};
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "raw_readers");
   plain_watchdog(1800, name);
   plain_ok(workq_create(name, &options, &q), "workq_create");
-  pid_t changer = plain_fork();
+  pid_t changer = process_fork();
   if (changer == 0) change(random);
   for (int i = 0; i < READERS; i++)
-    if ((readers[i] = plain_fork()) == 0) read_rounds();
-  for (int i = 0; i < READERS; i++) plain_wait_pass(readers[i], "reader");
+    if ((readers[i] = process_fork()) == 0) read_rounds();
+  for (int i = 0; i < READERS; i++) process_wait_pass(readers[i], "reader");
   atomic_store(&shared->stop, true);
-  plain_wait_pass(changer, "changer");
+  process_wait_pass(changer, "changer");
   plain_ok(workq_add(q, "key", 3), "workq_add");
   look_within_a_look_is_refused();
   plain_check(q, "at the end");

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 #include "support/waiting.h"
 
 #include "workq.h"
@@ -61,7 +62,7 @@ static void open_queue(int64_t interval_ns, unsigned getters) {
   probe = waiting_open(name);
   atomic_store(&shared->got, 0);
   for (unsigned i = 0; i < getters; i++) {
-    if ((pids[i] = plain_fork()) == 0) work();
+    if ((pids[i] = process_fork()) == 0) work();
     waiting_await(look, pids[i], WAITING_GET);
   }
 }
@@ -70,7 +71,7 @@ static void open_queue(int64_t interval_ns, unsigned getters) {
 static void close_queue(unsigned getters) {
   for (unsigned i = 0; i < getters; i++) kill(pids[i], SIGCONT);
   plain_ok(workq_shutdown(q), "workq_shutdown");
-  for (unsigned i = 0; i < getters; i++) plain_wait_pass(pids[i], "getter");
+  for (unsigned i = 0; i < getters; i++) process_wait_pass(pids[i], "getter");
   workq_stats_data stats;
   plain_ok(workq_stats(q, &stats), "workq_stats");
   if (stats.keys != 0 || stats.attached != 2) plain_fail("%u keys and %u handles are left", stats.keys, stats.attached);
@@ -154,7 +155,7 @@ static void woken_ones_keep_no_key(void) {
 
 int main(int argc, char **argv) {
   plain_begin(&argc, argv);
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "stopped");
   plain_watchdog(1800, name);
   woken_ones_keep_no_key();

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "support/plain.h"
+#include "support/process.h"
 
 #include "workq.h"
 
@@ -91,13 +92,13 @@ static void what_is_left_can_be_closed(void) {
 
 /* In a forked child, too, what is left can be closed. */
 static void child_closes_what_is_left(void) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     for (int i = 0; i < THREADS; i++) plain_ok(workq_close(left[i]), "workq_close in a forked child");
     plain_ok(workq_close(q), "workq_close in a forked child");
     _exit(PLAIN_PASS);
   }
-  plain_wait_pass(pid, "forked child");
+  process_wait_pass(pid, "forked child");
 }
 
 int main(int argc, char **argv) {

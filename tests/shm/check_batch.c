@@ -9,8 +9,8 @@
 #include <fcntl.h>
 #include <stdio.h>
 
-#include "support/inner.h"
 #include "shm/journal.h"
+#include "support/inner.h"
 
 enum { CAPACITY = 1000, MANY = 64, SHORT = 10 };
 

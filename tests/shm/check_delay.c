@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
-#include "support/inner.h"
 #include "shm/journal.h"
+#include "support/inner.h"
 
 /* 1 + 4 + 16 + 64 + 256 + 1024: five levels are full, the sixth is not. */
 enum { RECORDS = 700, FEW = 30 };

@@ -13,11 +13,11 @@
 
 #include "shm/delay.h"
 #include "shm/grow.h"
-#include "support/inner.h"
 #include "shm/journal.h"
 #include "shm/list.h"
 #include "shm/lock.h"
 #include "shm/table.h"
+#include "support/inner.h"
 
 enum { RECORDS = 300, KEY_MAX = 40 };
 

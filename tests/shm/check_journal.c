@@ -14,9 +14,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "support/inner.h"
 #include "shm/operation.h"
 #include "shm/table.h"
+#include "support/inner.h"
+#include "support/process.h"
 
 /* Five levels of the heap, the last of which is not full. */
 enum { CAPACITY = 300, KEYS = 400, HANDLES = 4, IN_HAND_MAX = 40, BATCH_MAX = 12 };
@@ -426,7 +427,7 @@ END_TEST
 
 /* A child takes the lock, begins a transaction, does something to the segment and dies. */
 static void die_inside(void (*change)(workq *of)) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     /* Its first call attaches it. */
     if (workq_len(q) < 0 || lock_acquire(q, CLOCK_NEVER) != 0) _exit(1);
@@ -434,7 +435,7 @@ static void die_inside(void (*change)(workq *of)) {
     change(q);
     _exit(0);
   }
-  ck_assert_int_eq(plain_wait(pid), 0);
+  ck_assert_int_eq(process_wait(pid), 0);
 }
 
 static void start_with_keys(void) {

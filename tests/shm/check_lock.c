@@ -15,10 +15,12 @@
 #include <unistd.h>
 
 #include "shm/journal.h"
-#include "shm/owner.h"
 #include "shm/lock.h"
-#include "support/plain.h"
+#include "shm/owner.h"
 #include "shm/segment.h"
+#include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #define WITHIN_NS (300 * NS_PER_S) /* for ever: the bound is 2 s, on a machine that has nothing else to do */
 
@@ -39,7 +41,7 @@ static workq *q;
 static char name[64];
 
 static void setup(void) {
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "check_lock");
   workq_options options = {.capacity = 100, .key_max = 64, .handles = 32};
   ck_assert_int_eq(workq_create(name, &options, &q), 0);
@@ -83,7 +85,7 @@ static void sleep_for_ever(void) {
 
 /* A child that has taken the lock and changed something in a transaction which it does not end. */
 static pid_t fork_holder(void) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid > 0) {
     await(1);
     return pid;
@@ -111,7 +113,7 @@ START_TEST(one_is_inside_at_a_time) {
   enum { CHILDREN = 4, ROUNDS = 20000 };
   pid_t pids[CHILDREN];
   for (int i = 0; i < CHILDREN; i++) {
-    if ((pids[i] = plain_fork()) > 0) continue;
+    if ((pids[i] = process_fork()) > 0) continue;
     workq *mine = open_here(NULL);
     for (int n = 0; n < ROUNDS; n++) {
       if (lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
@@ -125,7 +127,7 @@ START_TEST(one_is_inside_at_a_time) {
     workq_close(mine);
     _exit(0);
   }
-  for (int i = 0; i < CHILDREN; i++) plain_wait_pass(pids[i], "a locker");
+  for (int i = 0; i < CHILDREN; i++) process_wait_pass(pids[i], "a locker");
   ck_assert_int_eq(atomic_load(&shared->mistakes), 0);
   ck_assert_uint_eq(atomic_load(&shared->done), CHILDREN * ROUNDS);
 }
@@ -142,7 +144,7 @@ END_TEST
 /* ---- Death inside ---- */
 
 START_TEST(the_death_of_the_owner_is_repaired_by_the_next) {
-  plain_kill(fork_holder());
+  process_kill(fork_holder());
   ck_assert_int_eq(workq_len(q), 0);
   ck_assert_uint_eq(recoveries(), 1);
   ck_assert_uint_eq(losses(), 0);
@@ -152,7 +154,7 @@ START_TEST(the_death_of_the_owner_is_repaired_by_the_next) {
 END_TEST
 
 START_TEST(a_death_with_nothing_changed_is_no_recovery) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq *mine = open_here(NULL);
     if (lock_acquire(mine, CLOCK_NEVER) != 0) _exit(1);
@@ -160,7 +162,7 @@ START_TEST(a_death_with_nothing_changed_is_no_recovery) {
     sleep_for_ever();
   }
   await(1);
-  plain_kill(pid);
+  process_kill(pid);
   assert_goes_on();
   ck_assert_uint_eq(recoveries(), 0);
 }
@@ -169,24 +171,24 @@ END_TEST
 /* The woken waiter is killed, and the wake-up with it, while a third process barges in: the others must not sleep on. */
 START_TEST(killed_waiters_leave_nobody_asleep) {
   enum { ROUNDS = 40, WAITERS = 4 };
-  uint64_t seed = plain_random(&(uint64_t){(uint64_t)plain_now_ns()});
+  uint64_t seed = random_next(&(uint64_t){(uint64_t)plain_now_ns()});
   for (int round = 0; round < ROUNDS; round++) {
     pid_t pids[WAITERS];
     atomic_store(&shared->step, 0);
     ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
     for (int i = 0; i < WAITERS; i++) {
-      if ((pids[i] = plain_fork()) > 0) continue;
+      if ((pids[i] = process_fork()) > 0) continue;
       workq_options options = {.flags = WORKQ_NO_SPIN};
       /* Attached before the lock is taken it could not be; so it waits for the lock in its attach. */
       workq *mine = open_here(&options);
       workq_close(mine);
       _exit(0);
     }
-    usleep((useconds_t)plain_below(&seed, 3000)); /* chance, not synchronisation: how deep in the lock they are */
+    usleep((useconds_t)random_below(&seed, 3000)); /* chance, not synchronisation: how deep in the lock they are */
     lock_release(q);
-    kill(pids[plain_below(&seed, WAITERS)], SIGKILL);
+    kill(pids[random_below(&seed, WAITERS)], SIGKILL);
     int64_t start_ns = clock_monotonic_ns();
-    for (int i = 0; i < WAITERS; i++) plain_wait(pids[i]);
+    for (int i = 0; i < WAITERS; i++) process_wait(pids[i]);
     ck_assert_msg(clock_monotonic_ns() - start_ns < WITHIN_NS, "a waiter slept on");
     workq_reap(q);
   }
@@ -197,7 +199,7 @@ START_TEST(nonsense_in_the_journal_gives_the_segment_up) {
   pid_t pid = fork_holder();
   for (uint32_t i = 0; i < q->geometry.handles; i++)
     if (atomic_load(&q->slots[i].journal.count)) q->journals[i].line[0] = UINT32_MAX;
-  plain_kill(pid);
+  process_kill(pid);
   ck_assert_int_eq(workq_add(q, "key", 3), -EUCLEAN);
   ck_assert_int_eq(workq_len(q), -EUCLEAN);
   workq *other = NULL;
@@ -218,7 +220,7 @@ START_TEST(a_stopped_owner_is_waited_for_and_named) {
   workq_item item;
   ck_assert_int_eq(workq_get(q, &item, 10 * NS_PER_MS), -ETIMEDOUT);
   ck_assert_int_eq(workq_lock_owner(q), pid);
-  plain_kill(pid);
+  process_kill(pid);
   ck_assert_int_eq(workq_add(hasty, "key", 3), 1);
   ck_assert_uint_eq(losses(), 0);
   workq_close(hasty);
@@ -331,7 +333,7 @@ START_TEST(a_successor_may_attach_while_the_lock_is_being_repaired) {
     workq_options options = {.capacity = 4, .key_max = 64, .handles = 2, .lock_timeout_ns = 10 * NS_PER_S};
     ck_assert_int_eq(workq_create(small, &options, &mine), 0);
     atomic_store(&shared->step, 0);
-    pid_t pid = plain_fork();
+    pid_t pid = process_fork();
     if (pid == 0) {
       pthread_t thread;
       pthread_create(&thread, NULL, hold_and_exec, small);
@@ -339,7 +341,7 @@ START_TEST(a_successor_may_attach_while_the_lock_is_being_repaired) {
     }
     await(1);
     while (owner_byte_held(mine, 1, atomic_load(&mine->slots[1].owner.generation))) sched_yield();
-    pid_t waiter = plain_fork();
+    pid_t waiter = process_fork();
     if (waiter == 0) {
       struct timespec moment = clock_timespec((48 + 3 * round) * NS_PER_MS); /* chance, around the end of a slice */
       nanosleep(&moment, NULL);
@@ -347,8 +349,8 @@ START_TEST(a_successor_may_attach_while_the_lock_is_being_repaired) {
       _exit(workq_open(small, &options, &successor) == 0 ? 0 : 1);
     }
     ck_assert_int_ge(workq_len(mine), 0);
-    plain_wait_pass(waiter, "the successor");
-    plain_kill(pid);
+    process_wait_pass(waiter, "the successor");
+    process_kill(pid);
     workq_close(mine);
     workq_unlink(small);
   }
@@ -405,7 +407,7 @@ START_TEST(the_owners_memory_is_reaped_before_its_exit) {
     int64_t start_ns = clock_monotonic_ns();
     assert_goes_on();
     ck_assert_msg(clock_monotonic_ns() - start_ns < WITHIN_NS, "the queue stood still");
-    plain_wait(pid);
+    process_wait(pid);
     if (!known) {
       fprintf(stderr, "SKIP: this kernel has no process_mrelease\n");
       return;
@@ -418,7 +420,7 @@ START_TEST(the_owners_memory_is_reaped_before_its_exit) {
 END_TEST
 
 START_TEST(another_thread_of_the_owner_becomes_another_program) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     pthread_t thread;
     pthread_create(&thread, NULL, hold_and_exec, name);
@@ -441,7 +443,7 @@ START_TEST(another_thread_of_the_owner_becomes_another_program) {
   /* Its slot, too, is held by nobody. */
   ck_assert_int_eq(workq_reap(q), 1);
   assert_goes_on();
-  plain_kill(pid);
+  process_kill(pid);
 }
 END_TEST
 

@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "support/inner.h"
+#include "support/process.h"
 
 /* ---- A root of the test's own ---- */
 
@@ -256,13 +257,13 @@ START_TEST(a_real_quota_is_found) {
     printf("SKIPPED: a real quota: no control group can be made here\n");
     return;
   }
-  pid_t child = plain_fork();
+  pid_t child = process_fork();
   if (child == 0) {
     bool joined = write_file(directory, "cgroup.procs", "0");
     uint32_t allowed = processors_of_quota("");
     _exit(!joined ? 77 : allowed == 1500 && !processors_are_several() ? 0 : 1);
   }
-  int status = plain_wait(child);
+  int status = process_wait(child);
   rmdir(directory);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 77) printf("SKIPPED: a real quota: the group cannot be joined\n");
   else ck_assert_int_eq(status, 0);

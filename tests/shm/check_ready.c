@@ -8,9 +8,9 @@
 
 #include <stdlib.h>
 
-#include "support/inner.h"
 #include "shm/journal.h"
 #include "shm/list.h"
+#include "support/inner.h"
 
 enum { RECORDS = 40 };
 

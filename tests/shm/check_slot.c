@@ -12,11 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shm/owner.h"
 #include "shm/lock.h"
-#include "support/plain.h"
+#include "shm/owner.h"
 #include "shm/segment.h"
 #include "shm/slot.h"
+#include "support/plain.h"
+#include "support/process.h"
 
 enum { HANDLES = 4 };
 
@@ -34,7 +35,7 @@ static int attach(const char *to, const workq_options *options, workq **out) {
 }
 
 static void setup(void) {
-  step = plain_share(sizeof *step);
+  step = process_share(sizeof *step);
   plain_own(name, sizeof name, "check_slot");
   workq_options options = {.capacity = 100, .key_max = 64, .handles = HANDLES};
   ck_assert_int_eq(workq_create(name, &options, &q), 0);
@@ -66,7 +67,7 @@ static void await(int value) {
 /* A child that has opened the queue and taken a key, and does nothing more. */
 static pid_t fork_tenant(const char *key) {
   int before = atomic_load(step);
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq *mine;
     workq_item item;
@@ -98,7 +99,7 @@ START_TEST(the_living_are_not_reaped) {
   ck_assert_int_eq(waitpid(pid, NULL, WUNTRACED), pid);
   ck_assert_int_eq(workq_reap(q), 0);
   ck_assert_int_eq(workq_state(q, "a", 1, NULL), WORKQ_STATE_PROCESSING);
-  plain_kill(pid);
+  process_kill(pid);
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(workq_state(q, "a", 1, NULL), WORKQ_STATE_DELAYED);
   ck_assert_uint_eq(crashes(), 1);
@@ -121,7 +122,7 @@ START_TEST(a_dead_tenants_slot_is_taken_over_and_its_keys_go_back) {
   pid_t pids[HANDLES];
   char key[2] = "0";
   for (int i = 1; i < HANDLES; i++, key[0]++) pids[i] = fork_tenant(key);
-  for (int i = 1; i < HANDLES; i++) plain_kill(pids[i]);
+  for (int i = 1; i < HANDLES; i++) process_kill(pids[i]);
   workq *other;
   ck_assert_int_eq(attach(name, NULL, &other), 0);
   ck_assert_uint_eq(crashes(), 1);
@@ -133,14 +134,14 @@ END_TEST
 
 START_TEST(who_died_while_attaching_leaves_a_free_slot) {
   /* The tokens are taken, the slot is not entered yet. */
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     if (life_try(q, 2) != 0) _exit(1);
     atomic_store(step, 1);
     for (;;) pause();
   }
   await(1);
-  plain_kill(pid);
+  process_kill(pid);
   ck_assert_int_eq(workq_reap(q), 0);
   workq *others[HANDLES];
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(attach(name, NULL, &others[i]), 0);
@@ -166,7 +167,7 @@ static void await_byte(uint32_t slot) {
 
 /* The kernel cannot say by the mutex that this tenant has died: only the byte of the file tells. */
 START_TEST(a_tenant_whose_mutex_nobody_can_unlock_is_reaped_by_its_byte) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     pthread_t thread;
     pthread_create(&thread, NULL, take_and_exec, NULL);
@@ -184,12 +185,12 @@ START_TEST(a_tenant_whose_mutex_nobody_can_unlock_is_reaped_by_its_byte) {
   workq *others[HANDLES];
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(attach(name, NULL, &others[i]), 0);
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_close(others[i]), 0);
-  plain_kill(pid);
+  process_kill(pid);
 }
 END_TEST
 
 START_TEST(an_attach_finds_such_a_slot_by_itself) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     pthread_t thread;
     pthread_create(&thread, NULL, take_and_exec, NULL);
@@ -201,7 +202,7 @@ START_TEST(an_attach_finds_such_a_slot_by_itself) {
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(attach(name, NULL, &others[i]), 0);
   ck_assert_uint_eq(crashes(), 1);
   for (int i = 1; i < HANDLES; i++) ck_assert_int_eq(workq_close(others[i]), 0);
-  plain_kill(pid);
+  process_kill(pid);
 }
 END_TEST
 
@@ -229,7 +230,7 @@ START_TEST(a_forked_child_has_a_slot_and_a_byte_of_its_own) {
   ck_assert_int_eq(workq_add(q, "parents", 7), 1);
   ck_assert_int_eq(workq_get(q, &item, 0), 0);
   uint32_t parents_slot = q->slot_id;
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     if (workq_done(q, &item) != -ESTALE) _exit(1); /* the parent's */
     if (q->slot_id == parents_slot || !owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation))) _exit(2);
@@ -244,23 +245,23 @@ START_TEST(a_forked_child_has_a_slot_and_a_byte_of_its_own) {
   ck_assert_int_eq(workq_reap(q), 0);
   ck_assert_int_eq(workq_state(q, "childs", 6, NULL), WORKQ_STATE_PROCESSING);
   atomic_store(step, 2);
-  plain_wait_pass(pid, "the child");
+  process_wait_pass(pid, "the child");
   ck_assert_uint_eq(attached(), 1);
   ck_assert_int_eq(workq_done(q, &item), 0);
 }
 END_TEST
 
 START_TEST(a_child_that_closes_without_a_call_leaves_the_parents_slot_alone) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) _exit(workq_close(q) == 0 ? 0 : 1);
-  plain_wait_pass(pid, "the child");
+  process_wait_pass(pid, "the child");
   ck_assert_uint_eq(attached(), 1);
   ck_assert_int_eq(workq_add(q, "a", 1), 1);
 }
 END_TEST
 
 START_TEST(a_parents_death_shows_though_its_child_used_the_handle) {
-  pid_t parent = plain_fork();
+  pid_t parent = process_fork();
   if (parent == 0) {
     workq *mine;
     workq_item item;
@@ -276,7 +277,7 @@ START_TEST(a_parents_death_shows_though_its_child_used_the_handle) {
   await(1);
   uint32_t parents_slot = 1;
   ck_assert_int_eq(owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation)), 1);
-  plain_kill(parent);
+  process_kill(parent);
   ck_assert_int_eq(owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation)), 0);
   ck_assert_int_eq(workq_reap(q), 1);
   atomic_store(step, 2);

@@ -195,7 +195,7 @@ static int count_visit(void *arg, const workq_info *info) {
 
 START_TEST(a_large_queue_is_copied_whole) {
   char key[16];
-  const unsigned keys = fixture_scaled(20000);
+  const unsigned keys = plain_scaled(20000);
   create();
   for (unsigned i = 0; i < keys; i++) {
     snprintf(key, sizeof key, "key%u", i);
@@ -223,8 +223,8 @@ START_TEST(a_stuck_queue_is_copied_without_its_lock) {
   ok(workq_open(name, &raw, &handle));
   assert_words(handle, "a:ready:0:0:0:-1");
   ok(workq_close(handle));
-  resume_child(child);
-  join_child(child);
+  process_resume(child);
+  process_join(child);
 }
 END_TEST
 
@@ -488,18 +488,18 @@ END_TEST
 
 START_TEST(a_restored_key_wakes_a_worker) {
   create();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq_item item;
     ck_assert_int_eq(workq_get(q, &item, WORKQ_FOREVER), 0);
     ck_assert(is_key(item.key, item.key_len, "k"));
     ok(workq_done(q, &item));
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
   await_waiting(1, 1);
   ck_assert_int_eq(restore(WORKQ_STATE_READY, 0, 0, 0), 1);
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 

@@ -8,11 +8,11 @@
 
 #include <stdlib.h>
 
-#include "support/inner.h"
 #include "shm/item.h"
 #include "shm/journal.h"
 #include "shm/list.h"
 #include "shm/lock.h"
+#include "support/inner.h"
 
 /* 64 buckets grow to 1024 in four levels. */
 enum { RECORDS = 4096, FEW = 100 };

@@ -15,6 +15,7 @@
 
 #include "shm/inspect.h"
 #include "support/plain.h"
+#include "support/process.h"
 
 /* Far longer than any tick of these queues, far shorter than the timeouts that a lost wake-up would run into. */
 #define SOON_NS (50 * NS_PER_S) /* below the longest tick that there is */
@@ -41,7 +42,7 @@ static int attach(const char *to, const workq_options *options, workq **out) {
 
 static void setup_with(int64_t interval_ns) {
   tick_ns = interval_ns;
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   plain_own(name, sizeof name, "check_wait");
   workq_options options = {.capacity = 4, .key_max = 64, .handles = 80};
   ck_assert_int_eq(workq_create(name, &options, &q), 0);
@@ -76,7 +77,7 @@ static void await_waiting(unsigned count) {
 
 /* A child that gets keys and finishes them until the queue is shut down; it sleeps at once, without spinning. */
 static pid_t fork_worker(int number) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid > 0) return pid;
   workq *mine;
   workq_item item;
@@ -109,7 +110,7 @@ static void await_got(int count, const char *what) {
 
 static void end_workers(const pid_t *pids, int count) {
   ck_assert_int_eq(workq_shutdown(q), 0);
-  for (int i = 0; i < count; i++) plain_wait_pass(pids[i], "a worker");
+  for (int i = 0; i < count; i++) process_wait_pass(pids[i], "a worker");
 }
 
 /* ---- Telling ---- */
@@ -220,7 +221,7 @@ static void on_signal(int number) {
 }
 
 START_TEST(a_signal_handler_ends_the_wait_and_leaves_the_line) {
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     struct sigaction action = {.sa_handler = on_signal};
     workq *mine;
@@ -234,7 +235,7 @@ START_TEST(a_signal_handler_ends_the_wait_and_leaves_the_line) {
   await_waiting(1);
   /* It may not sleep yet, or no more, when the signal comes; a later one finds it asleep. */
   while (waiting() == 1) kill(pid, SIGUSR1);
-  plain_wait_pass(pid, "the interrupted worker");
+  process_wait_pass(pid, "the interrupted worker");
   ck_assert_uint_eq(waiting(), 0);
 }
 END_TEST
@@ -252,7 +253,7 @@ START_TEST(a_wake_up_that_died_is_passed_on) {
   ck_assert_int_eq(waitpid(pids[1], NULL, WUNTRACED), pids[1]);
   ck_assert_int_eq(workq_add(q, "a", 1), 1);
   ck_assert_uint_eq(waiting(), 1);
-  plain_kill(pids[1]);
+  process_kill(pids[1]);
   await_got(1, "the wake-up died with its worker");
   ck_assert_int_eq(atomic_load(&shared->got[0]), 1);
   end_workers(pids, 1);
@@ -262,7 +263,7 @@ END_TEST
 START_TEST(a_killed_sleeper_costs_one_signal_at_most) {
   pid_t pid = fork_worker(0);
   await_waiting(1);
-  plain_kill(pid);
+  process_kill(pid);
   ck_assert_int_eq(workq_add(q, "a", 1), 1);
   /* It is out of the line now, so that no later add sees it. */
   ck_assert(!wait_anyone(q, WAIT_GET));
@@ -276,7 +277,7 @@ START_TEST(a_killed_leader_is_replaced) {
     await_waiting((unsigned)i + 1);
   }
   ck_assert_int_eq(workq_add_after(q, "late", 4, 50 * NS_PER_MS), 1);
-  plain_kill(pids[0]);
+  process_kill(pids[0]);
   await_got(1, "nobody woke for the delayed key after the leader's death");
   end_workers(pids + 1, 1);
 }
@@ -284,7 +285,7 @@ END_TEST
 
 START_TEST(the_living_put_the_deads_keys_back_by_themselves) {
   /* A worker that dies with a key in hand, and another that sleeps: nobody calls anything. */
-  pid_t dying = plain_fork();
+  pid_t dying = process_fork();
   if (dying == 0) {
     workq *mine;
     workq_item item;
@@ -296,7 +297,7 @@ START_TEST(the_living_put_the_deads_keys_back_by_themselves) {
   while (atomic_load(&shared->step) == 0) sched_yield();
   pid_t pid = fork_worker(0);
   await_waiting(1);
-  plain_kill(dying);
+  process_kill(dying);
   await_got(1, "the dead worker's key did not come back");
   end_workers(&pid, 1);
 }
@@ -305,7 +306,7 @@ END_TEST
 /* A get that ends because the lock is not to be had cannot leave the line; it must not stand in the way there. */
 START_TEST(who_gave_up_for_the_lock_is_passed_over) {
   atomic_int *step = &shared->step;
-  pid_t hasty = plain_fork();
+  pid_t hasty = process_fork();
   if (hasty == 0) {
     workq *mine;
     workq_item item;
@@ -336,7 +337,7 @@ START_TEST(who_gave_up_for_the_lock_is_passed_over) {
   ck_assert_int_eq(workq_add(q, "a", 1), 1);
   await_got(2, "the wake-up went to who does not sleep");
   atomic_store(step, 2);
-  plain_wait_pass(hasty, "the hasty worker");
+  process_wait_pass(hasty, "the hasty worker");
   end_workers(&pid, 1);
 }
 END_TEST
@@ -408,7 +409,7 @@ END_TEST
 START_TEST(a_leader_that_was_not_told_is_roused) {
   pid_t pid = fork_worker(0);
   await_waiting(1);
-  pid_t dying = plain_fork();
+  pid_t dying = process_fork();
   if (dying == 0) {
     workq *mine;
     if (attach(name, NULL, &mine) != 0 || lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
@@ -419,7 +420,7 @@ START_TEST(a_leader_that_was_not_told_is_roused) {
     lock_release(mine);
     _exit(0);
   }
-  plain_wait_pass(dying, "the dying process");
+  process_wait_pass(dying, "the dying process");
   ck_assert_int_eq(workq_add_after(q, "late", 4, 10 * NS_PER_MS), 1);
   ck_assert_int_eq(workq_reap(q), 1);
   await_got(1, "the leader sleeps past the delayed key");
@@ -473,7 +474,7 @@ static int stop_in_vain(workq *mine, void *arg, int result) {
 /* What a call has waited for the lock is part of its timeout: then it does not sleep for all of it once more. */
 START_TEST(a_wait_for_the_lock_is_part_of_the_timeout) {
   struct op_wait wait = {WAIT_DRAIN, NS_PER_S, op_relative_deadline_ns(q, NS_PER_S), attempt_in_vain, stop_in_vain, NULL};
-  pid_t holder = plain_fork();
+  pid_t holder = process_fork();
   if (holder == 0) {
     workq *mine;
     if (attach(name, NULL, &mine) != 0 || lock_acquire(mine, CLOCK_NEVER) < 0) _exit(1);
@@ -524,7 +525,7 @@ START_TEST(room_is_given_to_who_waits_for_it) {
   ck_assert_int_eq(workq_add(q, "x", 1), -ENOSPC);
   pid_t pids[2];
   for (int i = 0; i < 2; i++) {
-    if ((pids[i] = plain_fork()) > 0) continue;
+    if ((pids[i] = process_fork()) > 0) continue;
     workq *mine;
     char own[2] = {(char)('x' + i), 0};
     if (attach(name, NULL, &mine) != 0) _exit(1);
@@ -537,7 +538,7 @@ START_TEST(room_is_given_to_who_waits_for_it) {
     ck_assert_int_eq(workq_get(q, &item, 0), 0);
     ck_assert_int_eq(workq_done(q, &item), 0);
   }
-  for (int i = 0; i < 2; i++) plain_wait_pass(pids[i], "who waited for room");
+  for (int i = 0; i < 2; i++) process_wait_pass(pids[i], "who waited for room");
   ck_assert_int_eq(workq_len(q), 4);
 }
 END_TEST
@@ -553,7 +554,7 @@ START_TEST(no_wake_up_is_lost_between_two) {
   plain_own(other, sizeof other, "check_wait_b");
   ck_assert_int_eq(workq_create(other, NULL, &there), 0);
   there->header.reap_interval_ns = RARE_NS;
-  pid_t pid = plain_fork();
+  pid_t pid = process_fork();
   if (pid == 0) {
     for (int i = 0; i < ROUNDS; i++) {
       if (workq_get(q, &item, WORKQ_FOREVER) != 0 || workq_done(q, &item) != 0) _exit(1);
@@ -568,7 +569,7 @@ START_TEST(no_wake_up_is_lost_between_two) {
     ck_assert_int_eq(workq_get(there, &item, WORKQ_FOREVER), 0);
     ck_assert_int_eq(workq_done(there, &item), 0);
   }
-  plain_wait_pass(pid, "the other player");
+  process_wait_pass(pid, "the other player");
   workq_close(there);
   workq_unlink(other);
 }

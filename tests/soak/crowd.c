@@ -85,7 +85,7 @@ static void *work_in_crowd(void *arg) {
   p.q[CROWDED] = open_queue(CROWDED);
   atomic_fetch_add(&attached, 1);
   while (atomic_load(&shared->stage) <= STAGE_WORK_OFF)
-    work_once(&p, CROWDED, plain_chance(&p.random, 80) ? WORKQ_FOREVER : (int64_t)plain_below(&p.random, 5000000000));
+    work_once(&p, CROWDED, random_chance(&p.random, 80) ? WORKQ_FOREVER : (int64_t)random_below(&p.random, 5000000000));
   close_queue(p.q[CROWDED]);
   return NULL;
 }
@@ -97,7 +97,7 @@ void crowd(player *p) {
   uint64_t *seeds = calloc(n, sizeof *seeds);
   if (threads == NULL || seeds == NULL) plain_fail("no memory for %u threads", n);
   for (unsigned i = 0; i < n; i++) {
-    seeds[i] = plain_random(&p->random);
+    seeds[i] = random_next(&p->random);
     int error = thread_start(&threads[i], work_in_crowd, &seeds[i]);
     if (error != 0) plain_fail("pthread_create: %s", strerror(error));
   }
@@ -126,12 +126,12 @@ void crowd_forget_due(void) {
 
 /* A key that is on its way is due at the earlier time. */
 static void feed_one(player *p) {
-  uint32_t number = (uint32_t)plain_below(&p->random, CROWDED_KEYS);
+  uint32_t number = (uint32_t)random_below(&p->random, CROWDED_KEYS);
   workq_add_options options = random_options(&p->random);
   int64_t never_ns = 0;
   key_bytes bytes;
   size_t len = key_write(&bytes, number);
-  options.after_ns = MILLISECOND + (int64_t)plain_below(&p->random, 30000000);
+  options.after_ns = MILLISECOND + (int64_t)random_below(&p->random, 30000000);
   account_audit(p->q[CROWDED], CROWDED, number);
   uint32_t version = account_add(CROWDED, number);
   int64_t due_ns = plain_now_ns() + options.after_ns;
@@ -145,8 +145,8 @@ void feeder(player *p) {
   p->q[CROWDED] = open_queue(CROWDED);
   crowd_forget_due();
   while (goes_on(p, STAGE_PLAY)) {
-    for (unsigned i = 1 + (unsigned)plain_below(&p->random, 8); i > 0; i--) feed_one(p);
-    nap(5 * MILLISECOND + (int64_t)plain_below(&p->random, 40000000));
+    for (unsigned i = 1 + (unsigned)random_below(&p->random, 8); i > 0; i--) feed_one(p);
+    nap(5 * MILLISECOND + (int64_t)random_below(&p->random, 40000000));
   }
   close_queue(p->q[CROWDED]);
 }
@@ -189,8 +189,8 @@ static void close_for(workq *q) {
 
 static void let_one_end(player *p, ending *e) {
   pthread_t thread;
-  e->queue = (unsigned)plain_below(&p->random, queue_is_used(FULL) ? FULL + 1 : FULL);
-  e->keys = (unsigned)plain_below(&p->random, HANDS);
+  e->queue = (unsigned)random_below(&p->random, queue_is_used(FULL) ? FULL + 1 : FULL);
+  e->keys = (unsigned)random_below(&p->random, HANDS);
   int error = thread_start(&thread, attach_and_end, e);
   if (error != 0) plain_fail("pthread_create: %s", strerror(error));
   if (soak.mutant != LINGER) {
@@ -209,8 +209,8 @@ void ender(player *p) {
   unsigned left = 0;
   for (unsigned i = 0; left < LEFT_OPEN_MAX && i < 2 * LEFT_OPEN_MAX && goes_on(p, STAGE_PLAY); i++) {
     let_one_end(p, &endings[i]);
-    nap((int64_t)plain_below(&p->random, 2000000));
-    if (soak.mutant != LINGER && endings[i].queue != WIDE && plain_chance(&p->random, 50)) {
+    nap((int64_t)random_below(&p->random, 2000000));
+    if (soak.mutant != LINGER && endings[i].queue != WIDE && random_chance(&p->random, 50)) {
       close_for(endings[i].q);
     } else {
       left++;

@@ -42,7 +42,7 @@ static void idle(player *p, uint32_t life, pid_t parent, pid_t grandparent) {
 }
 
 void idle_fork(player *p) {
-  if (soak.without[WITH_IDLE] || plain_below(&p->random, ONE_FORK_IN) != 0 || !has_place()) return;
+  if (soak.without[WITH_IDLE] || random_below(&p->random, ONE_FORK_IN) != 0 || !has_place()) return;
   if (atomic_load(&shared->stage) != STAGE_PLAY) return;
   uint32_t life = life_new(IDLE_CHILD);
   pid_t parent = getpid(), grandparent = getppid();
@@ -57,7 +57,7 @@ void idle_end(uint64_t *random, bool all) {
   for (unsigned i = 0; i < IDLE_MAX; i++) {
     uint32_t life = atomic_load(&shared->idle[i]);
     siginfo_t info;
-    if (life == 0 || (!all && !plain_chance(random, 10))) continue;
+    if (life == 0 || (!all && !random_chance(random, 10))) continue;
     pid_t pid = life_of(life)->pid;
     if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0) kill(pid, SIGKILL);
   }

@@ -45,7 +45,7 @@ static uint64_t dice;
 static bool overtime;
 
 static int64_t random_ns(int64_t below_ns) {
-  return (int64_t)plain_below(&dice, (uint64_t)below_ns);
+  return (int64_t)random_below(&dice, (uint64_t)below_ns);
 }
 
 /* ---- Killing ---- */
@@ -86,19 +86,19 @@ static bool is_spared(unsigned i) {
 }
 
 static void kill_one(int64_t now_ns) {
-  unsigned i = (unsigned)plain_below(&dice, parts_count);
+  unsigned i = (unsigned)random_below(&dice, parts_count);
   part *p = &parts[i];
   if (p->dying || p->fuse_until_ns != 0 || p->pid == 0 || is_spared(i)) return;
   if (life_of(p->life)->calls < CALLS_BEFORE_DEATH) return;
-  if (!plain_chance(&dice, chance_to_die(p->role))) return;
+  if (!random_chance(&dice, chance_to_die(p->role))) return;
   next.kill_ns += random_ns(2 * SECOND / soak.kills_per_second);
-  if (p->role != POOL && plain_chance(&dice, 75)) {
+  if (p->role != POOL && random_chance(&dice, 75)) {
     p->fuse_until_ns = now_ns + FUSE_PATIENCE_MS * MILLISECOND;
-    atomic_store(&life_of(p->life)->fuse_ns, 1 + random_ns(plain_chance(&dice, 70) ? SHORT_FUSE_NS : LONG_FUSE_NS));
+    atomic_store(&life_of(p->life)->fuse_ns, 1 + random_ns(random_chance(&dice, 70) ? SHORT_FUSE_NS : LONG_FUSE_NS));
     return;
   }
   report.direct++;
-  if (idle_child_of(p->life) && plain_chance(&dice, 50)) {
+  if (idle_child_of(p->life) && random_chance(&dice, 50)) {
     kill_and_reap_memory(i);
   } else {
     stage_kill(i);
@@ -139,7 +139,7 @@ static bool strike(unsigned i) {
   }
   report.direct++;
   report.holders++;
-  if (plain_chance(&dice, 75)) {
+  if (random_chance(&dice, 75)) {
     bool idle = idle_child_of(p->life);
     if (kill_and_reap_memory(i) && idle) report.idle_reaped++;
   } else {
@@ -157,7 +157,7 @@ static unsigned choose_victim(unsigned strikes) {
     for (unsigned i = 0; i < parts_count; i++)
       if (parts[i].pid == pid) return i;
   }
-  return (unsigned)plain_below(&dice, parts_count);
+  return (unsigned)random_below(&dice, parts_count);
 }
 
 /* By chance alone a holder's memory would nearly never go first.  Those with an idle child are tried more often. */
@@ -166,7 +166,7 @@ static void strike_holder(int64_t now_ns) {
   next.strike_ns = now_ns + random_ns(SECOND);
   for (unsigned strikes = 0; strikes < STRIKES; strikes++) {
     unsigned i = choose_victim(strikes);
-    if (!idle_child_of(parts[i].life) && plain_chance(&dice, 50)) continue;
+    if (!idle_child_of(parts[i].life) && random_chance(&dice, 50)) continue;
     if (strike(i)) return;
   }
 }
@@ -182,10 +182,10 @@ static void stop_some(int64_t now_ns) {
   }
   if (next.stop_ns > now_ns) return;
   next.stop_ns = now_ns + random_ns(2 * SECOND / STOPS_PER_SECOND);
-  part *p = &parts[plain_below(&dice, parts_count)];
+  part *p = &parts[random_below(&dice, parts_count)];
   if (p->dying || p->stopped_until_ns != 0 || p->pid == 0) return;
   stage_stop(p);
-  p->stopped_until_ns = now_ns + random_ns((plain_chance(&dice, 10) ? 300 : 20) * MILLISECOND);
+  p->stopped_until_ns = now_ns + random_ns((random_chance(&dice, 10) ? 300 : 20) * MILLISECOND);
   report.stops++;
 }
 
@@ -195,11 +195,11 @@ static void freeze(void) {
     if (parts[i].pid != 0) stage_stop(&parts[i]);
   nap(random_ns(50 * MILLISECOND));
   for (unsigned i = 0; i < parts_count; i++)
-    if (plain_chance(&dice, 20) && !is_spared(i)) stage_kill(i);
-  unsigned first = (unsigned)plain_below(&dice, parts_count);
+    if (random_chance(&dice, 20) && !is_spared(i)) stage_kill(i);
+  unsigned first = (unsigned)random_below(&dice, parts_count);
   for (unsigned i = 0; i < parts_count; i++) {
     stage_continue((first + i) % parts_count);
-    if (plain_chance(&dice, 20)) nap(random_ns(MILLISECOND));
+    if (random_chance(&dice, 20)) nap(random_ns(MILLISECOND));
   }
   report.freezes++;
 }
@@ -221,11 +221,11 @@ static void check_survivor(unsigned queue) {
 
 /* Half of the time the first to come are those who play; and half of the time idle children live on. */
 static void blackout(void) {
-  bool idle_too = plain_chance(&dice, 50);
+  bool idle_too = random_chance(&dice, 50);
   stage_clear(idle_too);
   if (!idle_too && !stage_is_empty()) report.idle_spared++;
   crowd_forget_due();
-  if (plain_chance(&dice, 50))
+  if (random_chance(&dice, 50))
     for (unsigned i = 0; i < QUEUES; i++) check_survivor(i);
   for (unsigned i = 0; i < parts_count; i++) stage_start(i);
   report.blackouts++;

@@ -67,7 +67,7 @@ static int find_waiting(void *arg, const workq_worker *worker) {
 
 void stop_leader(int64_t now_ns, workq *const raw[QUEUES], uint64_t *random) {
   static const unsigned queues[] = {WIDE, NARROW, CROWDED, CROWDED};
-  unsigned queue = queues[plain_below(random, sizeof queues / sizeof queues[0])];
+  unsigned queue = queues[random_below(random, sizeof queues / sizeof queues[0])];
   uint32_t life = queue_is_used(queue) ? oldest_getter(queue) : 0;
   part *p = life == 0 ? NULL : part_of_life(life);
   if (p == NULL || p->dying || p->fuse_until_ns != 0 || p->stopped_until_ns != 0) return;
@@ -82,6 +82,6 @@ void stop_leader(int64_t now_ns, workq *const raw[QUEUES], uint64_t *random) {
   p->leads = queue == CROWDED;
   p->due_runs = atomic_load(&shared->due_runs);
   p->stopped_until_ns =
-      now_ns + SHORTEST_MS * MILLISECOND + (int64_t)plain_below(random, (LONGEST_MS - SHORTEST_MS) * 1000000u);
+      now_ns + SHORTEST_MS * MILLISECOND + (int64_t)random_below(random, (LONGEST_MS - SHORTEST_MS) * 1000000u);
   report.leaders++;
 }

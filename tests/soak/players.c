@@ -15,23 +15,23 @@
 /* ---- Workers and producers ---- */
 
 static int64_t random_timeout(uint64_t *random) {
-  uint64_t choice = plain_below(random, 4);
+  uint64_t choice = random_below(random, 4);
   if (choice == 0) return 0;
-  return choice == 1 ? WORKQ_FOREVER : (int64_t)plain_below(random, 2000000);
+  return choice == 1 ? WORKQ_FOREVER : (int64_t)random_below(random, 2000000);
 }
 
 /* Works off what is left, wherever it is. */
 static void late_worker(player *p) {
   for (unsigned i = 0; i < QUEUES; i++) p->q[i] = open_queue(i);
   for (unsigned i = 0; goes_on(p, STAGE_WORK_OFF); i++)
-    work_once(p, i % QUEUES, (int64_t)plain_below(&p->random, 300000));
+    work_once(p, i % QUEUES, (int64_t)random_below(&p->random, 300000));
   for (unsigned i = 0; i < QUEUES; i++) close_queue(p->q[i]);
 }
 
 /* Some keep to one queue, so that they sleep there; they could not sleep for ever in both. */
 static void worker(player *p) {
-  bool both = plain_chance(&p->random, 30);
-  unsigned queue = (unsigned)plain_below(&p->random, COMMON_QUEUES);
+  bool both = random_chance(&p->random, 30);
+  unsigned queue = (unsigned)random_below(&p->random, COMMON_QUEUES);
   if (atomic_load(&shared->stage) != STAGE_PLAY) {
     late_worker(p);
     return;
@@ -39,7 +39,7 @@ static void worker(player *p) {
   open_both(p);
   while (goes_on(p, STAGE_WORK_OFF)) {
     if (both) queue = !queue;
-    work_once(p, queue, both ? (int64_t)plain_below(&p->random, 300000) : random_timeout(&p->random));
+    work_once(p, queue, both ? (int64_t)random_below(&p->random, 300000) : random_timeout(&p->random));
     idle_fork(p);
   }
   close_both(p);
@@ -59,7 +59,7 @@ static void full_worker(player *p) {
 
 static void producer(player *p) {
   open_both(p);
-  while (goes_on(p, STAGE_PLAY)) produce_once(p, plain_chance(&p->random, 70) ? WIDE : NARROW);
+  while (goes_on(p, STAGE_PLAY)) produce_once(p, random_chance(&p->random, 70) ? WIDE : NARROW);
   close_both(p);
 }
 
@@ -73,24 +73,24 @@ static void open_for_business(workq *q) {
 
 /* In the end the main process opens the queues, too, while this one may be draining. */
 static void drain(workq *q, uint64_t *random) {
-  int64_t timeout_ns = (int64_t)plain_below(random, 200) * MILLISECOND;
+  int64_t timeout_ns = (int64_t)random_below(random, 200) * MILLISECOND;
   int result = CALL(CALL_DRAIN, workq_shutdown_drain(q, timeout_ns));
   if (result == -ECANCELED && atomic_load(&shared->stage) != STAGE_PLAY) return;
   if (expect(result, "workq_shutdown_drain", -ETIMEDOUT, 0) == 0) atomic_fetch_add(&shared->drains, 1);
 }
 
 static void operate(workq *q, uint64_t *random) {
-  switch (plain_below(random, 5)) {
+  switch (random_below(random, 5)) {
   case 0:
     expect(CALL(CALL_QUEUE, workq_pause(q)), "workq_pause", 0, 0);
-    nap((int64_t)plain_below(random, 5000000));
+    nap((int64_t)random_below(random, 5000000));
     break;
   case 1:
     drain(q, random);
     break;
   case 2:
     expect(CALL(CALL_QUEUE, workq_shutdown(q)), "workq_shutdown", 0, 0);
-    nap((int64_t)plain_below(random, 2000000));
+    nap((int64_t)random_below(random, 2000000));
     break;
   default:
     expect(CALL(CALL_KEY, workq_kick(q, NULL, 0)), "workq_kick", 0, 0);
@@ -100,8 +100,8 @@ static void operate(workq *q, uint64_t *random) {
 /* Whoever waits for room is sent away by a shutdown, so that is seldom in FULL, and never while it is seen whether all
    get some. */
 static unsigned choose_queue(uint64_t *random) {
-  bool full = queue_is_used(FULL) && plain_chance(random, 10) && !atomic_load(&shared->fair);
-  return full ? FULL : (unsigned)plain_below(random, COMMON_QUEUES);
+  bool full = queue_is_used(FULL) && random_chance(random, 10) && !atomic_load(&shared->fair);
+  return full ? FULL : (unsigned)random_below(random, COMMON_QUEUES);
 }
 
 /* Its predecessor may have been killed before it opened the queues again. */
@@ -113,7 +113,7 @@ static void operator(player *p) {
     workq *q = p->q[choose_queue(&p->random)];
     operate(q, &p->random);
     open_for_business(q);
-    nap((int64_t)plain_below(&p->random, 20000000));
+    nap((int64_t)random_below(&p->random, 20000000));
   }
   close_queue(p->q[FULL]);
   close_both(p);
@@ -132,7 +132,7 @@ static void attacher(player *p) {
     for (int i = 0; i < got; i++) account_run(&runs[i], NARROW, &items[i]);
     for (int i = 0; i < got; i++) account_dropped(&runs[i]);
     close_queue(p->q[NARROW]);
-    nap((int64_t)plain_below(&p->random, 500000));
+    nap((int64_t)random_below(&p->random, 500000));
   }
 }
 
@@ -143,15 +143,15 @@ static void founder(player *p) {
     workq *q;
     plain_ok(CALL(CALL_OPEN, workq_open_or_create(founders_name, &options, &q)), "workq_open_or_create");
     for (int i = 0; i < 200; i++) {
-      uint64_t key = plain_random(&p->random);
-      int64_t delay_ns = plain_chance(&p->random, 50) ? SECOND : 0;
+      uint64_t key = random_next(&p->random);
+      int64_t delay_ns = random_chance(&p->random, 50) ? SECOND : 0;
       expect(CALL(CALL_ADD, workq_add_after(q, &key, sizeof key, delay_ns)), "workq_add_after", -ENOSPC, 0);
     }
     int faults = CALL(CALL_LOOK, workq_check(q, NULL, NULL));
     if (faults != 0) plain_fail("%d faults in the founder's queue", faults);
-    if (plain_chance(&p->random, 20)) expect(CALL(CALL_OPEN, workq_unlink(founders_name)), "workq_unlink", -ENOENT, 0);
+    if (random_chance(&p->random, 20)) expect(CALL(CALL_OPEN, workq_unlink(founders_name)), "workq_unlink", -ENOENT, 0);
     close_queue(q);
-    nap((int64_t)plain_below(&p->random, 3000000));
+    nap((int64_t)random_below(&p->random, 3000000));
   }
 }
 
@@ -160,14 +160,14 @@ static void founder(player *p) {
 static void child(player *p, uint32_t life) {
   life_begin(life);
   p->random ^= life;
-  for (unsigned i = (unsigned)plain_below(&p->random, 200); i > 0 && goes_on(p, STAGE_PLAY); i--) {
-    unsigned queue = (unsigned)plain_below(&p->random, COMMON_QUEUES);
-    if (plain_chance(&p->random, 50)) {
+  for (unsigned i = (unsigned)random_below(&p->random, 200); i > 0 && goes_on(p, STAGE_PLAY); i--) {
+    unsigned queue = (unsigned)random_below(&p->random, COMMON_QUEUES);
+    if (random_chance(&p->random, 50)) {
       produce_once(p, queue);
     } else {
-      work_once(p, queue, (int64_t)plain_below(&p->random, 1000000));
+      work_once(p, queue, (int64_t)random_below(&p->random, 1000000));
     }
-    if (plain_below(&p->random, 200) == 0) light_fuse((int64_t)plain_below(&p->random, LONG_FUSE_NS));
+    if (random_below(&p->random, 200) == 0) light_fuse((int64_t)random_below(&p->random, LONG_FUSE_NS));
   }
   close_both(p);
   _exit(PLAIN_PASS);
@@ -181,7 +181,7 @@ static void bury_child(pid_t pid, uint32_t life) {
   if (!killed && (info.si_code != CLD_EXITED || info.si_status != 0))
     plain_fail("child %d of a parent ended with %d", (int)pid, info.si_status);
   life_bury(life, killed ? SIGKILL : 0);
-  plain_wait(pid);
+  process_wait(pid);
 }
 
 /* What the parent has in hand at the fork stays its own, whatever becomes of the child. */
@@ -193,13 +193,13 @@ static void parent(player *p) {
     bool held = CALL(CALL_GET, workq_get(p->q[WIDE], &item, MILLISECOND)) == 0;
     if (held) account_run(&r, WIDE, &item);
     uint32_t life = life_new(CHILD);
-    pid_t pid = plain_fork();
+    pid_t pid = process_fork();
     if (pid == 0) child(p, life);
     if (held) {
       account_ran(&r);
       expect(CALL(CALL_FINISH, workq_complete(p->q[WIDE], &r.item)), "workq_complete", 0, 0);
     }
-    for (unsigned i = (unsigned)plain_below(&p->random, 50); i > 0; i--) produce_once(p, WIDE);
+    for (unsigned i = (unsigned)random_below(&p->random, 50); i > 0; i--) produce_once(p, WIDE);
     bury_child(pid, life);
   }
   close_both(p);
@@ -222,12 +222,12 @@ static int pool_work(workq *q, const workq_item *item, unsigned worker_number, v
   run r;
   call_end(0);
   account_run(&r, WIDE, item);
-  if (plain_below(&p->random, 500) == 0) light_fuse((int64_t)plain_below(&p->random, LONG_FUSE_NS));
-  if (plain_chance(&p->random, 10)) nap((int64_t)plain_below(&p->random, 100000));
+  if (random_below(&p->random, 500) == 0) light_fuse((int64_t)random_below(&p->random, LONG_FUSE_NS));
+  if (random_chance(&p->random, 10)) nap((int64_t)random_below(&p->random, 100000));
   account_ran(&r);
   call_begin(CALL_POOL);
-  if (atomic_load(&shared->stage) != STAGE_PLAY || !plain_chance(&p->random, 20)) return WORKQ_OK;
-  return plain_chance(&p->random, 50) ? WORKQ_RETRY : WORKQ_RELEASE;
+  if (atomic_load(&shared->stage) != STAGE_PLAY || !random_chance(&p->random, 20)) return WORKQ_OK;
+  return random_chance(&p->random, 50) ? WORKQ_RETRY : WORKQ_RELEASE;
 }
 
 static void pool_event(void *arg, int what, unsigned worker_number, int pid, int status) {

@@ -29,13 +29,13 @@ static int see_key(void *arg, const workq_info *info) {
   if (info->key_len > KEY_MAX) plain_fail("a reader was shown a key of %zu bytes", info->key_len);
   for (size_t i = 0; i < info->key_len; i++) s->sum += key[i];
   s->sum += (uint64_t)info->state + info->failures;
-  return plain_below(s->random, 1000) == 0;
+  return random_below(s->random, 1000) == 0;
 }
 
 static int see_worker(void *arg, const workq_worker *worker) {
   sight *s = arg;
   s->sum += strnlen(worker->command, sizeof worker->command) + worker->waiting + worker->adds;
-  return plain_below(s->random, 10000) == 0;
+  return random_below(s->random, 10000) == 0;
 }
 
 static void see_problem(void *arg, const char *line) {
@@ -69,7 +69,7 @@ static int read_keys(workq *q, sight *s, unsigned way) {
   case 7:
     return CALL(CALL_LOOK, workq_iterate_order(q, see_key, s));
   case 8: {
-    int state = WORKQ_STATE_READY + (int)plain_below(s->random, WORKQ_STATE_IDLE);
+    int state = WORKQ_STATE_READY + (int)random_below(s->random, WORKQ_STATE_IDLE);
     int result = CALL(CALL_LOOK, workq_iterate_state(q, state, see_key, s));
     return result == -EINVAL && state == WORKQ_STATE_DIRTY ? 0 : result;
   }
@@ -83,7 +83,7 @@ static int read_keys(workq *q, sight *s, unsigned way) {
 }
 
 static void read_somehow(workq *q, sight *s) {
-  unsigned way = (unsigned)plain_below(s->random, WAYS_TO_READ);
+  unsigned way = (unsigned)random_below(s->random, WAYS_TO_READ);
   expect(way < 6 ? read_numbers(q, s, way) : read_keys(q, s, way), "a read without the lock", -EUCLEAN, 0);
   atomic_fetch_add_explicit(&shared->reads, 1, memory_order_relaxed);
 }
@@ -107,7 +107,7 @@ static void read_queue(player *p, sight *s, const char *name) {
 
 /* Mostly one in which much happens; QUEUES stands for the founder's. */
 static unsigned choose_queue(uint64_t *random) {
-  return (unsigned)plain_below(random, plain_chance(random, 75) ? FULL + 1 : QUEUES + 1);
+  return (unsigned)random_below(random, random_chance(random, 75) ? FULL + 1 : QUEUES + 1);
 }
 
 /* A short pause: they are not to take all of a small machine's time. */
@@ -116,10 +116,10 @@ void reader(player *p) {
   if (s.nowhere == NULL) plain_fail("/dev/null: %s", strerror(errno));
   while (goes_on(p, STAGE_PLAY)) {
     unsigned queue = choose_queue(&p->random);
-    if (soak.mutant == WILD_READER && plain_chance(&p->random, 5)) raise(SIGILL);
+    if (soak.mutant == WILD_READER && random_chance(&p->random, 5)) raise(SIGILL);
     if (queue < QUEUES && !queue_is_used(queue)) continue;
     read_queue(p, &s, queue < QUEUES ? queue_names[queue] : founders_name);
-    nap((int64_t)plain_below(&p->random, 3000000));
+    nap((int64_t)random_below(&p->random, 3000000));
   }
   fclose(s.nowhere);
 }

@@ -219,14 +219,14 @@ int main(int argc, char **argv) {
   take_options(argc, argv);
   own_shm_alone();
   name_queues();
-  shared = plain_share(sizeof *shared);
+  shared = process_share(sizeof *shared);
   main_pid = getpid();
   atexit(leave_nobody);
   block_signals();
   warm_up();
   int64_t start_ns = plain_now_ns();
-  stage_fill(plain_random(&random));
-  bool wanted = killer_run(plain_random(&random));
+  stage_fill(random_next(&random));
+  bool wanted = killer_run(random_next(&random));
   if (!wanted) plain_fail("ended by a signal; nothing was proved");
   workq_stats_data stats[QUEUES];
   int64_t took_ns = plain_now_ns() - start_ns;

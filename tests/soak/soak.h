@@ -22,6 +22,8 @@
 #define SOAK_H
 
 #include "support/plain.h"
+#include "support/process.h"
+#include "support/random.h"
 
 #include "workq.h"
 

@@ -36,8 +36,8 @@ static void become(role r, uint32_t life, uint64_t seed) {
 void stage_start(unsigned i) {
   part *p = &parts[i];
   uint32_t life = life_new(p->role);
-  uint64_t seed = plain_random(&seeds);
-  pid_t pid = plain_fork();
+  uint64_t seed = random_next(&seeds);
+  pid_t pid = process_fork();
   if (pid == 0) become(p->role, life, seed);
   uint64_t waited = p->waited + (p->life != 0 ? atomic_load(&life_of(p->life)->waited) : 0);
   *p = (part){.role = p->role, .pid = pid, .life = life, .calls_ns = watch_now_ns(), .waited = waited};
@@ -129,7 +129,7 @@ static void bury(const siginfo_t *info, bool restart) {
     idle_buried(life);
     if (info->si_code != CLD_EXITED && idle_child_of(life)) report.idle_left++;
   }
-  plain_wait(info->si_pid);
+  process_wait(info->si_pid);
   if (p == NULL) return;
   p->pid = 0;
   if (restart) stage_start((unsigned)(p - parts));

@@ -30,8 +30,8 @@ static void starve(life_record *me) {
 
 static int add(player *p, const key_bytes *bytes, size_t len, bool for_ever) {
   workq *q = p->q[FULL];
-  int64_t wait_ns = for_ever ? WORKQ_FOREVER : 1 + (int64_t)plain_below(&p->random, 20000000);
-  if (plain_chance(&p->random, 50)) return CALL(CALL_ADD_WAIT, workq_add_wait(q, bytes, len, wait_ns));
+  int64_t wait_ns = for_ever ? WORKQ_FOREVER : 1 + (int64_t)random_below(&p->random, 20000000);
+  if (random_chance(&p->random, 50)) return CALL(CALL_ADD_WAIT, workq_add_wait(q, bytes, len, wait_ns));
   workq_add_options options = random_options(&p->random);
   options.wait_ns = wait_ns;
   return CALL(CALL_ADD_WAIT, workq_add_opts(q, bytes, len, &options));
@@ -39,8 +39,8 @@ static int add(player *p, const key_bytes *bytes, size_t len, bool for_ever) {
 
 static void add_waiting_for_room(player *p) {
   life_record *me = life_of(my_life);
-  uint32_t number = (uint32_t)plain_below(&p->random, FULL_KEYS);
-  bool for_ever = atomic_load(&shared->fair) || plain_chance(&p->random, 50);
+  uint32_t number = (uint32_t)random_below(&p->random, FULL_KEYS);
+  bool for_ever = atomic_load(&shared->fair) || random_chance(&p->random, 50);
   key_bytes bytes;
   size_t len = key_write(&bytes, number);
   account_audit(p->q[FULL], FULL, number);

@@ -47,7 +47,7 @@ bool goes_on(player *p, uint32_t last_stage) {
     in_a_hurry = fuse_ns <= SHORT_FUSE_NS;
   }
   uint32_t stage = atomic_load_explicit(&shared->stage, memory_order_relaxed);
-  if (stage == STAGE_PLAY) return plain_below(&p->random, 20000) != 0;
+  if (stage == STAGE_PLAY) return random_below(&p->random, 20000) != 0;
   return stage <= last_stage;
 }
 
@@ -76,16 +76,16 @@ void close_both(player *p) {
 /* ---- Producing ---- */
 
 static int random_priority(uint64_t *random) {
-  return plain_chance(random, 5) ? (int)plain_below(random, 256) - 128 : (int)plain_below(random, 3) - 1;
+  return random_chance(random, 5) ? (int)random_below(random, 256) - 128 : (int)random_below(random, 3) - 1;
 }
 
 static int64_t random_delay(uint64_t *random) {
-  return plain_chance(random, 30) ? (int64_t)plain_below(random, 2000000) : 0;
+  return random_chance(random, 30) ? (int64_t)random_below(random, 2000000) : 0;
 }
 
 workq_add_options random_options(uint64_t *random) {
   return (workq_add_options){
-      .priority = random_priority(random), .rate_limited = plain_chance(random, 10), .after_ns = random_delay(random)};
+      .priority = random_priority(random), .rate_limited = random_chance(random, 10), .after_ns = random_delay(random)};
 }
 
 /* WIDE and CROWDED have room for every key there is. */
@@ -95,9 +95,9 @@ static int full_of(unsigned queue) {
 
 static int add_waiting(player *p, unsigned queue, const key_bytes *bytes, size_t len) {
   workq *q = p->q[queue];
-  int64_t wait_ns = 1 + (int64_t)plain_below(&p->random, 20000000);
+  int64_t wait_ns = 1 + (int64_t)random_below(&p->random, 20000000);
   int result;
-  if (plain_chance(&p->random, 50)) {
+  if (random_chance(&p->random, 50)) {
     result = CALL(CALL_ADD_WAIT, workq_add_wait(q, bytes, len, wait_ns));
   } else {
     workq_add_options options = random_options(&p->random);
@@ -110,7 +110,7 @@ static int add_waiting(player *p, unsigned queue, const key_bytes *bytes, size_t
 static int add_somehow(player *p, unsigned queue, const key_bytes *bytes, size_t len) {
   workq *q = p->q[queue];
   workq_add_options options = random_options(&p->random);
-  uint64_t way = plain_below(&p->random, 10);
+  uint64_t way = random_below(&p->random, 10);
   if (way == 0) return add_waiting(p, queue, bytes, len);
   int result;
   if (way < 3) {
@@ -137,11 +137,11 @@ static void add_batch(player *p, unsigned queue) {
   key_bytes bytes[HANDS];
   uint32_t versions[HANDS];
   workq_key keys[HANDS];
-  size_t n = 1 + plain_below(&p->random, HANDS);
+  size_t n = 1 + random_below(&p->random, HANDS);
   workq_add_options options = random_options(&p->random);
   for (size_t i = 0; i < n; i++) {
-    uint32_t number = (uint32_t)plain_below(&p->random, keys_of(queue));
-    if (plain_chance(&p->random, 50)) account_audit(p->q[queue], queue, number);
+    uint32_t number = (uint32_t)random_below(&p->random, keys_of(queue));
+    if (random_chance(&p->random, 50)) account_audit(p->q[queue], queue, number);
     keys[i] = (workq_key){&bytes[i], key_write(&bytes[i], number)};
     versions[i] = account_add(queue, number);
   }
@@ -154,7 +154,7 @@ static void add_batch(player *p, unsigned queue) {
 
 static void remove_one(player *p, unsigned queue) {
   key_bytes bytes;
-  uint32_t number = (uint32_t)plain_below(&p->random, keys_of(queue) / 8) * 8;
+  uint32_t number = (uint32_t)random_below(&p->random, keys_of(queue) / 8) * 8;
   size_t len = key_write(&bytes, number);
   account_remove(queue, number);
   expect(CALL(CALL_KEY, workq_remove(p->q[queue], &bytes, len)), "workq_remove", 0, 0);
@@ -164,8 +164,8 @@ static void remove_one(player *p, unsigned queue) {
 static void ask_of_one(player *p, unsigned queue) {
   workq *q = p->q[queue];
   key_bytes bytes;
-  size_t len = key_write(&bytes, (uint32_t)plain_below(&p->random, keys_of(queue)));
-  switch (plain_below(&p->random, 3)) {
+  size_t len = key_write(&bytes, (uint32_t)random_below(&p->random, keys_of(queue)));
+  switch (random_below(&p->random, 3)) {
   case 0:
     expect(CALL(CALL_KEY, workq_forget(q, &bytes, len)), "workq_forget", 0, 0);
     break;
@@ -191,7 +191,7 @@ static void look(player *p, unsigned queue) {
   workq *q = p->q[queue];
   workq_info info;
   unsigned count = 0;
-  switch (plain_below(&p->random, 8)) {
+  switch (random_below(&p->random, 8)) {
   case 0:
     expect(CALL(CALL_LOOK, workq_iterate(q, count_key, &count)), "workq_iterate", 0, 0);
     break;
@@ -211,9 +211,9 @@ static void look(player *p, unsigned queue) {
 }
 
 void produce_once(player *p, unsigned queue) {
-  uint64_t choice = plain_below(&p->random, 100);
+  uint64_t choice = random_below(&p->random, 100);
   if (choice < 65 && !in_a_hurry) {
-    add_one(p, queue, (uint32_t)plain_below(&p->random, keys_of(queue)));
+    add_one(p, queue, (uint32_t)random_below(&p->random, keys_of(queue)));
   } else if (choice < 85) {
     add_batch(p, queue);
   } else if (choice < 89) {
@@ -224,7 +224,7 @@ void produce_once(player *p, unsigned queue) {
     look(p, queue);
   }
   if (!in_a_hurry && atomic_load_explicit(&shared->calm, memory_order_relaxed))
-    nap((int64_t)plain_below(&p->random, 500000));
+    nap((int64_t)random_below(&p->random, 500000));
 }
 
 /* ---- Working ---- */
@@ -249,7 +249,7 @@ static void say_done(workq *q, uint64_t *random, const run *r) {
   key_bytes bytes;
   size_t len = key_write(&bytes, r->number);
   account_ran(r);
-  switch (plain_below(random, 4)) {
+  switch (random_below(random, 4)) {
   case 0:
     expect(CALL(CALL_FINISH, workq_done_key(q, &bytes, len)), "workq_done_key", 0, 0);
     break;
@@ -265,7 +265,7 @@ static void say_done(workq *q, uint64_t *random, const run *r) {
 
 static void finish_one(player *p, const run *r) {
   workq *q = p->q[r->queue];
-  uint64_t choice = plain_below(&p->random, 100);
+  uint64_t choice = random_below(&p->random, 100);
   if (atomic_load_explicit(&shared->stage, memory_order_relaxed) != STAGE_PLAY) choice = 99;
   if (choice < 6) {
     give_back(q, r, true);
@@ -280,7 +280,7 @@ static void finish_one(player *p, const run *r) {
 
 static void finish_many(player *p, const run *runs, int n) {
   workq_item items[HANDS];
-  if (n == 1 || plain_chance(&p->random, 50)) {
+  if (n == 1 || random_chance(&p->random, 50)) {
     for (int i = 0; i < n; i++) finish_one(p, &runs[i]);
     return;
   }
@@ -295,14 +295,14 @@ static void finish_many(player *p, const run *runs, int n) {
 
 /* The work.  Sometimes a key in hand is added again, by its own worker. */
 static void hold(player *p, const run *r) {
-  uint64_t choice = plain_below(&p->random, 100);
+  uint64_t choice = random_below(&p->random, 100);
   if (choice < 20) {
     sched_yield();
   } else if (choice < 35) {
-    int64_t until_ns = plain_now_ns() + (int64_t)plain_below(&p->random, 20000);
+    int64_t until_ns = plain_now_ns() + (int64_t)random_below(&p->random, 20000);
     while (plain_now_ns() < until_ns) continue;
   } else if (choice < 40) {
-    nap((int64_t)plain_below(&p->random, 200000));
+    nap((int64_t)random_below(&p->random, 200000));
   } else if (choice < 45 && atomic_load(&shared->stage) == STAGE_PLAY) {
     add_one(p, r->queue, r->number);
   }
@@ -321,8 +321,8 @@ static int take(player *p, unsigned queue, workq_item *items, int64_t timeout_ns
   int got;
   atomic_store_explicit(&me->get_from, queue, memory_order_relaxed);
   atomic_store_explicit(&me->get_ns, plain_now_ns(), memory_order_relaxed);
-  if (plain_chance(&p->random, 40)) {
-    got = CALL(CALL_GET, workq_get_batch(q, items, 1 + plain_below(&p->random, HANDS), timeout_ns));
+  if (random_chance(&p->random, 40)) {
+    got = CALL(CALL_GET, workq_get_batch(q, items, 1 + random_below(&p->random, HANDS), timeout_ns));
   } else {
     got = CALL(CALL_GET, workq_get(q, &items[0], timeout_ns));
     if (got == 0) got = 1;
@@ -340,7 +340,7 @@ void work_once(player *p, unsigned queue, int64_t timeout_ns) {
   for (int i = 0; i < n; i++) account_run(&runs[i], queue, &items[i]);
   for (int i = 0; i < n && queue == CROWDED; i++) crowd_came(runs[i].number);
   if (n == 0) return;
-  if (soak.mutant == TWO_HANDS && n == 1 && plain_chance(&p->random, 1)) {
+  if (soak.mutant == TWO_HANDS && n == 1 && random_chance(&p->random, 1)) {
     hold_in_two_hands(p, &runs[0]);
     return;
   }

@@ -83,34 +83,6 @@ TCase *fixture_case(Suite *suite, const char *words) {
   return tcase;
 }
 
-unsigned fixture_scaled(unsigned count) {
-  const char *percent = getenv("WORKQ_TEST_SCALE");
-  if (!percent) return count;
-  uint64_t scaled = count * strtoull(percent, NULL, 10) / 100;
-  return scaled ? (unsigned)scaled : 1;
-}
-
-uint64_t fixture_seed(void) {
-  const char *given = getenv("WORKQ_SEED");
-  struct timespec now;
-  clock_gettime(CLOCK_REALTIME, &now);
-  uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-  printf("WORKQ_SEED=%llu\n", (unsigned long long)seed);
-  fflush(stdout);
-  return seed;
-}
-
-uint64_t fixture_random(uint64_t *state) { /* splitmix64 */
-  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
-uint64_t fixture_below(uint64_t *state, uint64_t n) {
-  return fixture_random(state) % n;
-}
-
 /* ---- Queues ---- */
 
 void fixture_name(char *to) {
@@ -248,49 +220,6 @@ void assert_ready(const char *words) {
 
 /* ---- Children and threads ---- */
 
-pid_t fork_child(void) {
-  pid_t parent = getpid();
-  fflush(NULL);
-  pid_t pid = fork();
-  ck_assert_int_ge(pid, 0);
-  if (pid > 0) return pid;
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(EXIT_FAILURE);
-  return 0;
-}
-
-/* Not exit(): what the test has registered for its own end is not the child's. */
-void child_done(void) {
-  _exit(EXIT_SUCCESS);
-}
-
-static int wait_for(pid_t pid, int how) {
-  int status;
-  while (waitpid(pid, &status, how) < 0) ck_assert_int_eq(errno, EINTR);
-  return status;
-}
-
-void join_child(pid_t pid) {
-  int status = wait_for(pid, 0);
-  ck_assert_msg(!WIFSIGNALED(status), "child killed by signal %d", WTERMSIG(status));
-  ck_assert_int_eq(WEXITSTATUS(status), EXIT_SUCCESS);
-}
-
-void kill_child(pid_t pid) {
-  ck_assert_int_eq(kill(pid, SIGKILL), 0);
-  int status = wait_for(pid, 0);
-  ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
-void await_stop(pid_t pid) {
-  int status = wait_for(pid, WUNTRACED);
-  ck_assert_msg(WIFSTOPPED(status), "child ended with status %x", status);
-}
-
-void resume_child(pid_t pid) {
-  ck_assert_int_eq(kill(pid, SIGCONT), 0);
-}
-
 /* A child that failed would be waited for in vain. */
 static void look_after_children(void) {
   siginfo_t ended = {0};
@@ -329,7 +258,7 @@ void await_waiting(uint32_t kind, unsigned count) {
 }
 
 pid_t fork_stopped_inside(void) {
-  pid_t pid = fork_child();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq *own;
     ok(workq_open(name, &options, &own));
@@ -337,15 +266,15 @@ pid_t fork_stopped_inside(void) {
     shared->armed = SIGSTOP;
     ok(workq_add_after(own, "stopped inside", 14, 3600 * S));
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
-  await_stop(pid);
+  process_await_stop(pid);
   return pid;
 }
 
 pid_t fork_worker_with(const char *key) {
   int before = shared->steps[0];
-  pid_t pid = fork_child();
+  pid_t pid = process_fork();
   if (pid == 0) {
     workq *own;
     ok(workq_open(name, &options, &own));
@@ -358,5 +287,5 @@ pid_t fork_worker_with(const char *key) {
 }
 
 void die_with(const char *key) {
-  kill_child(fork_worker_with(key));
+  process_kill(fork_worker_with(key));
 }

@@ -1,6 +1,6 @@
 /*
  * What the Check programs about the queue as a whole share: a queue for each test, a clock that tests own, words for the
- * usual operations on keys that are C strings, and child processes that die with the test.
+ * usual operations on keys that are C strings, and child processes in the usual parts.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -19,6 +19,9 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "plain.h"
+#include "process.h"
+#include "random.h"
 #include "workq.h"
 
 #define US INT64_C(1000)
@@ -49,14 +52,6 @@ typedef Suite *suite_maker(void);
 int fixture_run(const char *prefix, suite_maker *const *suites, size_t count);
 /* A case whose tests have all that is said above. */
 TCase *fixture_case(Suite *suite, const char *words);
-
-/* count x WORKQ_TEST_SCALE / 100, at least 1. */
-unsigned fixture_scaled(unsigned count);
-/* Prints the seed, that of WORKQ_SEED if there is one, and returns it. */
-uint64_t fixture_seed(void);
-/* The next random number of *state, and one in 0 ... n - 1. */
-uint64_t fixture_random(uint64_t *state);
-uint64_t fixture_below(uint64_t *state, uint64_t n);
 
 /* ---- Queues ---- */
 
@@ -109,16 +104,6 @@ void assert_ready(const char *words);
 
 /* ---- Children and threads ---- */
 
-/* fork(2) that cannot fail; the child dies with the test.  It must end by child_done(). */
-pid_t fork_child(void);
-void child_done(void) __attribute__((noreturn));
-/* Waits for a child that must end well. */
-void join_child(pid_t pid);
-void kill_child(pid_t pid);
-/* Waits until the child has stopped. */
-void await_stop(pid_t pid);
-/* Tells a child that has stopped to go on. */
-void resume_child(pid_t pid);
 /* Waits until the word has reached the value; fails if a child fails meanwhile. */
 void await(const atomic_int *word, int value);
 /* Waits until so many handles wait for that (1 for a key, 2 for room, 3 for a drain). */

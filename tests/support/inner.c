@@ -52,11 +52,11 @@ int inner_main(int argc, char **argv, Suite *suite) {
 }
 
 uint32_t inner_below(uint32_t n) {
-  return (uint32_t)plain_below(&state, n);
+  return (uint32_t)random_below(&state, n);
 }
 
 bool inner_chance(unsigned percent) {
-  return plain_chance(&state, percent);
+  return random_chance(&state, percent);
 }
 
 uint32_t inner_wild(const workq *q) {
@@ -65,7 +65,7 @@ uint32_t inner_wild(const workq *q) {
   const uint32_t n = sizeof values / sizeof *values;
   uint32_t choice = inner_below(n + 2);
   if (choice < n) return values[choice];
-  return choice == n ? 1 + inner_below(end) : (uint32_t)plain_random(&state);
+  return choice == n ? 1 + inner_below(end) : (uint32_t)random_next(&state);
 }
 
 /* ---- Segments ---- */

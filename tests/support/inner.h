@@ -10,8 +10,9 @@
 
 #include <check.h>
 
-#include "shm/handle.h"
 #include "plain.h"
+#include "random.h"
+#include "shm/handle.h"
 
 /* The time that handles read. */
 extern int64_t inner_now_ns;

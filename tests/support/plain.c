@@ -6,6 +6,7 @@
  */
 #include "plain.h"
 
+#include "random.h"
 #include "workq.h"
 
 #include <errno.h>
@@ -15,20 +16,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { OWNED_MAX = 8, PASSED_MAX = 64 };
+enum { OWNED_MAX = 8 };
 
-static unsigned scale_percent = 100;
 static char owned[OWNED_MAX][64];
 static unsigned owned_count;
 static pid_t owner_pid;
 
-static uint64_t number_of(const char *text, const char *what) {
+uint64_t plain_number(const char *text, const char *what) {
   char *end;
   errno = 0;
   uint64_t value = strtoull(text, &end, 10);
@@ -37,44 +34,25 @@ static uint64_t number_of(const char *text, const char *what) {
 }
 
 uint64_t plain_begin(int *argc, char **argv) {
-  const char *text = getenv("WORKQ_SEED");
-  uint64_t seed = text != NULL ? number_of(text, "WORKQ_SEED") : (uint64_t)plain_now_ns() & UINT64_C(0xffffffffff);
+  const char *seed = NULL;
   int kept = 1;
   for (int i = 1; i < *argc; i++) {
     if (strcmp(argv[i], "--seed") == 0 && i + 1 < *argc) {
-      seed = number_of(argv[++i], "--seed");
+      seed = argv[++i];
     } else {
       argv[kept++] = argv[i];
     }
   }
   *argc = kept;
   argv[kept] = NULL;
-  const char *scale = getenv("WORKQ_TEST_SCALE");
-  if (scale != NULL) scale_percent = (unsigned)number_of(scale, "WORKQ_TEST_SCALE");
-  printf("seed %llu\n", (unsigned long long)seed);
-  fflush(stdout);
-  return seed;
+  return random_seed(seed);
 }
 
 unsigned plain_scaled(unsigned count) {
-  uint64_t scaled = (uint64_t)count * scale_percent / 100;
+  const char *percent = getenv("WORKQ_TEST_SCALE");
+  if (percent == NULL) return count;
+  uint64_t scaled = count * plain_number(percent, "WORKQ_TEST_SCALE") / 100;
   return scaled == 0 ? 1 : (unsigned)scaled;
-}
-
-/* splitmix64: every state is good, 0 too, so that a seed is a state. */
-uint64_t plain_random(uint64_t *state) {
-  uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
-}
-
-uint64_t plain_below(uint64_t *state, uint64_t n) {
-  return plain_random(state) % n;
-}
-
-bool plain_chance(uint64_t *state, unsigned percent) {
-  return plain_below(state, 100) < percent;
 }
 
 static void say(const char *what, const char *format, va_list args) {
@@ -119,58 +97,6 @@ void plain_own(char *name, size_t size, const char *prefix) {
   if (owned_count == OWNED_MAX) plain_fail("too many queues of one's own");
   snprintf(name, size, "%s-%d-%u", prefix, (int)getpid(), owned_count);
   snprintf(owned[owned_count++], sizeof owned[0], "%s", name);
-}
-
-pid_t plain_fork(void) {
-  pid_t parent = getpid();
-  fflush(NULL);
-  pid_t pid = fork();
-  if (pid < 0) plain_fail("fork: %s", strerror(errno));
-  if (pid == 0) {
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent) _exit(PLAIN_FAIL);
-  }
-  return pid;
-}
-
-void *plain_share(size_t size) {
-  void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (memory == MAP_FAILED) plain_fail("mmap: %s", strerror(errno));
-  return memory;
-}
-
-int plain_wait(pid_t pid) {
-  int status;
-  while (waitpid(pid, &status, 0) < 0)
-    if (errno != EINTR) plain_fail("waitpid: %s", strerror(errno));
-  return status;
-}
-
-void plain_kill(pid_t pid) {
-  kill(pid, SIGKILL);
-  plain_wait(pid);
-}
-
-/* The child that ends first may be another than the one waited for; that it failed must be known at once, because the
-   others may never end without it. */
-void plain_wait_pass(pid_t pid, const char *what) {
-  static pid_t passed[PASSED_MAX];
-  static unsigned passed_count;
-  for (;;) {
-    for (unsigned i = 0; i < passed_count; i++) {
-      if (passed[i] != pid) continue;
-      passed[i] = passed[--passed_count];
-      return;
-    }
-    int status;
-    pid_t ended = wait(&status);
-    if (ended < 0 && errno == EINTR) continue;
-    if (ended < 0) plain_fail("waiting for a %s: %s", what, strerror(errno));
-    if (WIFSIGNALED(status)) plain_fail("process %d was killed by signal %d", (int)ended, WTERMSIG(status));
-    if (WEXITSTATUS(status) != 0) plain_fail("process %d: exit %d", (int)ended, WEXITSTATUS(status));
-    if (passed_count == PASSED_MAX) plain_fail("too many children");
-    passed[passed_count++] = ended;
-  }
 }
 
 int64_t plain_now_ns(void) {

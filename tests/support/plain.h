@@ -1,7 +1,7 @@
 /*
- * What the plain test programs (those without Check, which musl builds too) have in common: the seed and the scale
- * from the command line, random numbers, failing and skipping aloud, children that die with their parent, and a
- * watchdog that turns a hang into a failure.
+ * What all test programs have in common, also those without Check, which musl builds, too: the seed and
+ * the scale, failing and skipping aloud, queues that are unlinked in the end, and a watchdog that turns
+ * a hang into a failure.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -16,19 +16,15 @@
 enum { PLAIN_PASS = 0, PLAIN_FAIL = 1, PLAIN_SKIP = 77 };
 
 /*
- * Takes "--seed N" out of the arguments (else WORKQ_SEED, else one from the clock), prints "seed N" and returns it.
- * Reads WORKQ_TEST_SCALE, too.  Any other argument that is not in the list is left for the caller.
+ * Takes "--seed N" out of the arguments, and returns random_seed() of that.  Any other argument is left for the caller.
  */
 uint64_t plain_begin(int *argc, char **argv);
 
+/* The number that text is; what says what it is of.  Fails if it is none. */
+uint64_t plain_number(const char *text, const char *what);
+
 /* count x WORKQ_TEST_SCALE / 100, at least 1. */
 unsigned plain_scaled(unsigned count);
-
-/* The next random number of *state, and one in 0 ... n - 1. */
-uint64_t plain_random(uint64_t *state);
-uint64_t plain_below(uint64_t *state, uint64_t n);
-/* True in percent of 100 cases. */
-bool plain_chance(uint64_t *state, unsigned percent);
 
 /* Ends the program with a message on standard error; queues given to plain_own() are unlinked. */
 void plain_fail(const char *format, ...) __attribute__((noreturn, format(printf, 1, 2)));
@@ -39,19 +35,6 @@ int plain_ok(int result, const char *what);
 
 /* Writes "prefix-pid-number" into name, and has it unlinked when this process ends, whichever way but a kill. */
 void plain_own(char *name, size_t size, const char *prefix);
-
-/* fork(2) that cannot fail; the child is killed when the parent ends. */
-pid_t plain_fork(void);
-
-/* Memory shared with all children, zeroed. */
-void *plain_share(size_t size);
-
-/* Waits for the child to end; returns its status as waitpid(2) has it. */
-int plain_wait(pid_t pid);
-/* Sends SIGKILL and waits. */
-void plain_kill(pid_t pid);
-/* Waits for the child; fails as soon as any child ends otherwise than with exit code 0. */
-void plain_wait_pass(pid_t pid, const char *what);
 
 /* The wall's own time, CLOCK_MONOTONIC, ns. */
 int64_t plain_now_ns(void);

@@ -8,6 +8,10 @@ tests_support_libsupport_la_SOURCES = \
 	tests/support/own_shm.h \
 	tests/support/plain.c \
 	tests/support/plain.h \
+	tests/support/process.c \
+	tests/support/process.h \
+	tests/support/random.c \
+	tests/support/random.h \
 	tests/support/release.c \
 	tests/support/release.h \
 	tests/support/waiting.c \

@@ -19,8 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "support/random.h"
 
 /* ---- A tree, and the informer's telling of it ---------------------------------------------------------------- */
 
@@ -461,18 +462,12 @@ END_TEST
 
 static uint64_t seed;
 
-static uint32_t draw(uint32_t below) { /* splitmix64 */
-  uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return (uint32_t)((z ^ (z >> 31)) % below);
+static uint32_t draw(uint32_t below) {
+  return (uint32_t)random_below(&seed, below);
 }
 
 static void start_random(void) {
-  const char *given = getenv("WORKQ_SEED");
-  seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-  printf("WORKQ_SEED=%llu\n", (unsigned long long)seed);
-  fflush(stdout);
+  seed = random_seed(NULL);
 }
 
 /* What an attentive listener believes to be there, against what is there. */

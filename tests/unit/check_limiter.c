@@ -11,7 +11,8 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "support/random.h"
 
 #define US INT64_C(1000)
 #define MS INT64_C(1000000)
@@ -19,18 +20,12 @@
 
 static uint64_t seed;
 
-static uint64_t draw(void) { /* splitmix64 */
-  uint64_t z = (seed += UINT64_C(0x9e3779b97f4a7c15));
-  z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-  z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-  return z ^ (z >> 31);
+static uint64_t draw(void) {
+  return random_next(&seed);
 }
 
 static void start_random(void) {
-  const char *given = getenv("WORKQ_SEED");
-  seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
-  printf("WORKQ_SEED=%llu\n", (unsigned long long)seed);
-  fflush(stdout);
+  seed = random_seed(NULL);
 }
 
 /* A limiter of one preset, or of the fields that a test sets, in normal form. */

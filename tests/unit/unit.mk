@@ -14,7 +14,7 @@ tests_unit_check_informer_SOURCES = \
 	utils/watch/informer.c \
 	utils/watch/informer.h
 tests_unit_check_informer_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
-tests_unit_check_informer_LDADD = $(CHECK_LIBS)
+tests_unit_check_informer_LDADD = $(check_ldadd)
 
 check_programs += tests/unit/check_limiter
 tests_unit_check_limiter_SOURCES = tests/unit/check_limiter.c

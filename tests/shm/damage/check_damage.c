@@ -35,7 +35,7 @@ enum {
 
 /* A process that dies inside an operation, so that there is something to roll back. */
 static void die_inside(void) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     shared->victim = getpid();
@@ -59,7 +59,7 @@ typedef void run_trial(uint64_t seed, unsigned trial, uint64_t random);
 /* One victim, which does the damage itself. */
 static void run_idle(uint64_t seed, unsigned trial, uint64_t random) {
   if (trial % 4 == 0) die_inside();
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) damage_be_victim(random, true);
   int status;
   ck_assert_int_eq(waitpid(child, &status, 0), child);
@@ -70,7 +70,7 @@ static void run_idle(uint64_t seed, unsigned trial, uint64_t random) {
 static void run_timed(uint64_t seed, unsigned trial, run_trial *run) {
   for (int tries = 0; tries < TRIES; tries++) {
     uint64_t random = seed + trial;
-    fixture_random(&random);
+    random_next(&random);
     shared->now_ns = 1000 * S;
     damage_report->longest_ns = 0;
     run(seed, trial, random);
@@ -85,12 +85,12 @@ static void run_timed(uint64_t seed, unsigned trial, run_trial *run) {
 /* Only the one that was asked for, if there is one. */
 static void run_trials(uint64_t seed, unsigned trials, run_trial *run) {
   const char *one = getenv("WORKQ_TRIAL");
-  unsigned first = one ? (unsigned)strtoul(one, NULL, 10) : 0, end = one ? first + 1 : fixture_scaled(trials);
+  unsigned first = one ? (unsigned)strtoul(one, NULL, 10) : 0, end = one ? first + 1 : plain_scaled(trials);
   for (unsigned trial = first; trial < end; trial++) run_timed(seed, trial, run);
 }
 
 START_TEST(no_damage_makes_a_call_crash_or_hang) {
-  uint64_t seed = fixture_seed();
+  uint64_t seed = random_seed(NULL);
   damage_begin(seed, CAPACITY);
   run_trials(seed, TRIALS, run_idle);
   damage_end();
@@ -118,12 +118,12 @@ static int await_calls(uint64_t more, int left, int *status) {
 /* Several victims that work side by side, while the bytes change under their hands. */
 static void run_busy(uint64_t seed, unsigned trial, uint64_t random) {
   for (int i = 0; i < BUSY; i++) {
-    pid_t child = fork_child();
+    pid_t child = process_fork();
     if (child == 0) damage_be_victim(random + (uint64_t)i, false);
   }
   int left = BUSY, status = 0;
   for (int i = 0; i < BUSY_DAMAGES && left; i++) {
-    left = await_calls(1 + fixture_below(&random, 30), left, &status);
+    left = await_calls(1 + random_below(&random, 30), left, &status);
     damage_do(&random);
   }
   while (left) left = await_calls(1, left, &status);
@@ -131,7 +131,7 @@ static void run_busy(uint64_t seed, unsigned trial, uint64_t random) {
 }
 
 START_TEST(no_damage_done_meanwhile_makes_a_call_crash_or_hang) {
-  uint64_t seed = fixture_seed();
+  uint64_t seed = random_seed(NULL);
   damage_begin(seed, CAPACITY);
   run_trials(seed, BUSY_TRIALS, run_busy);
   damage_end();
@@ -142,13 +142,13 @@ END_TEST
 /* ---- A full /dev/shm ---- */
 
 static void run_full(uint64_t seed, unsigned trial, uint64_t random) {
-  if (fixture_below(&random, 4)) damage_claim_memory();
+  if (random_below(&random, 4)) damage_claim_memory();
   run_idle(seed, trial, random);
 }
 
 /* Most records have no memory, and none is to be had: who touches one gets SIGBUS. */
 START_TEST(no_index_leads_where_there_is_no_memory) {
-  uint64_t seed = fixture_seed();
+  uint64_t seed = random_seed(NULL);
   if (!own_shm("size=8m")) {
     printf("SKIPPED: neither a mount nor a user namespace is permitted here\n");
     return;
@@ -174,10 +174,10 @@ static void copy_file(int from, int to, off_t size) {
 
 /* Cut off, made long again, longer, or with holes where something was; the mutexes are spared. */
 static void spoil_file(int fd, off_t size, uint64_t *random) {
-  off_t page = 4096, at = (off_t)fixture_below(random, (uint64_t)size);
+  off_t page = 4096, at = (off_t)random_below(random, (uint64_t)size);
   off_t after_mutexes = (off_t)(damage_geometry.slots_off + DAMAGE_HANDLES * sizeof(struct slot));
   int hole = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  switch (fixture_below(random, 4)) {
+  switch (random_below(random, 4)) {
   case 0:
     ck_assert_int_eq(ftruncate(fd, at), 0);
     break;
@@ -185,13 +185,13 @@ static void spoil_file(int fd, off_t size, uint64_t *random) {
     ck_assert_int_eq(ftruncate(fd, size + at), 0);
     break;
   case 2: /* with zeros from there on */
-    if (at < after_mutexes) at = fixture_below(random, 2) ? after_mutexes : 0;
+    if (at < after_mutexes) at = random_below(random, 2) ? after_mutexes : 0;
     ck_assert_int_eq(ftruncate(fd, at), 0);
     ck_assert_int_eq(ftruncate(fd, size), 0);
     break;
   default:
     at = at < after_mutexes ? (off_t)damage_geometry.control_off : at / page * page;
-    ck_assert_int_eq(fallocate(fd, hole, at, page * (off_t)(1 + fixture_below(random, 2))), 0);
+    ck_assert_int_eq(fallocate(fd, hole, at, page * (off_t)(1 + random_below(random, 2))), 0);
   }
 }
 
@@ -208,7 +208,7 @@ static void run_file(uint64_t seed, unsigned trial, uint64_t random) {
   spoil_file(to, (off_t)damage_geometry.total_size, &random);
   close(from);
   close(to);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     snprintf(name, sizeof name, "%s", copy_name);
     damage_be_victim(random, false);
@@ -220,7 +220,7 @@ static void run_file(uint64_t seed, unsigned trial, uint64_t random) {
 }
 
 START_TEST(no_spoilt_file_makes_a_call_crash_or_hang) {
-  uint64_t seed = fixture_seed();
+  uint64_t seed = random_seed(NULL);
   damage_begin(seed, CAPACITY);
   run_trials(seed, FILE_TRIALS, run_file);
   damage_end();

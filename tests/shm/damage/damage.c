@@ -57,7 +57,7 @@ static void add_number(unsigned number, int64_t after_ns, int priority) {
 }
 
 static pid_t fork_sleeper(void) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child > 0) return child;
   workq *own = open_again();
   workq_item item;
@@ -140,7 +140,7 @@ static void set_up_queue(uint64_t seed, uint32_t capacity) {
   await_waiting(1, SLEEPERS);
   for (int i = 0; i < SLEEPERS; i++) {
     kill(sleepers[i], SIGSTOP);
-    await_stop(sleepers[i]);
+    process_await_stop(sleepers[i]);
   }
 }
 
@@ -172,7 +172,7 @@ void damage_begin(uint64_t seed, uint32_t capacity) {
 }
 
 void damage_end(void) {
-  for (int i = 0; i < SLEEPERS; i++) kill_child(sleepers[i]);
+  for (int i = 0; i < SLEEPERS; i++) process_kill(sleepers[i]);
   munmap(damage_image, damage_geometry.total_size);
   munmap(damage_report, sizeof *damage_report);
   free(snapshot);
@@ -212,27 +212,27 @@ static void look(workq *handle) {
 /* Makes one call; returns its name. */
 static const char *run_random_call(workq *handle, uint64_t *random) {
   static workq_item item;
-  const char *key = damage_key(fixture_random(random));
+  const char *key = damage_key(random_next(random));
   size_t len = strlen(key);
-  switch (fixture_below(random, 11)) {
+  switch (random_below(random, 11)) {
   case 0:
     (void)workq_add(handle, key, len);
     return "add";
   case 1:
-    (void)workq_add_after(handle, key, len, (int64_t)fixture_below(random, 1000) * MS);
+    (void)workq_add_after(handle, key, len, (int64_t)random_below(random, 1000) * MS);
     return "add_after";
   case 2:
     (void)workq_remove(handle, key, len);
     return "remove";
   case 3:
-    pass((int64_t)fixture_below(random, 100) * MS);
+    pass((int64_t)random_below(random, 100) * MS);
     return "nothing";
   case 4:
     (void)workq_state(handle, key, len, NULL);
     return "state";
   case 5:
   case 6: {
-    int rc = workq_get(handle, &item, fixture_below(random, 20) == 0 ? MS : 0);
+    int rc = workq_get(handle, &item, random_below(random, 20) == 0 ? MS : 0);
     unsigned sum = 0;
     for (size_t i = 0; rc == 0 && i < item.key_len; i++) sum += ((const unsigned char *)item.key)[i];
     if (rc == 0 && sum % 3) (void)workq_retry(handle, &item);
@@ -246,7 +246,7 @@ static const char *run_random_call(workq *handle, uint64_t *random) {
     return "open, add and close";
   }
   default: {
-    const call *any = &calls[fixture_below(random, calls_count)];
+    const call *any = &calls[random_below(random, calls_count)];
     if (strcmp(any->name, "run") != 0) (void)any->run(handle);
     return any->name;
   }
@@ -294,7 +294,7 @@ static void look_raw(void) {
 }
 
 void damage_be_victim(uint64_t random, bool doing) {
-  bool attach_first = fixture_below(&random, 2);
+  bool attach_first = random_below(&random, 2);
   workq *handle = NULL;
   alarm(HANG_SECONDS);
   options.lock_timeout_ns = 1;
@@ -312,5 +312,5 @@ void damage_be_victim(uint64_t random, bool doing) {
     note("a look", start_ns);
     close_noted(handle);
   }
-  child_done();
+  process_done();
 }

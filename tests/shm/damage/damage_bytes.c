@@ -53,7 +53,7 @@ unsigned damage_ranges(struct damage_area *ranges) {
 }
 
 static struct damage_area an_item(uint64_t *random) {
-  uint64_t item = damage_geometry.items_off + fixture_below(random, DAMAGE_KEYS) * damage_geometry.item_size;
+  uint64_t item = damage_geometry.items_off + random_below(random, DAMAGE_KEYS) * damage_geometry.item_size;
   return (struct damage_area){item, item + sizeof(struct item)};
 }
 
@@ -61,21 +61,21 @@ static struct damage_area an_item(uint64_t *random) {
 static struct damage_area choose_area(uint64_t *random) {
   struct damage_area ranges[DAMAGE_RANGES];
   unsigned n = damage_ranges(ranges);
-  switch (fixture_below(random, 9)) {
+  switch (random_below(random, 9)) {
   case 0:
-    return ranges[1 + fixture_below(random, LOCK_MUTEXES)];
+    return ranges[1 + random_below(random, LOCK_MUTEXES)];
   case 1:
   case 2:
-    return ranges[1 + LOCK_MUTEXES + 2 * fixture_below(random, DAMAGE_HANDLES)];
+    return ranges[1 + LOCK_MUTEXES + 2 * random_below(random, DAMAGE_HANDLES)];
   case 3: /* the control block without the bands, which are most of it */
     return (struct damage_area){ranges[0].from, ranges[0].from + offsetof(struct control, bands)};
   case 4:
     return ranges[0];
   case 5:
-    return ranges[n - 4 + fixture_below(random, 4)];
+    return ranges[n - 4 + random_below(random, 4)];
   case 6: { /* where saved lines belong, or the lines */
-    uint64_t journal = journal_off(fixture_below(random, DAMAGE_HANDLES));
-    uint64_t size = fixture_below(random, 4) ? JOURNAL_LINES * sizeof(uint32_t) : sizeof(struct journal);
+    uint64_t journal = journal_off(random_below(random, DAMAGE_HANDLES));
+    uint64_t size = random_below(random, 4) ? JOURNAL_LINES * sizeof(uint32_t) : sizeof(struct journal);
     return (struct damage_area){journal, journal + size};
   }
   default:
@@ -88,7 +88,7 @@ static struct damage_area choose_area(uint64_t *random) {
 /* What stands at the same place in another item: a link from it leads into another list, or round in the same. */
 static uint32_t word_of_another_item(uint64_t *random, uint64_t at) {
   uint64_t within = (at - damage_geometry.items_off) % damage_geometry.item_size;
-  uint64_t other = fixture_below(random, DAMAGE_KEYS) * damage_geometry.item_size;
+  uint64_t other = random_below(random, DAMAGE_KEYS) * damage_geometry.item_size;
   uint32_t word;
   memcpy(&word, damage_image + damage_geometry.items_off + other + within, sizeof word);
   return word;
@@ -100,13 +100,13 @@ static uint32_t choose_word(uint64_t *random, const struct damage_area *area, ui
   const uint32_t words[] = {
       0,           1,         2,          DAMAGE_HANDLES,  DAMAGE_HANDLES + 1, capacity - 1, capacity, capacity + 1,
       DAMAGE_KEYS, INT32_MAX, UINT32_MAX, LOCK_DAMAGED - 1};
-  uint64_t which = fixture_below(random, 20);
+  uint64_t which = random_below(random, 20);
   if (which < sizeof words / sizeof *words) return words[which];
-  if (which < 14) return (uint32_t)fixture_below(random, capacity + 2);
-  if (which < 15) return (uint32_t)fixture_random(random);
+  if (which < 14) return (uint32_t)random_below(random, capacity + 2);
+  if (which < 15) return (uint32_t)random_next(random);
   if (at >= damage_geometry.items_off) return word_of_another_item(random, at);
   uint32_t word;
-  memcpy(&word, damage_image + area->from + 4 * fixture_below(random, (area->to - area->from) / 4), sizeof word);
+  memcpy(&word, damage_image + area->from + 4 * random_below(random, (area->to - area->from) / 4), sizeof word);
   return word;
 }
 
@@ -115,18 +115,18 @@ static void set_word(uint64_t at, uint32_t word) {
 }
 
 static uint64_t any_word(uint64_t *random, const struct damage_area *area) {
-  return area->from + 4 * fixture_below(random, (area->to - area->from) / 4);
+  return area->from + 4 * random_below(random, (area->to - area->from) / 4);
 }
 
 /* A whole line of nonsense, of zeros, or of another place. */
 static void spoil_line(uint64_t *random, const struct damage_area *area) {
   uint64_t lines = (area->to - area->from) / LINE_SIZE;
   if (!lines) return;
-  unsigned char *line = damage_image + area->from + LINE_SIZE * fixture_below(random, lines);
-  const unsigned char *other = damage_image + area->from + LINE_SIZE * fixture_below(random, lines);
-  uint64_t which = fixture_below(random, 3);
+  unsigned char *line = damage_image + area->from + LINE_SIZE * random_below(random, lines);
+  const unsigned char *other = damage_image + area->from + LINE_SIZE * random_below(random, lines);
+  uint64_t which = random_below(random, 3);
   for (unsigned i = 0; i < LINE_SIZE; i++)
-    line[i] = which == 0 ? (unsigned char)fixture_random(random) : which == 1 ? 0 : other[i];
+    line[i] = which == 0 ? (unsigned char)random_next(random) : which == 1 ? 0 : other[i];
 }
 
 static void swap_words(uint64_t *random, const struct damage_area *area) {
@@ -144,8 +144,8 @@ static void make_circle(uint64_t *random) {
                                    offsetof(struct item, chain)};
   struct damage_area item = an_item(random);
   uint64_t own = (item.from - damage_geometry.items_off) / damage_geometry.item_size + 1;
-  uint64_t to = fixture_below(random, 2) ? own : 1 + fixture_below(random, DAMAGE_KEYS);
-  set_word(item.from + links[fixture_below(random, sizeof links / sizeof *links)], (uint32_t)to);
+  uint64_t to = random_below(random, 2) ? own : 1 + random_below(random, DAMAGE_KEYS);
+  set_word(item.from + links[random_below(random, sizeof links / sizeof *links)], (uint32_t)to);
 }
 
 /* What counts something is wild. */
@@ -163,7 +163,7 @@ static void spoil_count(uint64_t *random) {
                                     offsetof(struct control, cold.idle.count),
                                     offsetof(struct control, cold.buried.count),
                                     offsetof(struct control, wait.list[1].count)};
-  uint64_t at = damage_geometry.control_off + counts[fixture_below(random, sizeof counts / sizeof *counts)];
+  uint64_t at = damage_geometry.control_off + counts[random_below(random, sizeof counts / sizeof *counts)];
   struct damage_area all = {damage_geometry.control_off, damage_geometry.control_off + sizeof(struct control)};
   set_word(at, choose_word(random, &all, at));
 }
@@ -177,17 +177,17 @@ void damage_claim_memory(void) {
 }
 
 void damage_do(uint64_t *random) {
-  unsigned count = 1 + (unsigned)fixture_below(random, 6);
+  unsigned count = 1 + (unsigned)random_below(random, 6);
   for (unsigned i = 0; i < count; i++) {
     struct damage_area area = choose_area(random);
-    uint64_t at = area.from + fixture_below(random, area.to - area.from);
-    switch (fixture_below(random, 10)) {
+    uint64_t at = area.from + random_below(random, area.to - area.from);
+    switch (random_below(random, 10)) {
     case 0:
     case 1:
-      damage_image[at] ^= (unsigned char)(1u << fixture_below(random, 8));
+      damage_image[at] ^= (unsigned char)(1u << random_below(random, 8));
       break;
     case 2:
-      damage_image[at] = (unsigned char)fixture_random(random);
+      damage_image[at] = (unsigned char)random_next(random);
       break;
     case 3:
       spoil_line(random, &area);

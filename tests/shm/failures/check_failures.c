@@ -160,7 +160,7 @@ static void refuse_one(const struct scenario *s, unsigned nth, unsigned which, e
 
 /* A create makes the same two calls for each of its many mutexes: where repetitions are to be few, not each of them is refused. */
 static unsigned next_call(unsigned nth) {
-  unsigned percent = fixture_scaled(100);
+  unsigned percent = plain_scaled(100);
   return nth < 60 || percent >= 100 ? nth + 1 : nth + 100 / percent;
 }
 

@@ -7,8 +7,8 @@
 #ifndef CHECK_FAILURES_H
 #define CHECK_FAILURES_H
 
-#include "support/fixture.h"
 #include "refusals.h"
+#include "support/fixture.h"
 
 Suite *handles_suite(void);
 Suite *operations_suite(void);

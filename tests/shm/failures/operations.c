@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #include <sys/wait.h>
 
-#include "support/calls.h"
 #include "shm/layout.h"
+#include "support/calls.h"
 
 /* ---- Every call ---- */
 
@@ -178,7 +178,7 @@ static pid_t sleeper;
 static void prepare_sleeper(void) {
   create();
   shared->steps[0] = 0;
-  sleeper = fork_child();
+  sleeper = process_fork();
   if (sleeper > 0) {
     await_waiting(1, 1);
     return;
@@ -187,7 +187,7 @@ static void prepare_sleeper(void) {
   ck_assert_int_eq(workq_get(q, &item, WORKQ_FOREVER), 0);
   ck_assert_int_eq(workq_complete(q, &item), 0);
   ok(workq_close(q));
-  child_done();
+  process_done();
 }
 
 static int run_add(void) {
@@ -197,7 +197,7 @@ static int run_add(void) {
 
 static void finish_sleeper(int rc) {
   if (rc < 0) add("a");
-  join_child(sleeper);
+  process_join(sleeper);
   ck_assert_uint_eq(stats().keys, 0);
   end_queue(rc);
 }
@@ -229,8 +229,8 @@ static int run_len(void) {
 /* Whatever could not be found out: it was not taken from the living. */
 static void finish_holder(int rc) {
   ck_assert(rc == -ETIMEDOUT || rc == -EUCLEAN);
-  resume_child(holder);
-  join_child(holder);
+  process_resume(holder);
+  process_join(holder);
   ck_assert_uint_eq(stats().lock_losses, 0);
   ck_assert_uint_eq(stats().recoveries, 0);
   ck_assert_int_eq(state_of("stopped inside"), WORKQ_STATE_DELAYED);
@@ -250,13 +250,13 @@ END_TEST
 static void prepare_dead_owner(void) {
   create();
   add("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own = open_again();
     shared->victim = getpid();
     shared->armed = SIGKILL;
     (void)workq_add_after(own, "b", 1, S);
-    child_done();
+    process_done();
   }
   siginfo_t ended;
   ck_assert_int_eq(waitid(P_PID, (id_t)child, &ended, WEXITED), 0);
@@ -343,7 +343,7 @@ static void prepare_living_worker(void) {
 static void finish_living_worker(int rc) {
   ck_assert_int_eq(rc, 0);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_PROCESSING);
-  kill_child(sleeper);
+  process_kill(sleeper);
   ck_assert_int_eq(workq_reap(q), 1);
   end_queue(rc);
 }

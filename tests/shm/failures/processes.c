@@ -20,7 +20,7 @@ static void prepare_fork(void) {
 
 /* The child says in steps[0] how its first call ended; the second, of which nothing is refused, attaches. */
 static int run_first_call(void) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     refusals_arm();
     int rc = refusals_disarm(workq_len(q));
@@ -29,9 +29,9 @@ static int run_first_call(void) {
     ck_assert_int_eq(workq_len(q), 1);
     take("b");
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   return shared->steps[0];
 }
 

@@ -114,14 +114,14 @@ enum { RACERS = 8 };
 static void race(int (*run)(int racer)) {
   pid_t children[RACERS];
   for (int i = 0; i < RACERS; i++) {
-    children[i] = fork_child();
+    children[i] = process_fork();
     if (children[i] > 0) continue;
     shared->steps[0]++;
     while (shared->steps[0] < RACERS) sched_yield();
     shared->steps[1 + run(i)]++;
-    child_done();
+    process_done();
   }
-  for (int i = 0; i < RACERS; i++) join_child(children[i]);
+  for (int i = 0; i < RACERS; i++) process_join(children[i]);
 }
 
 /* 0: created, 1: it was there. */
@@ -137,7 +137,7 @@ static int race_to_create(int racer) {
 }
 
 START_TEST(of_many_creators_at_a_time_one_wins) {
-  for (unsigned i = 0; i < fixture_scaled(50); i++) {
+  for (unsigned i = 0; i < plain_scaled(50); i++) {
     memset(shared->steps, 0, sizeof shared->steps);
     race(race_to_create);
     ck_assert_int_eq(shared->steps[1], 1);
@@ -164,7 +164,7 @@ static int race_to_open_or_create(int racer) {
 }
 
 START_TEST(of_many_in_open_or_create_one_creates_and_all_have_the_same_queue) {
-  for (unsigned i = 0; i < fixture_scaled(50); i++) {
+  for (unsigned i = 0; i < plain_scaled(50); i++) {
     memset(shared->steps, 0, sizeof shared->steps);
     race(race_to_open_or_create);
     ck_assert_int_eq(shared->steps[1], RACERS - 1);
@@ -180,7 +180,7 @@ START_TEST(of_many_in_open_or_create_one_creates_and_all_have_the_same_queue) {
 END_TEST
 
 static int race_against_unlink(int racer) {
-  for (unsigned i = 0; i < fixture_scaled(200); i++) {
+  for (unsigned i = 0; i < plain_scaled(200); i++) {
     workq *own = NULL;
     int rc = workq_open_or_create(name, &options, &own);
     ck_assert_msg(rc == 0 || rc == 1, "%d", rc);
@@ -243,7 +243,7 @@ static int64_t real_now_ns(void) {
 
 /* Kills a creator after a random time.  Returns whether there is a segment, which then is a whole one. */
 static bool kill_a_creator(uint64_t *random, int64_t longest_ns) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     workq *own;
     shared->steps[0] = 1;
@@ -252,9 +252,9 @@ static bool kill_a_creator(uint64_t *random, int64_t longest_ns) {
   }
   await(&shared->steps[0], 1);
   shared->steps[0] = 0;
-  int64_t end_ns = real_now_ns() + (int64_t)fixture_below(random, (uint64_t)longest_ns);
+  int64_t end_ns = real_now_ns() + (int64_t)random_below(random, (uint64_t)longest_ns);
   while (real_now_ns() < end_ns) continue;
-  kill_child(child);
+  process_kill(child);
   int rc = workq_open(name, &options, &q);
   if (rc == -ENOENT) return false;
   ck_assert_int_eq(rc, 0);
@@ -271,7 +271,7 @@ static bool kill_a_creator(uint64_t *random, int64_t longest_ns) {
 
 /* Half of the creators shall get to the end: the time given is adapted to that. */
 static void kill_creators(unsigned kills) {
-  uint64_t random = fixture_seed();
+  uint64_t random = random_seed(NULL);
   int64_t longest_ns = MS;
   unsigned born = 0;
   for (unsigned i = 0; i < kills; i++) {
@@ -287,7 +287,7 @@ static void kill_creators(unsigned kills) {
 }
 
 START_TEST(a_killed_creator_leaves_a_whole_segment_or_none) {
-  kill_creators(fixture_scaled(300));
+  kill_creators(plain_scaled(300));
 }
 END_TEST
 
@@ -355,13 +355,13 @@ START_TEST(by_a_temporary_name_mode_and_errors_are_the_same) {
   ck_assert_ptr_null(second);
   ck_assert_uint_eq(count_unborn(false), 0);
   ck_assert_int_eq(add("a"), 1);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     take("a");
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   assert_ready("a");
 }
 END_TEST
@@ -369,7 +369,7 @@ END_TEST
 START_TEST(by_a_temporary_name_one_of_many_creators_wins) {
   choose_own_size();
   if (!forbid_nameless_files()) return;
-  for (unsigned i = 0; i < fixture_scaled(20); i++) {
+  for (unsigned i = 0; i < plain_scaled(20); i++) {
     memset(shared->steps, 0, sizeof shared->steps);
     race(race_to_create);
     ck_assert_int_eq(shared->steps[1], 1);
@@ -386,7 +386,7 @@ END_TEST
 START_TEST(by_a_temporary_name_a_killed_creator_leaves_nothing_that_can_be_opened) {
   choose_own_size();
   if (!forbid_nameless_files()) return;
-  kill_creators(fixture_scaled(200));
+  kill_creators(plain_scaled(200));
   printf("left by them, under names that no call of the library opens: %u\n", count_unborn(true));
 }
 END_TEST

@@ -69,13 +69,13 @@ static void remove_files(void) {
 
 /* Another file takes the name, and leaves its own to the one that had it: the name is never free. */
 static pid_t fork_swapper(void) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child > 0) return child;
   uint64_t random = (uint64_t)getpid();
   char of_name[sizeof name + 32];
   snprintf(of_name, sizeof of_name, "%s", path_of(OURS));
   for (;;) {
-    int other = 1 + (int)fixture_below(&random, FILES - 1);
+    int other = 1 + (int)random_below(&random, FILES - 1);
     (void)syscall(SYS_renameat2, AT_FDCWD, of_name, AT_FDCWD, path_of(other), RENAME_EXCHANGE);
   }
 }
@@ -95,19 +95,19 @@ static int which_queue(workq *own) {
 
 /* Attaches in a forked child: to the same queue, or not at all where only the name leads to it. */
 static void look_from_child(workq *own, int which) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     int rc = workq_len(own);
     ck_assert_msg(rc == 1 || access("/proc/self", F_OK) != 0, "%d", rc);
     if (rc >= 0) ck_assert_int_eq(which_queue(own), which);
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 
 static void open_while_swapped(void) {
-  unsigned opened[2] = {0}, euclean = 0, eperm = 0, wanted = fixture_scaled(100);
+  unsigned opened[2] = {0}, euclean = 0, eperm = 0, wanted = plain_scaled(100);
   pid_t swapper = fork_swapper();
   while (opened[0] < wanted || opened[1] < wanted || euclean < wanted || eperm < wanted) {
     workq *own = NULL;
@@ -120,7 +120,7 @@ static void open_while_swapped(void) {
     if (opened[which]++ % 20 == 0) look_from_child(own, which);
     ok(workq_close(own));
   }
-  kill_child(swapper);
+  process_kill(swapper);
 }
 
 START_TEST(a_name_that_changes_hands_leads_to_one_queue_or_to_an_error) {
@@ -133,20 +133,20 @@ END_TEST
 /* Then a second description of the file is to be had by its name only, which may be another's by now.  In a child: sanitizers
  * need /proc at a process's end. */
 START_TEST(a_name_that_changes_hands_where_there_is_no_proc) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     if (unshare(CLONE_NEWNS) != 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
         mount("tmpfs", "/proc", "tmpfs", 0, NULL) != 0) {
       printf("SKIPPED: a name that changes hands, without /proc: no mount namespace is permitted here\n");
       fflush(stdout);
-      child_done();
+      process_done();
     }
     make_files();
     open_while_swapped();
     remove_files();
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -157,10 +157,10 @@ START_TEST(a_file_that_grows_and_shrinks_is_opened_at_its_own_size_or_not_at_all
   const off_t size = (off_t)stats().size;
   int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0)
     for (;;) (void)(ftruncate(fd, size + PAGE) + ftruncate(fd, size)); /* never below: that harms who has it open */
-  unsigned opened = 0, euclean = 0, wanted = fixture_scaled(200);
+  unsigned opened = 0, euclean = 0, wanted = plain_scaled(200);
   while (opened < wanted || euclean < wanted) {
     workq *own = NULL;
     int rc = workq_open(name, &options, &own);
@@ -173,7 +173,7 @@ START_TEST(a_file_that_grows_and_shrinks_is_opened_at_its_own_size_or_not_at_all
     ck_assert_int_eq(workq_complete(own, &item), 0);
     ok(workq_close(own));
   }
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(ftruncate(fd, size), 0);
   close(fd);
 }
@@ -185,7 +185,7 @@ END_TEST
 static int descriptors_of_a_program(void) {
   int ends[2], count = 0;
   ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     dup2(ends[1], STDOUT_FILENO);
     execlp("ls", "ls", "/proc/self/fd", (char *)NULL);
@@ -194,7 +194,7 @@ static int descriptors_of_a_program(void) {
   close(ends[1]);
   for (char byte; read(ends[0], &byte, 1) == 1;) count += byte == '\n';
   close(ends[0]);
-  join_child(child);
+  process_join(child);
   return count;
 }
 
@@ -214,13 +214,13 @@ START_TEST(what_is_executed_inherits_nothing) {
   options.flags = WORKQ_RAW;
   workq *raw = open_again();
   ck_assert_int_eq(descriptors_of_a_program(), before);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ok(workq_len(q));
     ck_assert_int_eq(descriptors_of_a_program(), before);
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   add("a");
   ck_assert_int_eq(workq_run(q, &(workq_pool){.until_empty = 1, .arg = &before}, handle_key), 0);
   ck_assert_int_eq(shared->steps[0], 1);

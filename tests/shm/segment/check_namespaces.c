@@ -80,13 +80,13 @@ START_TEST(open_in_a_full_shm_is_enospc) {
   workq *other = NULL;
   ck_assert_int_eq(workq_open(name, &options, &other), -ENOSPC);
   ck_assert_ptr_null(other);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_int_eq(workq_len(q), -ENOSPC);
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_uint_eq(stats().attached, 1);
   fill_shm_but(1);
   other = open_again();
@@ -269,16 +269,16 @@ END_TEST
 /* Random operations with ever less memory: errors may come, a SIGBUS must not. */
 START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
   need_own_shm("size=16m");
-  uint64_t random = fixture_seed();
+  uint64_t random = random_seed(NULL);
   options.key_max = 64;
   create();
   char key[16];
   workq_item item;
-  for (unsigned i = 0; i < fixture_scaled(40000); i++) {
-    if (i % 1000 == 0) fill_shm_but(fixture_below(&random, 60));
-    int len = snprintf(key, sizeof key, "%u", (unsigned)fixture_below(&random, 20000));
+  for (unsigned i = 0; i < plain_scaled(40000); i++) {
+    if (i % 1000 == 0) fill_shm_but(random_below(&random, 60));
+    int len = snprintf(key, sizeof key, "%u", (unsigned)random_below(&random, 20000));
     int rc;
-    switch (fixture_below(&random, 8)) {
+    switch (random_below(&random, 8)) {
     case 0:
     case 1:
     case 2:
@@ -286,18 +286,18 @@ START_TEST(a_shm_that_gets_full_at_any_moment_does_no_harm) {
       break;
     case 3:
     case 4:
-      rc = workq_add_after(q, key, (size_t)len, (int64_t)fixture_below(&random, 1000) * MS);
+      rc = workq_add_after(q, key, (size_t)len, (int64_t)random_below(&random, 1000) * MS);
       break;
     case 5:
       rc = workq_get(q, &item, 0);
-      if (rc == 0) rc = fixture_below(&random, 2) ? workq_complete(q, &item) : workq_retry(q, &item);
+      if (rc == 0) rc = random_below(&random, 2) ? workq_complete(q, &item) : workq_retry(q, &item);
       if (rc == -ETIMEDOUT) rc = 0;
       break;
     case 6:
       rc = workq_remove(q, key, (size_t)len);
       break;
     default:
-      pass((int64_t)fixture_below(&random, 10) * MS);
+      pass((int64_t)random_below(&random, 10) * MS);
       rc = 0;
     }
     ck_assert_msg(rc >= 0 || rc == -ENOSPC, "%d", rc);
@@ -346,9 +346,9 @@ START_TEST(without_inodes_a_create_is_enospc) {
   pid_t child = fork_without_proc();
   if (child == 0) {
     assert_cannot_be_created(another);
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(unlink(squatter_path(0)), 0);
   create();
   add("a");
@@ -372,13 +372,13 @@ START_TEST(without_inodes_a_queue_that_is_there_goes_on_and_grows) {
   workq *other = open_again();
   take_by(other, "0");
   ok(workq_close(other));
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_int_eq(workq_len(q), 1000);
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   die_with("2");
   ck_assert_int_eq(workq_reap(q), 1);
   ck_assert_int_eq(workq_retry(q, &item), 1);
@@ -399,7 +399,7 @@ START_TEST(a_shm_that_may_not_be_written_is_eacces) {
   need_own_shm("size=8m,mode=0755");
   create();
   ck_assert_int_eq(chmod("/dev/shm", 0555), 0);
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     drop_capabilities();
     char another[sizeof name];
@@ -411,9 +411,9 @@ START_TEST(a_shm_that_may_not_be_written_is_eacces) {
     ck_assert_ptr_null(own);
     own = open_again();
     ok(workq_close(own));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -424,23 +424,23 @@ END_TEST
  * fork no more once that namespace is dead.
  */
 static void in_namespace(int kind, void (*run)(void)) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     if (unshare(kind) != 0) {
       printf("SKIPPED: a namespace of kind %x: %s\n", (unsigned)kind, strerror(errno));
       fflush(stdout);
-      child_done();
+      process_done();
     }
-    pid_t first = fork(); /* not fork_child(): in a new pid namespace getppid() is 0 */
+    pid_t first = fork(); /* not process_fork(): in a new pid namespace getppid() is 0 */
     ck_assert_int_ge(first, 0);
     if (first == 0) {
       run();
-      child_done();
+      process_done();
     }
-    join_child(first);
-    child_done();
+    process_join(first);
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 
 static void assert_foreign(const char *words) {
@@ -500,7 +500,7 @@ END_TEST
 
 /* Hides /proc in a child.  It is the child that creates. */
 static pid_t fork_without_proc(void) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child > 0) return child;
   ck_assert_int_eq(unshare(CLONE_NEWNS), 0);
   ck_assert_int_eq(mount("tmpfs", "/proc", "tmpfs", 0, NULL), 0);
@@ -514,13 +514,13 @@ static void use_without_proc(void) {
   workq *other = open_again();
   take_by(other, "a");
   ok(workq_close(other));
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     take("a");
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   assert_ready("a");
   workq *second = NULL;
   ck_assert_int_eq(workq_create(name, &options, &second), -EEXIST);
@@ -533,9 +533,9 @@ START_TEST(without_proc_a_queue_works) {
   pid_t child = fork_without_proc();
   if (child == 0) {
     use_without_proc();
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ok(workq_unlink(name));
 }
 END_TEST
@@ -568,17 +568,17 @@ START_TEST(without_proc_a_child_does_not_take_its_names_next_queue_for_its_own) 
   if (child == 0) {
     create();
     add("a");
-    pid_t second = fork_child();
+    pid_t second = process_fork();
     if (second == 0) {
       find_another_queue(_i);
-      child_done();
+      process_done();
     }
-    join_child(second);
+    process_join(second);
     finish("a");
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -604,9 +604,9 @@ START_TEST(without_proc_and_without_privileges_a_queue_works) {
     drop_capabilities();
     forbid_links_by_descriptor();
     use_without_proc();
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ok(workq_unlink(name));
 }
 END_TEST
@@ -618,9 +618,9 @@ START_TEST(who_has_no_proc_does_not_share_with_who_has) {
   if (child == 0) {
     workq *own = NULL;
     ck_assert_int_eq(workq_open(name, &options, &own), -EPROTONOSUPPORT);
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 

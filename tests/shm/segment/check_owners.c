@@ -26,7 +26,7 @@ static int try_open(uint32_t flags, uint32_t mode) {
 
 /* A child that is the user from now on. */
 static pid_t fork_as(uid_t user) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child > 0) return child;
   ck_assert_int_eq(setgroups(0, NULL), 0);
   ck_assert_int_eq(setgid(user), 0);
@@ -69,9 +69,9 @@ START_TEST(roots_queue_may_be_opened_by_whom_its_mode_lets) {
     if (child == 0) {
       int rc = try_open(cases[i].flags, cases[i].asked);
       ck_assert_msg(rc == cases[i].rc, "case %zu: %d", i, rc);
-      child_done();
+      process_done();
     }
-    join_child(child);
+    process_join(child);
   }
 }
 END_TEST
@@ -90,9 +90,9 @@ START_TEST(a_strangers_queue_is_eperm_even_where_its_mode_lets) {
     ck_assert_int_eq(try_open(WORKQ_RAW, 0666), -EPERM);
     ck_assert_int_eq(try_open(WORKQ_ANY_OWNER, 0666), 0);
     ck_assert_int_eq(try_open(WORKQ_ANY_OWNER, 0), -EPERM); /* others may write */
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -115,7 +115,7 @@ START_TEST(whoever_may_only_read_can_lock_everyone_out) {
   ck_assert_int_eq(try_open(0, 0), -EPERM); /* so the mode is refused */
   ck_assert_int_eq(chmod(fixture_path(name), 0600), 0);
   ck_assert_int_eq(try_open(0, 0), -EUSERS); /* that is why */
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(try_open(0, 0), 0);
 }
 END_TEST
@@ -130,13 +130,13 @@ START_TEST(whose_a_queue_is_goes_by_the_effective_user) {
     int rc;
   } cases[] = {{STRANGER, NOBODY, -EPERM}, {NOBODY, STRANGER, 0}, {0, NOBODY, -EPERM}, {STRANGER, 0, -EPERM}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    pid_t child = fork_child();
+    pid_t child = process_fork();
     if (child == 0) {
       ck_assert_int_eq(setresuid(cases[i].real, cases[i].effective, 0), 0);
       ck_assert_msg(try_open(WORKQ_RAW, 0666) == cases[i].rc, "case %zu", i);
-      child_done();
+      process_done();
     }
-    join_child(child);
+    process_join(child);
   }
 }
 END_TEST
@@ -147,7 +147,7 @@ START_TEST(users_of_a_group_can_share_a_queue) {
   give(0, 0660);
   ck_assert_int_eq(chown(fixture_path(name), 0, STRANGER), 0);
   add("a");
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     ck_assert_int_eq(setgroups(0, NULL), 0);
     ck_assert_int_eq(setgid(STRANGER), 0);
@@ -158,7 +158,7 @@ START_TEST(users_of_a_group_can_share_a_queue) {
     for (;;) pause();
   }
   await(&shared->steps[0], 1);
-  kill_child(child);
+  process_kill(child);
   ck_assert_int_eq(workq_reap(q), 1); /* also over the border between users */
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
 }
@@ -172,9 +172,9 @@ START_TEST(one_cannot_unlink_anothers_queue) {
   pid_t child = fork_as(NOBODY);
   if (child == 0) {
     ck_assert_int_eq(workq_unlink(name), -EACCES);
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_int_eq(add("a"), 1);
 }
 END_TEST
@@ -188,9 +188,9 @@ START_TEST(a_name_that_another_has_taken_is_taken) {
     ck_assert_int_eq(workq_create(name, &options, &own), -EEXIST);
     ck_assert_int_eq(workq_open_or_create(name, &options, &own), -EACCES);
     ck_assert_ptr_null(own);
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 END_TEST
 
@@ -203,9 +203,9 @@ START_TEST(a_child_that_becomes_another_user_cannot_attach) {
     ck_assert_int_eq(workq_add(q, "b", 1), -EACCES);
     ck_assert_int_eq(workq_len(q), -EACCES);
     ok(workq_close(q));
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
   ck_assert_uint_eq(stats().attached, 1);
   ck_assert_int_eq(workq_done(q, &item), 0);
 }

@@ -7,8 +7,8 @@
 #ifndef CHECK_SEGMENT_H
 #define CHECK_SEGMENT_H
 
-#include "support/fixture.h"
 #include "shm/layout.h"
+#include "support/fixture.h"
 
 Suite *birth_suite(void);
 Suite *file_suite(void);

@@ -49,7 +49,7 @@ static bool zeros(const char *path) {
 static bool noise(const char *path) {
   static uint64_t bytes[1 << 14];
   uint64_t random = 1;
-  for (size_t i = 0; i < 1 << 14; i++) bytes[i] = fixture_random(&random);
+  for (size_t i = 0; i < 1 << 14; i++) bytes[i] = random_next(&random);
   return write_file(path, bytes, sizeof bytes);
 }
 
@@ -178,11 +178,11 @@ START_TEST(what_is_no_segment_is_euclean_and_is_left_as_it_is) {
 END_TEST
 
 START_TEST(a_segment_cut_off_anywhere_is_euclean) {
-  uint64_t random = fixture_seed();
-  for (unsigned i = 0; i < fixture_scaled(300); i++) {
+  uint64_t random = random_seed(NULL);
+  for (unsigned i = 0; i < plain_scaled(300); i++) {
     create_closed();
     off_t size = (off_t)header_read().total_size;
-    ck_assert_int_eq(truncate(fixture_path(name), (off_t)fixture_below(&random, (uint64_t)size)), 0);
+    ck_assert_int_eq(truncate(fixture_path(name), (off_t)random_below(&random, (uint64_t)size)), 0);
     ck_assert_int_eq(try_open(), -EUCLEAN);
     ck_assert_int_eq(try_open_with(WORKQ_RAW), -EUCLEAN);
     ok(workq_unlink(name));

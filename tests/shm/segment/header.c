@@ -447,7 +447,7 @@ END_TEST
 
 /* Runs every call on the queue, in a child; whatever they say, it must end well. */
 static void run_all_calls(void) {
-  pid_t child = fork_child();
+  pid_t child = process_fork();
   if (child == 0) {
     alarm(300);
     options.lock_timeout_ns = 1;
@@ -458,21 +458,21 @@ static void run_all_calls(void) {
         if (strcmp(calls[i].name, "run") != 0) (void)calls[i].run(handle);
       (void)workq_close(handle);
     }
-    child_done();
+    process_done();
   }
-  join_child(child);
+  process_join(child);
 }
 
 START_TEST(random_headers_with_a_good_checksum_do_no_harm) {
-  uint64_t random = fixture_seed();
-  for (unsigned i = 0; i < fixture_scaled(2000); i++) {
+  uint64_t random = random_seed(NULL);
+  for (unsigned i = 0; i < plain_scaled(2000); i++) {
     if (i % 100 == 0) create_closed(); /* an accepted header may have led to changes */
     struct header header = header_read(), sound = header;
-    unsigned words = 1 + (unsigned)fixture_below(&random, 3);
+    unsigned words = 1 + (unsigned)random_below(&random, 3);
     for (unsigned n = 0; n < words; n++) {
       size_t from = offsetof(struct header, seed);
-      size_t at = from + 4 * fixture_below(&random, (offsetof(struct header, checksum) - from) / 4);
-      uint32_t word = (uint32_t)fixture_random(&random) >> fixture_below(&random, 32);
+      size_t at = from + 4 * random_below(&random, (offsetof(struct header, checksum) - from) / 4);
+      uint32_t word = (uint32_t)random_next(&random) >> random_below(&random, 32);
       memcpy((unsigned char *)&header + at, &word, sizeof word);
     }
     header_write_sealed(&header);
