@@ -95,8 +95,7 @@ END_TEST
 
 START_TEST(the_living_are_not_reaped) {
   pid_t pid = fork_tenant("a");
-  kill(pid, SIGSTOP);
-  ck_assert_int_eq(waitpid(pid, NULL, WUNTRACED), pid);
+  process_stop(pid);
   ck_assert_int_eq(workq_reap(q), 0);
   ck_assert_int_eq(workq_state(q, "a", 1, NULL), WORKQ_STATE_PROCESSING);
   process_kill(pid);

@@ -130,15 +130,14 @@ START_TEST(one_add_tells_one_sleeper) {
     pids[i] = fork_worker(i);
     await_waiting((unsigned)i + 1);
   }
-  for (int i = 0; i < 3; i++) kill(pids[i], SIGSTOP);
-  for (int i = 0; i < 3; i++) ck_assert_int_eq(waitpid(pids[i], NULL, WUNTRACED), pids[i]);
+  for (int i = 0; i < 3; i++) process_stop(pids[i]);
   ck_assert_int_eq(workq_add(q, "a", 1), 1);
   ck_assert_uint_eq(waiting(), 2);
   ck_assert_int_eq(workq_add(q, "a", 1), 0); /* coalesced: tells nobody */
   ck_assert_uint_eq(waiting(), 2);
   ck_assert_int_eq(workq_add(q, "b", 1), 1);
   ck_assert_uint_eq(waiting(), 1);
-  for (int i = 0; i < 3; i++) kill(pids[i], SIGCONT);
+  for (int i = 0; i < 3; i++) process_resume(pids[i]);
   await_got(2, "a sleeper that was told did not come");
   end_workers(pids, 3);
 }
@@ -249,8 +248,7 @@ START_TEST(a_wake_up_that_died_is_passed_on) {
     await_waiting((unsigned)i + 1);
   }
   /* The newest is told first; it dies before it can use that. */
-  kill(pids[1], SIGSTOP);
-  ck_assert_int_eq(waitpid(pids[1], NULL, WUNTRACED), pids[1]);
+  process_stop(pids[1]);
   ck_assert_int_eq(workq_add(q, "a", 1), 1);
   ck_assert_uint_eq(waiting(), 1);
   process_kill(pids[1]);

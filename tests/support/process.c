@@ -71,6 +71,11 @@ void process_await_stop(pid_t pid) {
   if (!WIFSTOPPED(status)) plain_fail("process %d ended with status %x instead of stopping", (int)pid, (unsigned)status);
 }
 
+void process_stop(pid_t pid) {
+  if (kill(pid, SIGSTOP) != 0) plain_fail("kill: %s", strerror(errno));
+  process_await_stop(pid);
+}
+
 void process_resume(pid_t pid) {
   if (kill(pid, SIGCONT) != 0) plain_fail("kill: %s", strerror(errno));
 }

@@ -27,7 +27,9 @@ void process_wait_pass(pid_t pid, const char *what);
 /* Kills a child, which must not have ended before, with SIGKILL, and waits for its end. */
 void process_kill(pid_t pid);
 
-/* Waits until the child has stopped. */
+/* Stops a child. */
+void process_stop(pid_t pid);
+/* Waits until a child has stopped by itself. */
 void process_await_stop(pid_t pid);
 /* Lets a child that was stopped go on. */
 void process_resume(pid_t pid);

@@ -25,6 +25,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "support/process.h"
+
 #define MS INT64_C(1000000)
 
 #define KEYS 1000
@@ -449,7 +451,7 @@ START_TEST(workers_end_with_their_supervisor) {
   char byte;
   create(NULL);
   ck_assert_int_eq(pipe(ends), 0);
-  pid_t supervisor = fork();
+  pid_t supervisor = process_fork();
   if (supervisor == 0) {
     close(ends[0]);
     pool.until_empty = 0;
@@ -460,7 +462,7 @@ START_TEST(workers_end_with_their_supervisor) {
   for (int i = 0; i < 3; i++) wait_for(&shared->starts[i]);
   ck_assert_int_eq(kill(supervisor, SIGKILL), 0);
   ck_assert_int_eq(read(ends[0], &byte, 1), 0);
-  ck_assert_int_eq(waitpid(supervisor, NULL, 0), supervisor);
+  process_wait(supervisor);
   ck_assert_int_ge(workq_reap(q), 0);
 }
 END_TEST
@@ -530,13 +532,12 @@ START_TEST(signals_of_workers) {
 END_TEST
 
 START_TEST(other_children_are_left_alone) {
-  int status;
   create(NULL);
   add_numbers(100);
-  pid_t child = fork();
+  pid_t child = process_fork();
   if (child == 0) _exit(3);
   ck_assert_int_eq(workq_run(q, &pool, count_key), 0);
-  ck_assert_int_eq(waitpid(child, &status, 0), child);
+  int status = process_wait(child);
   ck_assert(WIFEXITED(status) && WEXITSTATUS(status) == 3);
 }
 END_TEST
