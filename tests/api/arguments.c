@@ -6,6 +6,8 @@
  */
 #include "check_api.h"
 
+#include "support/in_lock.h"
+
 /* What "deadline - now" gives for a deadline that has passed, and what other faults of arithmetic give. */
 static const int64_t negative[] = {-2, -US, -S, INT64_MIN + 1, INT64_MIN};
 enum { NEGATIVES = sizeof negative / sizeof *negative };
@@ -255,8 +257,10 @@ Suite *arguments_suite(void) {
   tcase_add_loop_test(tcase, a_drain_with_a_negative_timeout_does_not_shut_down, 0, NEGATIVES);
   tcase_add_loop_test(tcase, a_delay_that_is_not_positive_means_now, 0, NEGATIVES);
   tcase_add_loop_test(tcase, options_with_a_negative_duration_are_einval, 0, NEGATIVES);
-  tcase_add_test(tcase, a_lock_timeout_for_ever_is_no_limit);
   tcase_add_test(tcase, a_huge_timeout_is_waited_for);
+
+  tcase = fixture_case_with(suite, "durations, for the lock", ENGINE_LOCK);
+  tcase_add_test(tcase, a_lock_timeout_for_ever_is_no_limit);
 
   tcase = fixture_case(suite, "fields");
   tcase_add_test(tcase, what_is_reserved_must_be_0);

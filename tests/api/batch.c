@@ -9,6 +9,8 @@
 #include <limits.h>
 #include <pthread.h>
 
+#include "support/in_lock.h"
+
 enum { MANY = 1000 }; /* more than are taken under one hold of the lock */
 
 static char texts[MANY][16];
@@ -335,10 +337,12 @@ Suite *batch_suite(void) {
   tcase_add_test(tcase, done_batch_stops_at_a_stale_item);
   tcase_add_test(tcase, done_batch_makes_dirty_keys_ready);
 
-  tcase = fixture_case(suite, "what a short result says");
+  tcase = fixture_case_with(suite, "what a short result says, of the lock", ENGINE_LOCK);
   tcase_add_test(tcase, add_batch_that_times_out_has_refused_no_key);
   tcase_add_test(tcase, get_batch_that_times_out_leaves_the_other_keys_ready);
   tcase_add_test(tcase, done_batch_that_times_out_leaves_the_other_items_in_hand);
+
+  tcase = fixture_case(suite, "what a short result says");
   tcase_add_test(tcase, items_that_are_stale_are_skipped_and_no_other);
   tcase_add_test(tcase, a_stale_item_and_a_stale_handle_are_told_apart);
   return suite;

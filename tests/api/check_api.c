@@ -9,6 +9,7 @@
 #include "check_api.h"
 
 int main(void) {
+  engine_choose();
   static suite_maker *const suites[] = {adding_suite,  arguments_suite, batch_suite,  death_suite, delay_suite,
                                         error_suite,   finish_suite,    handle_suite, limiter_suite, look_suite,
                                         metrics_suite, size_suite,      wait_suite,   whole_suite};

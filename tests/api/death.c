@@ -1,21 +1,20 @@
 /*
  * The public API: what becomes of the keys of a worker that dies, and of the operation that it dies in.
  *
- * Deaths are real: children killed with SIGKILL.  Where one must die inside an operation it is the clock that kills it,
- * which the library reads with the lock in hand.
+ * Deaths are real: children killed with SIGKILL; those inside an operation are of in_lock.h.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
  */
 #include "check_api.h"
 
-#include "clock.h"
-
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+
+#include "support/in_lock.h"
 
 START_TEST(each_key_of_a_dead_worker_goes_back_through_the_limiter) {
   create();
@@ -71,8 +70,7 @@ START_TEST(a_key_is_never_taken_from_the_living) {
     ck_assert_int_eq(workq_get(q, &item, 0), -ETIMEDOUT);
     ck_assert_int_eq(workq_reap(q), 0);
   }
-  kill(child, SIGSTOP);
-  process_await_stop(child);
+  process_stop(child);
   ck_assert_int_eq(workq_reap(q), 0);
   ck_assert_int_eq(info_of("a").pid, child);
   process_kill(child);
@@ -211,10 +209,10 @@ START_TEST(a_crashed_key_waits_its_whole_delay) {
     workq_item item;
     add("a");
     pid_t child = fork_worker_with("a");
-    int64_t alive_ns = clock_monotonic_ns();
+    int64_t alive_ns = plain_now_ns();
     process_kill(child);
     ok(workq_get(q, &item, WORKQ_FOREVER));
-    ck_assert_int_ge(clock_monotonic_ns(), alive_ns + 3 * MS);
+    ck_assert_int_ge(plain_now_ns(), alive_ns + 3 * MS);
     ck_assert_int_eq(item.crashes, 1);
     ok(workq_complete(q, &item));
   }
@@ -335,8 +333,7 @@ static void *exec_inside(void *arg) {
   workq *own;
   inside.clock = exec_clock;
   ok(workq_open(name, &inside, &own));
-  shared->victim = getpid();
-  shared->armed = 1;
+  arm_clock(SIGKILL);
   (void)workq_add_after(own, "new", 3, S);
   _exit(EXIT_FAILURE);
 }
@@ -344,7 +341,7 @@ static void *exec_inside(void *arg) {
 /* A child in which a thread calls execve with the queue's lock in hand, in the middle of an add. */
 static pid_t exec_away_inside(void) {
   pid_t child = exec_in_thread(exec_inside, NULL);
-  shared->armed = 0;
+  arm_clock(0);
   return child;
 }
 
@@ -381,21 +378,6 @@ END_TEST
 
 /* ---- Death inside an operation ---- */
 
-/* Lets a child run an operation on its own handle, and die in the middle of it, with the lock. */
-static void die_in(int (*operation)(workq *handle)) {
-  pid_t child = process_fork();
-  if (child == 0) {
-    workq *own = open_again();
-    shared->victim = getpid();
-    shared->armed = SIGKILL;
-    (void)operation(own);
-    _exit(EXIT_FAILURE);
-  }
-  int status;
-  ck_assert_int_eq(waitpid(child, &status, 0), child);
-  ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
-}
-
 static int add_new_after(workq *handle) {
   return workq_add_after(handle, "new", 3, S);
 }
@@ -403,7 +385,7 @@ static int add_new_after(workq *handle) {
 START_TEST(an_add_that_dies_half_way_has_not_happened) {
   create();
   add("a");
-  die_in(add_new_after);
+  die_inside(add_new_after);
   ck_assert_int_eq(state_of("new"), -ENOENT);
   ck_assert_uint_eq(stats().recoveries, 1);
   ck_assert_uint_eq(stats().keys, 1);
@@ -424,7 +406,7 @@ START_TEST(a_retry_that_dies_half_way_leaves_the_key_in_dead_hands) {
   create();
   add("a");
   /* The clock is also read by get when it looks for the dead; nothing is processed yet, so it does not. */
-  die_in(retry_a);
+  die_inside(retry_a);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_PROCESSING);
   ck_assert_int_eq(requeues("a"), 0);
   ck_assert_int_eq(workq_reap(q), 1);
@@ -436,7 +418,7 @@ END_TEST
 START_TEST(many_deaths_inside_are_all_undone) {
   create();
   for (unsigned i = 1; i <= 100; i++) { /* more than there are spare mutexes */
-    die_in(add_new_after);
+    die_inside(add_new_after);
     ck_assert_int_eq(state_of("new"), -ENOENT);
     ck_assert_uint_eq(stats().recoveries, i);
   }
@@ -457,7 +439,7 @@ START_TEST(a_worker_that_waits_goes_on_after_a_death_inside) {
     process_done();
   }
   await_waiting(1, 1);
-  die_in(add_new_after);
+  die_inside(add_new_after);
   add("a");
   process_join(waiter);
 }
@@ -482,10 +464,12 @@ Suite *death_suite(void) {
   tcase = fixture_case(suite, "without a word");
   tcase_add_test(tcase, the_keys_of_a_thread_that_was_lost_by_an_exec_go_back);
   tcase_add_test(tcase, they_go_back_although_a_forked_child_goes_on_using_the_queue);
+
+  tcase = fixture_case_with(suite, "without a word, with the lock", ENGINE_LOCK);
   tcase_add_test(tcase, a_lock_that_nobody_holds_is_abandoned_and_the_operation_undone);
   tcase_add_test(tcase, more_locks_can_be_lost_than_there_are_spare_ones);
 
-  tcase = fixture_case(suite, "inside an operation");
+  tcase = fixture_case_with(suite, "inside an operation", ENGINE_LOCK);
   tcase_add_test(tcase, an_add_that_dies_half_way_has_not_happened);
   tcase_add_test(tcase, a_retry_that_dies_half_way_leaves_the_key_in_dead_hands);
   tcase_add_test(tcase, many_deaths_inside_are_all_undone);

@@ -421,7 +421,11 @@ Suite *error_suite(void) {
   tcase_add_test(tcase, nothing_within_the_timeout_is_etimedout);
   tcase_add_test(tcase, a_signal_handler_that_ran_is_eintr);
   tcase_add_test(tcase, an_item_that_is_no_longer_ours_is_estale);
+
+  tcase = fixture_case_with(suite, "descriptors", ENGINE_FILE);
   tcase_add_test(tcase, a_handle_whose_descriptor_was_closed_keeps_its_slot);
+
+  tcase = fixture_case_with(suite, "raw handles", ENGINE_READ_ONLY);
   tcase_add_test(tcase, a_call_that_needs_more_than_a_raw_handle_is_ebadf);
 
   tcase = fixture_case(suite, "names and options");
@@ -432,7 +436,7 @@ Suite *error_suite(void) {
   tcase_add_test(tcase, options_of_creation_are_not_looked_at_by_open);
   tcase_add_test(tcase, open_or_create_tells_which);
 
-  tcase = fixture_case(suite, "limits of the process");
+  tcase = fixture_case_with(suite, "limits of the process", ENGINE_FILE);
   tcase_add_test(tcase, too_many_open_files_is_emfile);
 #ifndef ADDRESS_SANITIZER
   tcase_add_test(tcase, too_little_address_space_is_enomem);

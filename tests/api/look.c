@@ -269,8 +269,14 @@ START_TEST(stats_tell_how_the_queue_was_made) {
   ck_assert_int_eq(data.max_crashes, 4);
   ck_assert_uint_eq(data.give_up, WORKQ_DROP);
   ck_assert_int_eq(data.reap_interval_ns, 3 * S);
+}
+END_TEST
+
+START_TEST(stats_tell_the_size_of_the_file) {
+  create();
+  workq_stats_data data = stats();
   struct stat file;
-  ck_assert_int_eq(stat(fixture_path(name), &file), 0);
+  ck_assert_int_eq(stat(engine_path(name), &file), 0);
   ck_assert_uint_eq(data.size, (uint64_t)file.st_size);
   ck_assert_uint_eq(data.committed, (uint64_t)file.st_blocks * 512);
 }
@@ -446,6 +452,9 @@ Suite *look_suite(void) {
   tcase_add_test(tcase, stats_count_the_keys_by_state);
   tcase_add_test(tcase, stats_count_what_happened);
   tcase_add_test(tcase, the_counters_of_closed_handles_stay);
+
+  tcase = fixture_case_with(suite, "numbers of the file", ENGINE_FILE);
+  tcase_add_test(tcase, stats_tell_the_size_of_the_file);
 
   tcase = fixture_case(suite, "dump and check");
   tcase_add_test(tcase, dump_shows_keys_unambiguously);

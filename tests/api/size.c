@@ -223,9 +223,11 @@ Suite *size_suite(void) {
   tcase_add_test(tcase, a_queue_of_one_key_works);
   tcase_add_test(tcase, the_most_handles_work);
 
-  tcase = fixture_case(suite, "growth");
+  tcase = fixture_case_with(suite, "growth of the file", ENGINE_FILE);
   tcase_add_test(tcase, a_small_queue_stays_small_whatever_its_capacity);
   tcase_add_test(tcase, a_queue_grows_to_many_keys);
+
+  tcase = fixture_case(suite, "growth");
   tcase_add_test(tcase, the_heap_grows_to_many_delayed_keys);
   tcase_add_test(tcase, growth_is_seen_by_handles_that_were_there_before);
   return suite;

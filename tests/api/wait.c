@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include "support/calls.h"
+#include "support/in_lock.h"
 
 static int64_t real_now_ns(void) {
   struct timespec now;
@@ -196,8 +197,7 @@ START_TEST(a_waiting_worker_goes_on_when_another_that_was_told_dies) {
   for (unsigned i = 0; i < plain_scaled(50); i++) {
     pid_t first = fork_getter(0), second = fork_getter(0);
     await_waiting(1, 2);
-    kill(second, SIGSTOP); /* it may be told of the key, and cannot take it */
-    process_await_stop(second);
+    process_stop(second); /* it may be told of the key, and cannot take it */
     add("a");
     process_kill(second);
     process_join(first);
@@ -210,8 +210,7 @@ START_TEST(a_worker_that_was_stopped_and_continued_still_waits) {
   create();
   pid_t child = fork_getter(0);
   await_waiting(1, 1);
-  kill(child, SIGSTOP);
-  process_await_stop(child);
+  process_stop(child);
   process_resume(child);
   add("a");
   process_join(child);
@@ -509,8 +508,7 @@ START_TEST(a_holder_stopped_at_a_random_moment_is_named) {
     }
   }
   for (bool seen = false; !seen;) {
-    kill(child, SIGSTOP);
-    process_await_stop(child);
+    process_stop(child);
     int rc = workq_num_requeues(q, "b", 1);
     if (rc < 0) ck_assert_int_eq(rc, -ETIMEDOUT);
     /* Between taking the mutex and writing itself down as its holder it is not known. */
@@ -548,13 +546,15 @@ Suite *wait_suite(void) {
   tcase = fixture_case(suite, "signals");
   tcase_add_loop_test(tcase, a_signal_handler_ends_the_wait_with_eintr, 0, 2 * WAITS);
 
-  tcase = fixture_case(suite, "for the lock");
+  tcase = fixture_case_with(suite, "for the lock", ENGINE_LOCK);
   tcase_add_test(tcase, get_does_not_wait_longer_for_the_lock_than_its_timeout_and_names_the_holder);
   tcase_add_test(tcase, no_call_waits_longer_for_the_lock_than_lock_timeout);
   tcase_add_test(tcase, open_does_not_wait_longer_for_the_lock_than_lock_timeout);
   tcase_add_test(tcase, close_frees_the_handle_though_the_lock_is_not_to_be_had);
   tcase_add_test(tcase, without_a_limit_the_lock_is_waited_for);
-  tcase_add_test(tcase, a_raw_handle_names_the_holder_of_the_moment);
   tcase_add_test(tcase, a_holder_stopped_at_a_random_moment_is_named);
+
+  tcase = fixture_case_with(suite, "for the lock, raw", ENGINE_LOCK | ENGINE_READ_ONLY);
+  tcase_add_test(tcase, a_raw_handle_names_the_holder_of_the_moment);
   return suite;
 }

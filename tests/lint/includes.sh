@@ -3,7 +3,9 @@
 # below; one of src/shm/ also those of src/, never the other way round: nothing outside an engine knows what is inside.  A file
 # of utils/ includes workq.h, headers of its own folder by their name, and as "FOLDER/NAME.h" those of utils/common/ and, as a
 # subcommand does, of utils/cli/; utils/common/ includes no other folder.  The examples include workq.h, their own headers and
-# those of utils/.  None of them includes the library's inside, and none of utils/ knows where queues lie.
+# those of utils/.  None of them includes the library's inside, and none of utils/ knows where queues lie.  A test includes
+# headers beside it, those of tests/support/ as "support/NAME.h", and the library's; one of tests/api/, which is for every
+# engine, nothing of the library but workq.h.
 # Copyright 2026 The workq authors
 # SPDX-License-Identifier: Apache-2.0
 set -eu
@@ -107,6 +109,30 @@ done
 for file in utils/*/*.[ch]; do
   [ "$file" != utils/common/queue_error.h ] || continue
   ! grep -n '/dev/shm\|"/\{0,1\}workq\.' "$file" || fail "$file knows where queues lie"
+done
+
+# check_test FILE FOLDERS ROOTS: FILE includes headers beside it, as "FOLDER/NAME.h" those of these folders of tests/, and those
+# that are found from these roots on.
+check_test() {
+  for header in $(headers_of "$1"); do
+    seen=$((seen + 1))
+    [ ! -e "${1%/*}/$header" ] || continue
+    case " $2 " in
+    *" ${header%/*} "*) [ ! -e "tests/$header" ] || continue ;;
+    esac
+    for root in $3; do
+      [ ! -e "$root/$header" ] || continue 2
+    done
+    fail "$1 includes $header, which is neither beside it, nor of tests/ in: $2; nor in: $3"
+  done
+}
+
+for file in tests/*/*.[ch] tests/shm/*/*.[ch]; do
+  case $file in
+  tests/api/*) check_test "$file" support include ;;
+  tests/fuzz/*) check_test "$file" "support model" "include src utils" ;;
+  *) check_test "$file" support "include src utils" ;;
+  esac
 done
 
 [ $seen -gt 0 ] || fail "no include was found: this test looks in the wrong place"

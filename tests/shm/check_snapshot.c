@@ -7,6 +7,7 @@
 #include "shm/handle.h"
 
 #include "support/fixture.h"
+#include "support/in_lock.h"
 
 /* ---- Words for what a copy shows ---- */
 

@@ -6,14 +6,14 @@
  */
 #include "fixture.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "in_lock.h"
 
 /* Far beyond what a test takes on the slowest machine: it ends a hang. */
 #define HANG_SECONDS 900
@@ -27,21 +27,6 @@ static char prefix[64]; /* of every name: word-pid, the pid being that of the pr
 
 /* ---- The program ---- */
 
-/* A test that failed has not removed its queue. */
-static void remove_leftovers(void) {
-  static const char object[] = "workq.";
-  DIR *shm = opendir("/dev/shm");
-  if (!shm) return;
-  for (struct dirent *entry; (entry = readdir(shm)) != NULL;) {
-    const char *of_queue = entry->d_name + strlen(object);
-    if (strncmp(entry->d_name, object, strlen(object)) != 0) continue;
-    if (strncmp(of_queue, prefix, strlen(prefix)) != 0 || of_queue[strlen(prefix)] != '-') continue;
-    unlinkat(dirfd(shm), entry->d_name, 0);
-    unlinkat(dirfd(shm), entry->d_name, AT_REMOVEDIR);
-  }
-  closedir(shm);
-}
-
 int fixture_run(const char *word, suite_maker *const *suites, size_t count) {
   snprintf(prefix, sizeof prefix, "%s-%d", word, (int)getpid());
   SRunner *runner = srunner_create(NULL);
@@ -49,7 +34,7 @@ int fixture_run(const char *word, suite_maker *const *suites, size_t count) {
   srunner_run_all(runner, CK_NORMAL);
   int failed = srunner_ntests_failed(runner);
   srunner_free(runner);
-  remove_leftovers();
+  engine_remove_all(prefix); /* a test that failed has not removed its queue */
   return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
@@ -83,17 +68,17 @@ TCase *fixture_case(Suite *suite, const char *words) {
   return tcase;
 }
 
+TCase *fixture_case_with(Suite *suite, const char *words, unsigned features) {
+  if (engine_has(features)) return fixture_case(suite, words);
+  printf("SKIPPED: %s: the engine %s does not have that\n", words, engine_name());
+  return tcase_create(words); /* of no suite */
+}
+
 /* ---- Queues ---- */
 
 void fixture_name(char *to) {
   static int number;
   snprintf(to, sizeof name, "%s-%d-%d", prefix, (int)getpid(), number++);
-}
-
-const char *fixture_path(const char *of_name) {
-  static char path[sizeof name + 32];
-  snprintf(path, sizeof path, "/dev/shm/workq.%s", of_name);
-  return path;
 }
 
 void create(void) {
@@ -106,13 +91,9 @@ workq *open_again(void) {
   return handle;
 }
 
-bool clock_is_inside(void) {
-  return shared->armed && shared->victim == getpid() && shared->readings++ % 2 == 1;
-}
-
 int64_t fixture_clock(void *arg) {
   (void)arg;
-  if (clock_is_inside()) raise(atomic_exchange(&shared->armed, 0));
+  in_lock_act();
   return shared->now_ns;
 }
 
@@ -255,21 +236,6 @@ void await_waiting(uint32_t kind, unsigned count) {
     if (waiting.count >= count) return;
     look_again_later();
   }
-}
-
-pid_t fork_stopped_inside(void) {
-  pid_t pid = process_fork();
-  if (pid == 0) {
-    workq *own;
-    ok(workq_open(name, &options, &own));
-    shared->victim = getpid();
-    shared->armed = SIGSTOP;
-    ok(workq_add_after(own, "stopped inside", 14, 3600 * S));
-    ok(workq_close(own));
-    process_done();
-  }
-  process_await_stop(pid);
-  return pid;
 }
 
 pid_t fork_worker_with(const char *key) {

@@ -22,6 +22,7 @@
 #include "plain.h"
 #include "process.h"
 #include "random.h"
+#include "test_engine.h"
 #include "workq.h"
 
 #define US INT64_C(1000)
@@ -32,10 +33,9 @@
 struct shared {
   _Atomic int64_t now_ns; /* what fixture_clock() says */
   atomic_int steps[8];
-  atomic_int armed; /* signal that fixture_clock() raises in the process `victim`, once */
-  atomic_int victim;
-  atomic_int readings;     /* of its clock, while armed */
   _Atomic uint64_t ticket; /* of an item in a child's hands */
+  /* Of in_lock.c: the signal that fixture_clock() raises in the victim, once; its readings meanwhile. */
+  atomic_int armed, victim, readings;
 };
 extern struct shared *shared;
 
@@ -48,28 +48,24 @@ extern workq *q;
 
 typedef Suite *suite_maker(void);
 
-/* Runs the suites, removes what tests have left in /dev/shm, and returns what main() is to return. */
+/* Runs the suites, removes the queues that tests have left, and returns what main() is to return. */
 int fixture_run(const char *prefix, suite_maker *const *suites, size_t count);
 /* A case whose tests have all that is said above. */
 TCase *fixture_case(Suite *suite, const char *words);
+/* A case of tests that only engines with these features (test_engine.h) pass; says so and skips it for another engine. */
+TCase *fixture_case_with(Suite *suite, const char *words, unsigned features);
 
 /* ---- Queues ---- */
 
 /* Writes a name that no other test has. */
 void fixture_name(char *to);
-/* /dev/shm/workq.NAME */
-const char *fixture_path(const char *of_name);
 /* Creates the test's queue from options. */
 void create(void);
 /* Another handle of the calling thread. */
 workq *open_again(void);
 
+/* Says shared->now_ns. */
 int64_t fixture_clock(void *arg);
-/*
- * For a clock of the armed process: is it read with the lock in hand?  That is the place to stop or to die.  The first
- * reading of a call, for its time stamps, comes before the lock; the second, for what is delayed, after it.
- */
-bool clock_is_inside(void);
 /* Lets the clock go on. */
 void pass(int64_t ns);
 
@@ -108,8 +104,6 @@ void assert_ready(const char *words);
 void await(const atomic_int *word, int value);
 /* Waits until so many handles wait for that (1 for a key, 2 for room, 3 for a drain). */
 void await_waiting(uint32_t kind, unsigned count);
-/* A child that holds the queue's lock and is stopped there.  When it is resumed it ends. */
-pid_t fork_stopped_inside(void);
 /* A child that has opened the queue, taken the key and raised steps[0]; it does not end by itself. */
 pid_t fork_worker_with(const char *key);
 /* The same, and kills it. */

@@ -26,10 +26,14 @@ tests_support_libfixture_la_SOURCES = \
 	tests/support/fill_shm.h \
 	tests/support/fixture.c \
 	tests/support/fixture.h \
+	tests/support/in_lock.c \
+	tests/support/in_lock.h \
 	tests/support/inner.c \
 	tests/support/inner.h \
 	tests/support/measured.c \
-	tests/support/measured.h
+	tests/support/measured.h \
+	tests/support/test_engine.c \
+	tests/support/test_engine.h
 tests_support_libfixture_la_LIBADD = tests/support/libsupport.la
 
 # Programs link the core statically, so that they can reach what the library hides.

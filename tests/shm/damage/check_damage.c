@@ -18,6 +18,7 @@
 #include <sys/wait.h>
 
 #include "support/fill_shm.h"
+#include "support/in_lock.h"
 #include "support/own_shm.h"
 
 /* At scale 100. */
@@ -33,19 +34,9 @@ enum {
 
 /* ---- Trials ---- */
 
-/* A process that dies inside an operation, so that there is something to roll back. */
-static void die_inside(void) {
-  pid_t child = process_fork();
-  if (child == 0) {
-    workq *own = open_again();
-    shared->victim = getpid();
-    shared->armed = SIGKILL;
-    (void)workq_add_after(own, "inside", 6, S);
-    _exit(EXIT_FAILURE);
-  }
-  int status;
-  ck_assert_int_eq(waitpid(child, &status, 0), child);
-  ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+/* A process dies in this, so that there is something to roll back. */
+static int add_inside(workq *handle) {
+  return workq_add_after(handle, "inside", 6, S);
 }
 
 static void assert_ended_well(uint64_t seed, unsigned trial, int status) {
@@ -58,7 +49,7 @@ typedef void run_trial(uint64_t seed, unsigned trial, uint64_t random);
 
 /* One victim, which does the damage itself. */
 static void run_idle(uint64_t seed, unsigned trial, uint64_t random) {
-  if (trial % 4 == 0) die_inside();
+  if (trial % 4 == 0) die_inside(add_inside);
   pid_t child = process_fork();
   if (child == 0) damage_be_victim(random, true);
   int status;
@@ -200,8 +191,8 @@ static void run_file(uint64_t seed, unsigned trial, uint64_t random) {
   static char copy_name[sizeof name];
   char path[sizeof name + 32];
   if (!*copy_name) fixture_name(copy_name);
-  snprintf(path, sizeof path, "%s", fixture_path(copy_name));
-  int from = open(fixture_path(name), O_RDONLY | O_CLOEXEC);
+  snprintf(path, sizeof path, "%s", engine_path(copy_name));
+  int from = open(engine_path(name), O_RDONLY | O_CLOEXEC);
   int to = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   ck_assert(from >= 0 && to >= 0);
   copy_file(from, to, (off_t)damage_geometry.total_size);

@@ -106,7 +106,7 @@ static void populate(void) {
 /* The hash's seed is part of what a trial can be given back by. */
 static void set_hash_seed(uint64_t seed) {
   struct header header;
-  int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC);
+  int fd = open(engine_path(name), O_RDWR | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
   ck_assert_int_eq(pread(fd, &header, sizeof header, 0), sizeof header);
   header.seed = seed;
@@ -139,8 +139,7 @@ static void set_up_queue(uint64_t seed, uint32_t capacity) {
   for (int i = 0; i < SLEEPERS; i++) sleepers[i] = fork_sleeper();
   await_waiting(1, SLEEPERS);
   for (int i = 0; i < SLEEPERS; i++) {
-    kill(sleepers[i], SIGSTOP);
-    process_await_stop(sleepers[i]);
+    process_stop(sleepers[i]);
   }
 }
 
@@ -153,7 +152,7 @@ static void each_range(unsigned char *to, const unsigned char *from) {
 static void take_snapshot(uint32_t capacity) {
   struct geometry *g = &damage_geometry;
   ck_assert_int_eq(geometry_compute(capacity, KEY_MAX, DAMAGE_HANDLES, g), 0);
-  int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC);
+  int fd = open(engine_path(name), O_RDWR | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
   damage_image = mmap(NULL, g->total_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   ck_assert_ptr_ne(damage_image, MAP_FAILED);

@@ -22,12 +22,12 @@ static void finish_create(int rc) {
   if (rc < 0) {
     /* Another's temporary name, met once, is none of the caller's business. */
     ck_assert(rc != -EEXIST || refusals->mode != REFUSE_ONCE || strcmp(refusals->function, "shm_open") != 0);
-    ck_assert_int_eq(access(fixture_path(name), F_OK), -1);
+    ck_assert_int_eq(access(engine_path(name), F_OK), -1);
     ck_assert_ptr_null(handle);
     return;
   }
   struct stat file;
-  ck_assert_int_eq(stat(fixture_path(name), &file), 0);
+  ck_assert_int_eq(stat(engine_path(name), &file), 0);
   ck_assert_uint_eq(file.st_mode & 07777, options.mode);
   assert_usable(handle);
   workq *other = open_again();
@@ -212,7 +212,7 @@ static int run_unlink(void) {
 }
 
 static void finish_unlink(int rc) {
-  ck_assert_int_eq(access(fixture_path(name), F_OK), rc == 0 ? -1 : 0);
+  ck_assert_int_eq(access(engine_path(name), F_OK), rc == 0 ? -1 : 0);
   assert_usable(q);
   ok(workq_close(q));
   if (rc < 0) ok(workq_unlink(name));

@@ -13,6 +13,7 @@
 
 #include "shm/layout.h"
 #include "support/calls.h"
+#include "support/in_lock.h"
 
 /* ---- Every call ---- */
 
@@ -246,21 +247,15 @@ START_TEST(a_lock_that_a_stopped_process_holds) {
 }
 END_TEST
 
+static int add_b_later(workq *handle) {
+  return workq_add_after(handle, "b", 1, S);
+}
+
 /* The owner died inside: its changes are undone first. */
 static void prepare_dead_owner(void) {
   create();
   add("a");
-  pid_t child = process_fork();
-  if (child == 0) {
-    workq *own = open_again();
-    shared->victim = getpid();
-    shared->armed = SIGKILL;
-    (void)workq_add_after(own, "b", 1, S);
-    process_done();
-  }
-  siginfo_t ended;
-  ck_assert_int_eq(waitid(P_PID, (id_t)child, &ended, WEXITED), 0);
-  ck_assert_int_eq(ended.si_code, CLD_KILLED);
+  die_inside(add_b_later);
 }
 
 static void finish_dead_owner(int rc) {
@@ -281,7 +276,7 @@ END_TEST
 static void prepare_lost_lock(void) {
   create();
   add("a");
-  int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC);
+  int fd = open(engine_path(name), O_RDWR | O_CLOEXEC);
   struct control *control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, REGION_ALIGN);
   ck_assert_ptr_ne(control, MAP_FAILED);
   close(fd);

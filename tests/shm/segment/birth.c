@@ -20,7 +20,7 @@
 
 static mode_t mode_of_file(void) {
   struct stat file;
-  ck_assert_int_eq(stat(fixture_path(name), &file), 0);
+  ck_assert_int_eq(stat(engine_path(name), &file), 0);
   return file.st_mode & 07777;
 }
 
@@ -67,7 +67,7 @@ END_TEST
 
 START_TEST(one_that_some_may_only_read_is_eperm_whatever_is_asked_for) {
   create_closed();
-  ck_assert_int_eq(chmod(fixture_path(name), read_only[_i]), 0);
+  ck_assert_int_eq(chmod(engine_path(name), read_only[_i]), 0);
   const uint32_t asked[] = {0, 0600, 0666, 0777};
   for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
     options.mode = asked[i];
@@ -77,7 +77,7 @@ START_TEST(one_that_some_may_only_read_is_eperm_whatever_is_asked_for) {
     ck_assert_int_eq(try_open_with(WORKQ_RAW | WORKQ_ANY_OWNER), -EPERM);
     ck_assert_int_eq(workq_open_or_create(name, &options, &q), -EPERM);
   }
-  ck_assert_int_eq(chmod(fixture_path(name), 0600), 0);
+  ck_assert_int_eq(chmod(engine_path(name), 0600), 0);
   options.mode = 0;
   assert_whole();
 }
@@ -92,7 +92,7 @@ START_TEST(one_that_others_may_write_is_eperm_unless_asked_for) {
                {0666, 0660, -EPERM}, {0666, 0666, 0}, {0622, 0602, -EPERM}, {0600, 0666, 0}};
   create_closed();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    ck_assert_int_eq(chmod(fixture_path(name), cases[i].file), 0);
+    ck_assert_int_eq(chmod(engine_path(name), cases[i].file), 0);
     options.mode = cases[i].asked;
     ck_assert_msg(try_open() == cases[i].rc, "case %zu", i);
     ck_assert_msg(try_open_with(WORKQ_RAW) == cases[i].rc, "case %zu", i);

@@ -28,7 +28,7 @@ static const char letters[] = "ABC";
 static char files[FILES][sizeof name];
 
 static const char *path_of(int file) {
-  return fixture_path(files[file]);
+  return engine_path(files[file]);
 }
 
 static void make_queue(int file) {
@@ -155,7 +155,7 @@ END_TEST
 START_TEST(a_file_that_grows_and_shrinks_is_opened_at_its_own_size_or_not_at_all) {
   create();
   const off_t size = (off_t)stats().size;
-  int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC);
+  int fd = open(engine_path(name), O_RDWR | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
   pid_t child = process_fork();
   if (child == 0)

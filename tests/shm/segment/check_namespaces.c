@@ -542,7 +542,7 @@ END_TEST
 
 static ino_t inode_of_queue(void) {
   struct stat file;
-  ck_assert_int_eq(stat(fixture_path(name), &file), 0);
+  ck_assert_int_eq(stat(engine_path(name), &file), 0);
   return file.st_ino;
 }
 

@@ -35,8 +35,8 @@ static pid_t fork_as(uid_t user) {
 }
 
 static void give(uid_t user, mode_t mode) {
-  ck_assert_int_eq(chown(fixture_path(name), user, user), 0);
-  ck_assert_int_eq(chmod(fixture_path(name), mode), 0);
+  ck_assert_int_eq(chown(engine_path(name), user, user), 0);
+  ck_assert_int_eq(chmod(engine_path(name), mode), 0);
 }
 
 START_TEST(one_that_belongs_to_another_is_eperm_unless_any_owner_will_do) {
@@ -105,7 +105,7 @@ START_TEST(whoever_may_only_read_can_lock_everyone_out) {
   pid_t child = fork_as(NOBODY);
   if (child == 0) {
     struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-    int fd = open(fixture_path(name), O_RDONLY | O_CLOEXEC);
+    int fd = open(engine_path(name), O_RDONLY | O_CLOEXEC);
     ck_assert_int_ge(fd, 0);
     ck_assert_int_eq(fcntl(fd, F_OFD_SETLK, &all), 0);
     shared->steps[0] = 1;
@@ -113,7 +113,7 @@ START_TEST(whoever_may_only_read_can_lock_everyone_out) {
   }
   await(&shared->steps[0], 1);
   ck_assert_int_eq(try_open(0, 0), -EPERM); /* so the mode is refused */
-  ck_assert_int_eq(chmod(fixture_path(name), 0600), 0);
+  ck_assert_int_eq(chmod(engine_path(name), 0600), 0);
   ck_assert_int_eq(try_open(0, 0), -EUSERS); /* that is why */
   process_kill(child);
   ck_assert_int_eq(try_open(0, 0), 0);
@@ -145,7 +145,7 @@ START_TEST(users_of_a_group_can_share_a_queue) {
   options.mode = 0660;
   create();
   give(0, 0660);
-  ck_assert_int_eq(chown(fixture_path(name), 0, STRANGER), 0);
+  ck_assert_int_eq(chown(engine_path(name), 0, STRANGER), 0);
   add("a");
   pid_t child = process_fork();
   if (child == 0) {

@@ -44,7 +44,7 @@ void assert_whole(void) {
 }
 
 static int open_file(void) {
-  int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+  int fd = open(engine_path(name), O_RDWR | O_CLOEXEC | O_NOFOLLOW);
   ck_assert_int_ge(fd, 0);
   return fd;
 }

@@ -105,14 +105,14 @@ static char other[sizeof name]; /* another queue, a good one */
 
 static bool a_link_to_a_segment(const char *path) {
   char target[sizeof name + 32];
-  snprintf(target, sizeof target, "%s", fixture_path(other));
+  snprintf(target, sizeof target, "%s", engine_path(other));
   ck_assert_int_eq(symlink(target, path), 0);
   return true;
 }
 
 static bool a_hard_link_to_a_segment(const char *path) {
   char target[sizeof name + 32];
-  snprintf(target, sizeof target, "%s", fixture_path(other));
+  snprintf(target, sizeof target, "%s", engine_path(other));
   ck_assert_int_eq(link(target, path), 0);
   return true;
 }
@@ -138,10 +138,10 @@ static const struct {
                  SQUATTER(a_link_to_a_segment),
                  SQUATTER(a_hard_link_to_a_segment)};
 
-/* By a copy: fixture_path() has one buffer only. */
+/* By a copy: engine_path() has one buffer only. */
 static bool squat(int which) {
   char path[sizeof name + 32];
-  snprintf(path, sizeof path, "%s", fixture_path(name));
+  snprintf(path, sizeof path, "%s", engine_path(name));
   if (squatters[which].squat(path)) return true;
   printf("SKIPPED: %s: not permitted\n", squatters[which].words);
   return false;
@@ -153,7 +153,7 @@ START_TEST(what_is_no_segment_is_euclean_and_is_left_as_it_is) {
   ok(workq_create(other, &options, &of_other));
   if (squat(_i)) {
     struct stat before, after;
-    ck_assert_int_eq(lstat(fixture_path(name), &before), 0);
+    ck_assert_int_eq(lstat(engine_path(name), &before), 0);
     int expected = squatters[_i].squat == noise_after_the_magic ? -EPROTONOSUPPORT : -EUCLEAN;
     ck_assert_msg(try_open() == expected, "%s", squatters[_i].words);
     ck_assert_msg(try_open_with(WORKQ_RAW) == expected, "%s", squatters[_i].words);
@@ -163,7 +163,7 @@ START_TEST(what_is_no_segment_is_euclean_and_is_left_as_it_is) {
     ck_assert_ptr_null(q);
     char line[512];
     ck_assert_int_eq(workq_describe_mismatch(name, line, sizeof line), expected == -EUCLEAN ? -EUCLEAN : 1);
-    ck_assert_int_eq(lstat(fixture_path(name), &after), 0);
+    ck_assert_int_eq(lstat(engine_path(name), &after), 0);
     ck_assert(before.st_ino == after.st_ino && before.st_size == after.st_size && before.st_mode == after.st_mode);
     ck_assert_int_eq(access("/dev/shm/workq.there-is-no-such-thing", F_OK), -1); /* where a link led to */
     if (!S_ISDIR(after.st_mode)) ck_assert_int_eq(workq_unlink(name), 0);
@@ -182,7 +182,7 @@ START_TEST(a_segment_cut_off_anywhere_is_euclean) {
   for (unsigned i = 0; i < plain_scaled(300); i++) {
     create_closed();
     off_t size = (off_t)header_read().total_size;
-    ck_assert_int_eq(truncate(fixture_path(name), (off_t)random_below(&random, (uint64_t)size)), 0);
+    ck_assert_int_eq(truncate(engine_path(name), (off_t)random_below(&random, (uint64_t)size)), 0);
     ck_assert_int_eq(try_open(), -EUCLEAN);
     ck_assert_int_eq(try_open_with(WORKQ_RAW), -EUCLEAN);
     ok(workq_unlink(name));
@@ -193,12 +193,12 @@ END_TEST
 START_TEST(an_open_that_fails_makes_no_file) {
   ck_assert_int_eq(try_open(), -ENOENT);
   ck_assert_int_eq(try_open_with(WORKQ_RAW), -ENOENT);
-  ck_assert_int_eq(access(fixture_path(name), F_OK), -1);
+  ck_assert_int_eq(access(engine_path(name), F_OK), -1);
 }
 END_TEST
 
 static unsigned char *read_file(size_t *size) {
-  int fd = open(fixture_path(name), O_RDONLY | O_CLOEXEC);
+  int fd = open(engine_path(name), O_RDONLY | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
   struct stat st;
   ck_assert_int_eq(fstat(fd, &st), 0);
@@ -212,7 +212,7 @@ static unsigned char *read_file(size_t *size) {
 
 START_TEST(a_raw_handle_changes_nothing_and_needs_no_permission_to_write) {
   create_closed();
-  ck_assert_int_eq(chmod(fixture_path(name), 0400), 0);
+  ck_assert_int_eq(chmod(engine_path(name), 0400), 0);
   size_t size;
   unsigned char *before = read_file(&size);
   options.flags = WORKQ_RAW;
@@ -226,7 +226,7 @@ START_TEST(a_raw_handle_changes_nothing_and_needs_no_permission_to_write) {
   ck_assert_mem_eq(before, after, size);
   free(before);
   free(after);
-  ck_assert_int_eq(chmod(fixture_path(name), 0600), 0);
+  ck_assert_int_eq(chmod(engine_path(name), 0600), 0);
   assert_whole();
 }
 END_TEST
@@ -257,7 +257,7 @@ START_TEST(a_copy_of_a_segment_under_another_name_is_another_queue) {
   char first[sizeof name];
   memcpy(first, name, sizeof first);
   fixture_name(name);
-  write_file(fixture_path(name), bytes, size);
+  write_file(engine_path(name), bytes, size);
   free(bytes);
   workq *copy = open_again();
   ck_assert_int_ge(workq_reap(copy), 0); /* nobody holds the slots that are taken there */
@@ -280,7 +280,7 @@ END_TEST
 START_TEST(a_segment_that_was_given_up_is_euclean_for_every_call) {
   create();
   add(CALLS_KEY);
-  int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC);
+  int fd = open(engine_path(name), O_RDWR | O_CLOEXEC);
   struct control *control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED, fd, REGION_ALIGN);
   ck_assert_ptr_ne(control, MAP_FAILED);
   close(fd);

@@ -36,7 +36,7 @@ END_TEST
 
 START_TEST(bits_of_the_first_page_that_mean_nothing_change_nothing) {
   create_closed();
-  int fd = open(fixture_path(name), O_RDWR | O_CLOEXEC);
+  int fd = open(engine_path(name), O_RDWR | O_CLOEXEC);
   ck_assert_int_ge(fd, 0);
   for (off_t at = sizeof(struct header); at < REGION_ALIGN; at++) ck_assert_int_eq(pwrite(fd, "\xff", 1, at), 1);
   close(fd);
@@ -399,7 +399,7 @@ START_TEST(a_geometry_out_of_range_is_euclean_though_all_sizes_agree) {
   header.handles = extremes[_i].handles;
   header.total_size = size_without_limits(header.capacity, header.key_max, header.handles);
   header_write_sealed(&header);
-  ck_assert_int_eq(truncate(fixture_path(name), (off_t)header.total_size), 0);
+  ck_assert_int_eq(truncate(engine_path(name), (off_t)header.total_size), 0);
   ck_assert_int_eq(try_open_with(WORKQ_RAW), extremes[_i].rc);
   if (extremes[_i].rc < 0) ck_assert_int_eq(try_open(), extremes[_i].rc);
   ok(workq_unlink(name));
@@ -424,7 +424,7 @@ START_TEST(a_file_longer_or_shorter_than_its_header_says_is_euclean) {
                          (off_t)1 << 40};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     create_closed();
-    ck_assert_int_eq(truncate(fixture_path(name), sizes[i]), 0);
+    ck_assert_int_eq(truncate(engine_path(name), sizes[i]), 0);
     ck_assert_msg(try_open() == -EUCLEAN, "size %zu", i);
     ck_assert_msg(try_open_with(WORKQ_RAW) == -EUCLEAN, "size %zu", i);
     ok(workq_unlink(name));
@@ -438,7 +438,7 @@ START_TEST(a_file_that_is_cut_off_and_says_so_is_euclean) {
   for (int i = 0; i < 4; i++) {
     header.total_size -= REGION_ALIGN;
     header_write_sealed(&header);
-    ck_assert_int_eq(truncate(fixture_path(name), (off_t)header.total_size), 0);
+    ck_assert_int_eq(truncate(engine_path(name), (off_t)header.total_size), 0);
     ck_assert_int_eq(try_open(), -EUCLEAN);
   }
   ok(workq_unlink(name));
@@ -492,8 +492,8 @@ START_TEST(a_sound_header_before_holes_does_no_harm) {
   const off_t starts[] = {REGION_ALIGN, 2 * REGION_ALIGN, 4 * REGION_ALIGN, (off_t)sound.total_size / 2};
   for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
     if (i > 0) create_closed();
-    ck_assert_int_eq(truncate(fixture_path(name), starts[i]), 0);
-    ck_assert_int_eq(truncate(fixture_path(name), (off_t)sound.total_size), 0);
+    ck_assert_int_eq(truncate(engine_path(name), starts[i]), 0);
+    ck_assert_int_eq(truncate(engine_path(name), (off_t)sound.total_size), 0);
     run_all_calls();
     ok(workq_unlink(name));
   }
