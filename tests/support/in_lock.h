@@ -1,6 +1,7 @@
 /*
- * Processes that are stopped, or die, inside an operation, with the queue's lock in hand: for engines with ENGINE_LOCK.
- * It is fixture_clock(), which such an engine reads with the lock in hand, that does it.
+ * Processes that are stopped, or die, inside an operation, with the queue's lock in hand: for
+ * engines with ENGINE_LOCK.  Such an engine reads its clock with the lock in hand, and the clock of
+ * the tests, fixture_clock(), does it.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -13,11 +14,14 @@
 
 #include "workq.h"
 
-/* From now on this process is armed, until arm_clock(0): fixture_clock() raises the signal, once, where clock_is_inside(). */
+/*
+ * Arms this process: fixture_clock() raises the signal, once, where clock_is_inside().  0 disarms.
+ */
 void arm_clock(int signal);
 /*
- * For a clock of the armed process: is it read with the lock in hand?  That is the place to stop or to die.  The first
- * reading of a call, for its time stamps, comes before the lock; the second, for what is delayed, after it.
+ * For a clock of the armed process: is it read with the lock in hand?  That is the place to stop or
+ * to die.  The first reading of a call, for its time stamps, comes before the lock; the second, for
+ * what is delayed, after it.
  */
 bool clock_is_inside(void);
 /* What fixture_clock() does. */

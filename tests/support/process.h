@@ -1,5 +1,6 @@
 /*
- * Child processes, which die with their parent.  Whatever goes wrong ends the program, as plain_fail() does.
+ * Child processes, which die with their parent.  Whatever goes wrong ends the program, as
+ * plain_fail() does.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -22,7 +23,7 @@ void *process_share(size_t size);
 int process_wait(pid_t pid);
 /* Waits for a child that must end well. */
 void process_join(pid_t pid);
-/* The same; fails also as soon as another child ends otherwise.  "what" names what is waited for. */
+/* The same; fails also as soon as another child fails.  "what" names what is waited for. */
 void process_wait_pass(pid_t pid, const char *what);
 /* Kills a child, which must not have ended before, with SIGKILL, and waits for its end. */
 void process_kill(pid_t pid);

@@ -1,6 +1,6 @@
 /*
- * The engine whose queues the tests use, and what only some engines have.  Here, and in in_lock.h, stands all that the
- * suite of the public API knows of an engine.
+ * The engine whose queues the tests use, and what only some engines have.  Here, and in in_lock.h,
+ * stands all that the suite of the public API knows of an engine.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -10,16 +10,17 @@
 
 #include <stdbool.h>
 
-/* What the header promises of some engines only.  Tests of it are in cases made by fixture_case_with(). */
+/* What only some engines have.  Tests of it are in cases made by fixture_case_with(). */
 enum {
-  ENGINE_FILE = 1u << 0,      /* a queue is a file: it has a size, opening it takes descriptors and addresses, and it
-                                 outlives its name */
-  ENGINE_LOCK = 1u << 1,      /* an operation holds a lock, in which its process may be stopped or die, and for which
-                                 others wait */
-  ENGINE_READ_ONLY = 1u << 2, /* WORKQ_RAW */
+  /* A queue is a file: it has a size, needs descriptors and addresses, and outlives its name. */
+  ENGINE_FILE = 1u << 0,
+  /* An operation holds a lock, for which others wait, and in which its process may stop or die. */
+  ENGINE_LOCK = 1u << 1,
+  /* There are handles of WORKQ_RAW. */
+  ENGINE_READ_ONLY = 1u << 2,
 };
 
-/* Chooses the engine that WORKQ_TEST_ENGINE names.  "shm" if that is unset, or this is not called; fails if it is another. */
+/* Takes the engine that WORKQ_TEST_ENGINE names; "shm" if it is unset, or this is not called. */
 void engine_choose(void);
 
 /* Has the engine all of these? */
