@@ -32,7 +32,7 @@ static inline int64_t clock_add_ns(int64_t at_ns, int64_t delta_ns) {
   return sum;
 }
 
-/* For how long it has been now since then: 0 where that is still to come. */
+/* The time from then until now: 0 if then is in the future. */
 static inline int64_t clock_since_ns(int64_t then_ns, int64_t now_ns) {
   int64_t passed;
   if (now_ns <= then_ns) return 0;
@@ -49,7 +49,8 @@ static inline struct timespec clock_timespec(int64_t ns) {
   return (struct timespec){.tv_sec = (time_t)(ns / NS_PER_S), .tv_nsec = (long)(ns % NS_PER_S)};
 }
 
-/* Sleeps, or less if a signal handler runs.  The system call itself: nanosleep(3) would be a cancellation point. */
+/* Sleeps for that time, or less if a signal handler runs.  Calls the kernel directly: nanosleep(3)
+ * would be a cancellation point. */
 static inline void clock_sleep(int64_t ns) {
   struct timespec pause = clock_timespec(ns);
   (void)syscall(SYS_clock_nanosleep, CLOCK_MONOTONIC, 0, &pause, NULL);

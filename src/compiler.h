@@ -1,5 +1,5 @@
 /*
- * compiler.h: what is asked of the compiler.
+ * compiler.h: compiler hints and attributes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,11 +11,11 @@
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
-/* Kept out of the functions that call it: what nearly never runs must not make room for itself there. */
+/* Not inlined: code that rarely runs must not take registers and stack in its callers. */
 #define COLD __attribute__((noinline, cold))
 
-/* All that can be is made part of this function: on the path of add, get and done each call costs more in stores, which the
- * unlock has to wait for, than in instructions. */
+/* Inlines every call in this function: on the path of add, get and done each call costs more by its
+ * stores, which the unlock has to wait for, than by its instructions. */
 #define FLAT __attribute__((flatten))
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -24,7 +24,8 @@
 #define cpu_relax() atomic_signal_fence(memory_order_seq_cst)
 #endif
 
-/* Orders this thread's stores for the process that goes on after its death, and for itself; no instruction. */
+/* Orders this thread's stores for a process that continues after its death, and for the thread
+ * itself; no instruction. */
 #define compiler_fence() atomic_signal_fence(memory_order_seq_cst)
 
 #endif

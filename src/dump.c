@@ -1,6 +1,6 @@
 /*
- * workq_dump: the queue, its workers and its keys as lines of text for people.  It stands on the public calls alone, so
- * what it shows is what any program can see.
+ * workq_dump: the queue, its workers and its keys as lines of text for people.  It uses only the
+ * public functions, so it shows what any program can see.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -16,7 +16,8 @@ static bool is_printable(unsigned char byte) {
   return byte >= 0x20 && byte < 0x7f;
 }
 
-/* The bytes with backslash escapes, so that no key can pass for another or move a terminal's cursor. */
+/* Prints bytes with backslash escapes, so that no key can be mistaken for another or moves a terminal's
+ * cursor. */
 static void print_escaped(FILE *out, const void *bytes, size_t len) {
   const unsigned char *from = bytes;
   for (size_t i = 0; i < len; i++) {
@@ -31,7 +32,7 @@ static double seconds(int64_t ns) {
   return (double)ns / 1e9;
 }
 
-/* ---- The queue ----------------------------------------------------------------------------------------------- */
+/* ---- The queue ---- */
 
 static void print_limiter(FILE *out, const workq_limiter *limiter) {
   fprintf(out, "  limiter     ");
@@ -84,7 +85,7 @@ static void print_queue(FILE *out, const workq_stats_data *stats, const workq_li
           stats->reaped, stats->crashes, stats->crash_buried, stats->recoveries, stats->lock_losses);
 }
 
-/* ---- Workers and keys ---------------------------------------------------------------------------------------- */
+/* ---- Workers and keys ---- */
 
 static const char *waiting_words(uint32_t waiting) {
   static const char *const words[] = {"not waiting", "waiting for a key", "waiting for room", "waiting for the drain"};

@@ -1,5 +1,5 @@
 /*
- * errors.c: what an error means in this library, in words that hold for every function that gives it; and the version.
+ * errors.c: descriptions of errors that hold for every function that returns them; and the version.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -43,7 +43,8 @@ static const struct {
     {EUSERS, "the queue has no room for another handle"},
 };
 
-/* Words for a code that is not the library's own: the C library's, but never from a buffer that threads share. */
+/* The description of a code that is not the library's own: the C library's, but never from a buffer
+ * that threads share. */
 static const char *errors_foreign(int error) {
   const char *words = NULL;
 #ifdef HAVE_STRERRORDESC_NP

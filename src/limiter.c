@@ -1,7 +1,8 @@
 /*
- * Retry delays (client-go's ItemExponentialFailureRateLimiter, ItemFastSlowRateLimiter, BucketRateLimiter,
- * MaxOfRateLimiter and WithMaxWaitRateLimiter in one structure).  All arithmetic saturates: no setting, count, clock or
- * bucket, not even one from a damaged segment, makes it overflow.
+ * Retry delays (client-go's ItemExponentialFailureRateLimiter, ItemFastSlowRateLimiter,
+ * BucketRateLimiter, MaxOfRateLimiter and WithMaxWaitRateLimiter in one structure).  All arithmetic
+ * saturates: no setting, count, clock or bucket, not even one from a damaged segment, makes it
+ * overflow.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -14,7 +15,7 @@
 
 #define ALL_KINDS (WORKQ_LIMIT_EXPONENTIAL | WORKQ_LIMIT_FAST_SLOW | WORKQ_LIMIT_BUCKET | WORKQ_LIMIT_NONE)
 
-/* Debts of the bucket are kept below this, so that a debt and a duration can be added. */
+/* Debts of the bucket stay below this, so that a debt and a duration can be added. */
 #define DEBT_MAX (INT64_MAX / 2)
 
 int workq_limiter_preset(workq_limiter *limiter, int preset) {
@@ -105,7 +106,8 @@ int limiter_normalize(workq_limiter *limiter) {
   return 0;
 }
 
-/* Whole nanoseconds of x: 0 ... WORKQ_DURATION_MAX, whatever x is (infinity and NaN are the maximum). */
+/* Whole nanoseconds of x: 0 ... WORKQ_DURATION_MAX, whatever x is (infinity and NaN are the
+ * maximum). */
 static int64_t duration_from_double(double x) {
   if (!(x < (double)WORKQ_DURATION_MAX)) return WORKQ_DURATION_MAX;
   return x > 0 ? (int64_t)x : 0;
@@ -134,8 +136,9 @@ static int64_t exponential_delay(const workq_limiter *limiter, uint32_t failures
 }
 
 /*
- * What is owed to the bucket now, in ns of refilling: 0 where it is full.  More than most_ns can only be damage; it
- * counts as a full bucket, because the other reading would put off every retry for ever.
+ * What is owed to the bucket now, in ns of refilling: 0 where it is full.  More than most_ns can
+ * only be damage; it counts as a full bucket, because the other reading would put off every retry
+ * for ever.
  */
 static int64_t bucket_debt(int64_t bucket_ns, int64_t now_ns, int64_t most_ns) {
   int64_t debt;
@@ -144,10 +147,11 @@ static int64_t bucket_debt(int64_t bucket_ns, int64_t now_ns, int64_t most_ns) {
 }
 
 /*
- * Takes one token, on credit where there is none, and gives the time until that token exists: what Reserve().Delay()
- * of golang.org/x/time/rate gives.  Kept as a theoretical arrival time (GCRA), which is one word where a token count
- * would need two.  A token's time is rounded to whole nanoseconds, so the rate is exact to half a nanosecond a token.
- * (A bucket that takes longer than DEBT_MAX, some 146 years, to fill counts as never empty.)
+ * Takes one token, on credit where there is none, and gives the time until that token exists: what
+ * Reserve().Delay() of golang.org/x/time/rate gives.  Kept as a theoretical arrival time (GCRA),
+ * which is one word where a token count would need two.  A token's time is rounded to whole
+ * nanoseconds, so the rate is exact to half a nanosecond a token.  (A bucket that takes longer than
+ * DEBT_MAX, some 146 years, to fill counts as never empty.)
  */
 static int64_t bucket_delay(const workq_limiter *limiter, int64_t now_ns, int64_t *bucket_ns) {
   int64_t token_ns = duration_from_double((double)NS_PER_S / limiter->bucket_rate + 0.5);

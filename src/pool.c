@@ -1,9 +1,10 @@
 /*
  * workq_run: forks workers that get keys and call the handler, and supervises them.
  *
- * The supervisor sleeps in poll() on a signalfd; it waits for its own children only, never for the caller's others.
- * A worker says how it ended in a few bytes that it shares with the supervisor, so that a handler that calls exit() or
- * abort() is told apart from a worker that ended because it was told to.
+ * The supervisor sleeps in poll() on a signalfd; it waits for its own children only, never for the
+ * caller's others.  A worker reports how it ended in a few bytes that it shares with the
+ * supervisor, so that a handler that calls exit() or abort() is distinguished from a worker that
+ * ended on request.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -28,8 +29,8 @@
 /* A stop request that comes just before a worker falls asleep is noticed after this long. */
 #define SLICE_NS (200 * NS_PER_MS)
 
-/* How often the supervisor looks by itself: whether the queue is empty; whether it was resumed while some workers have
-   ended; and for deaths whose SIGCHLD another thread has taken. */
+/* How often the supervisor checks without an event: whether the queue is empty; whether it was
+ * resumed while some workers have ended; and for deaths whose SIGCHLD another thread has taken. */
 #define EMPTY_TICK_NS  (50 * NS_PER_MS)
 #define RESUME_TICK_NS (200 * NS_PER_MS)
 #define IDLE_TICK_NS   NS_PER_S
@@ -40,16 +41,16 @@ enum { OUTCOME_DIED = 0, OUTCOME_TOLD = 1, OUTCOME_DRAINED = 2 };
 /* Shared with the worker.  Written by it, reset by the supervisor while it does not run. */
 struct report {
   atomic_int outcome;
-  atomic_int attached; /* this worker had a slot once: there are enough for all */
+  atomic_int attached; /* this worker had a slot before: there are enough for all */
 };
 
 struct worker {
-  pid_t pid; /* 0: does not run */
+  pid_t pid; /* 0: not running */
   unsigned number;
   unsigned crashes; /* in a row */
   bool drained;     /* has ended because the queue is shut down and nothing is ready */
   int64_t started_ns;
-  int64_t start_at_ns; /* while it does not run: when it shall; CLOCK_NEVER: not */
+  int64_t start_at_ns; /* while it does not run: when to start it; CLOCK_NEVER: not */
   struct report *report;
 };
 
@@ -65,13 +66,13 @@ struct pool {
   int error;      /* what ended it, or 0 */
   unsigned stops; /* stop signals seen */
   int signal_fd;
-  int gate[2]; /* a pipe that opens the first workers' way when its end is closed; -1 afterwards */
+  int gate[2]; /* start barrier: a pipe whose closing releases the first workers; -1 afterwards */
   pid_t supervisor;
   sigset_t old_mask;
   struct sigaction old_child_action;
 };
 
-/* ---- The worker ---------------------------------------------------------------------------------------------- */
+/* ---- The worker ---- */
 
 /* In a worker process only. */
 static volatile sig_atomic_t stop_requested;
@@ -81,7 +82,7 @@ static void request_stop(int signal) {
   stop_requested = 1;
 }
 
-/* A key in hand must be finished, however long the lock cannot be had. */
+/* A key in flight must be finished, however long the lock is not available. */
 static int finish(workq *q, const workq_item *item, int verdict) {
   for (;;) {
     int result;
@@ -119,16 +120,17 @@ static int work(const struct pool *pool, const struct worker *worker) {
   return OUTCOME_TOLD;
 }
 
-/* SIGINT is left to the supervisor: a terminal sends it to the whole group.  The signals are still blocked here. */
+/* SIGINT is left to the supervisor: a terminal sends it to the whole group.  The signals are still
+ * blocked here. */
 static void worker_signals(const struct pool *pool) {
-  struct sigaction action = {.sa_handler = request_stop}; /* no SA_RESTART: it must end a sleep in workq_get */
+  struct sigaction action = {.sa_handler = request_stop}; /* no SA_RESTART: it ends a sleep */
   sigemptyset(&action.sa_mask);
   sigaction(SIGTERM, &action, NULL);
   action.sa_handler = SIG_IGN;
   sigaction(SIGINT, &action, NULL);
   sigaction(SIGCHLD, &pool->old_child_action, NULL);
 
-  /* The supervisor may have died before the kernel was told to say so. */
+  /* The supervisor may have died before prctl() asked the kernel to report its death. */
   stop_requested = 0;
   prctl(PR_SET_PDEATHSIG, SIGTERM);
   if (getppid() != pool->supervisor) stop_requested = 1;
@@ -138,7 +140,7 @@ static void worker_signals(const struct pool *pool) {
   pthread_sigmask(SIG_SETMASK, &mask, NULL);
 }
 
-/* None of the first workers runs before all are there: where a fork fails, nothing has happened. */
+/* None of the first workers runs before all are started: if a fork fails, nothing has happened. */
 static void wait_at_gate(const struct pool *pool) {
   char byte;
   if (pool->gate[0] < 0) return;
@@ -156,7 +158,8 @@ static int worker_outcome(const struct pool *pool, const struct worker *worker) 
   return work(pool, worker);
 }
 
-/* Neither the caller's atexit functions nor its buffers are the worker's to run and write; see start_worker(). */
+/* The worker must not run the caller's atexit functions or write its buffers; see
+ * start_worker(). */
 static _Noreturn void worker_main(const struct pool *pool, const struct worker *worker) {
   close(pool->signal_fd);
   wait_at_gate(pool);
@@ -169,9 +172,9 @@ static _Noreturn void worker_main(const struct pool *pool, const struct worker *
   _exit(outcome > 0 ? EXIT_SUCCESS : EXIT_FAILURE);
 }
 
-/* ---- The supervisor ------------------------------------------------------------------------------------------ */
+/* ---- The supervisor ---- */
 
-static void tell(const struct pool *pool, const struct worker *worker, int what, pid_t pid, int status) {
+static void notify(const struct pool *pool, const struct worker *worker, int what, pid_t pid, int status) {
   if (pool->options.event) pool->options.event(pool->options.arg, what, worker->number, pid, status);
 }
 
@@ -182,7 +185,7 @@ static void signal_workers(struct pool *pool, int signal) {
   }
 }
 
-/* No worker is started any more; those that run finish their key (or not, in PHASE_KILL). */
+/* No worker is started from now on; the running ones finish their key (or not, in PHASE_KILL). */
 static void enter_phase(struct pool *pool, enum phase phase) {
   if (phase <= pool->phase) return;
   pool->phase = phase;
@@ -200,7 +203,8 @@ static int64_t restart_delay(const struct pool *pool, unsigned crashes) {
   return delay < pool->options.restart_max_ns ? delay : pool->options.restart_max_ns;
 }
 
-/* A worker that lived for the longest backoff has done well, and starts counting anew. */
+/* A worker that lived for the longest backoff has done well: its crashes are counted from 0
+ * again. */
 static void restart_later(struct pool *pool, struct worker *worker) {
   int64_t now = clock_monotonic_ns();
   if (now - worker->started_ns >= pool->options.restart_max_ns) worker->crashes = 0;
@@ -209,8 +213,9 @@ static void restart_later(struct pool *pool, struct worker *worker) {
 }
 
 /*
- * stdout and stderr are flushed first, so that the child begins with empty buffers and can write its own output when
- * it ends.  (Other streams are not touched: one could be locked by a thread that is blocked in reading.)
+ * stdout and stderr are flushed first, so that the child begins with empty buffers and can write
+ * its own output when it ends.  (Other streams are not touched: one could be locked by a thread
+ * that is blocked in reading.)
  */
 static int start_worker(struct pool *pool, struct worker *worker) {
   fflush(stdout);
@@ -223,7 +228,7 @@ static int start_worker(struct pool *pool, struct worker *worker) {
   if (pid < 0) return -errno;
   if (pid == 0) worker_main(pool, worker);
   worker->pid = pid;
-  tell(pool, worker, WORKQ_EVENT_STARTED, pid, 0);
+  notify(pool, worker, WORKQ_EVENT_STARTED, pid, 0);
   return 0;
 }
 
@@ -235,7 +240,7 @@ static void start_due_workers(struct pool *pool) {
   }
 }
 
-/* Errors that another try cannot mend. */
+/* Errors that a retry cannot fix. */
 static bool is_permanent(const struct worker *worker, int outcome) {
   switch (outcome) {
   case -EUCLEAN:
@@ -243,7 +248,7 @@ static bool is_permanent(const struct worker *worker, int outcome) {
   case -EPROTONOSUPPORT:
     return true;
   case -EUSERS:
-  case -ENOSPC: /* no memory for the slot; once it has some, it keeps it */
+  case -ENOSPC: /* no memory for the slot; a slot that has some keeps it */
     return atomic_load(&worker->report->attached) == 0;
   default:
     return false;
@@ -267,9 +272,9 @@ static void worker_ended(struct pool *pool, struct worker *worker, int status) {
   } else if (outcome < 0 && is_permanent(worker, outcome)) {
     fail(pool, outcome);
   } else {
-    restart_later(pool, worker); /* told to by somebody else, too: the pool keeps its number */
+    restart_later(pool, worker); /* also if another process stopped it */
   }
-  tell(pool, worker, well || pool->phase == PHASE_KILL ? WORKQ_EVENT_ENDED : WORKQ_EVENT_CRASHED, pid, status);
+  notify(pool, worker, well || pool->phase == PHASE_KILL ? WORKQ_EVENT_ENDED : WORKQ_EVENT_CRASHED, pid, status);
 }
 
 /* Returns how many workers run or wait for their start. */
@@ -278,7 +283,7 @@ static unsigned collect_workers(struct pool *pool) {
   for (unsigned i = 0; i < pool->options.workers; i++) {
     struct worker *worker = &pool->workers[i];
     int status = 0;
-    /* An error is ECHILD: another thread of the caller has taken the status. */
+    /* The error is ECHILD: another thread of the caller has taken the status. */
     if (worker->pid != 0 && waitpid(worker->pid, &status, WNOHANG) != 0) worker_ended(pool, worker, status);
   }
   for (unsigned i = 0; i < pool->options.workers; i++)
@@ -361,7 +366,7 @@ static void start_pool(struct pool *pool) {
   open_gate(pool);
 }
 
-/* ---- Around it ----------------------------------------------------------------------------------------------- */
+/* ---- Around it ---- */
 
 static bool options_valid(const workq_pool *options) {
   return options->until_empty <= 1 && options->restart_initial_ns >= 0 && options->restart_max_ns >= 0;
@@ -373,7 +378,8 @@ static void fill_defaults(workq_pool *options) {
   if (options->restart_max_ns == 0) options->restart_max_ns = 5 * NS_PER_S;
 }
 
-/* With SIGCHLD ignored the kernel would keep no statuses and send no signal; with the default it does. */
+/* With SIGCHLD ignored the kernel would keep no statuses and send no signal; with the default it
+ * does. */
 static int take_signals(struct pool *pool) {
   sigset_t set;
   sigemptyset(&set);
@@ -389,7 +395,8 @@ static int take_signals(struct pool *pool) {
   return 0;
 }
 
-/* A stop request that came last of all was meant for the pool, too: it is in the result, and not sent again. */
+/* A stop request that arrives at the very end is meant for the pool, too: it is in the result, and
+ * not sent again. */
 static void give_signals_back(struct pool *pool) {
   read_signals(pool);
   sigaction(SIGCHLD, &pool->old_child_action, NULL);
@@ -410,7 +417,7 @@ static int allocate(struct pool *pool) {
   return 0;
 }
 
-/* What would fail in every worker is found before one is forked. */
+/* Finds errors that would occur in every worker before one is forked. */
 static int check_queue(const struct pool *pool) {
   workq_stats_data stats;
   int result = workq_reap(pool->q);

@@ -1,8 +1,9 @@
 /*
- * prometheus.c: what a queue has measured, in the text format of Prometheus.  It stands on the public calls alone.
+ * prometheus.c: a queue's metrics in the text format of Prometheus.  It uses only the public
+ * functions.
  *
- * Names, types, words and labels of workqueue_* are those of controller-runtime's pkg/internal/metrics/workqueue.go, so that
- * dashboards made for it show these queues, too.
+ * Names, types, words and labels of workqueue_* are those of controller-runtime's
+ * pkg/internal/metrics/workqueue.go, so that dashboards made for it work for these queues, too.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,14 +20,14 @@
 
 /* ---- Words ---- */
 
-/* How many bytes from here on are one character of UTF-8; 0 if they are none. */
+/* How many bytes from here on are one character of UTF-8; 0 if they are not one. */
 static size_t character_length(const unsigned char *s) {
   static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
   size_t len = s[0] < 0x80 ? 1 : s[0] >> 5 == 6 ? 2 : s[0] >> 4 == 14 ? 3 : s[0] >> 3 == 30 ? 4 : 0;
   if (len < 2) return len;
   uint32_t c = s[0] & (0x7fu >> len);
   for (size_t i = 1; i < len; i++) {
-    if (s[i] >> 6 != 2) return 0; /* the closing NUL with them */
+    if (s[i] >> 6 != 2) return 0; /* this includes the closing NUL */
     c = c << 6 | (s[i] & 0x3fu);
   }
   return c >= least[len] && c <= 0x10ffff && c >> 11 != 0x1b ? len : 0;
@@ -36,7 +37,8 @@ static bool is_hex(unsigned char c) {
   return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
 }
 
-/* Text that would pass for a byte that is shown by its number: or two queues could have the same labels. */
+/* Text that could be taken for an escaped byte: without escaping it, two queues could have the same
+ * labels. */
 static bool looks_like_byte(const unsigned char *s) {
   return s[0] == '\\' && s[1] == 'x' && is_hex(s[2]) && is_hex(s[3]);
 }
@@ -54,7 +56,7 @@ static void print_label(FILE *out, const char *label, const char *value) {
   putc('"', out);
 }
 
-/* A sample's name and labels, but for the closing brace. */
+/* A sample's name and labels, without the closing brace. */
 static void print_start(FILE *out, const char *metric, const char *suffix, const workq_measures *queue) {
   fprintf(out, "%s%s{", metric, suffix);
   print_label(out, "name", queue->stats.name);
@@ -71,7 +73,7 @@ static void print_head(FILE *out, const char *metric, const char *type, const ch
   fprintf(out, "# HELP %s %s\n# TYPE %s %s\n", metric, help, metric, type);
 }
 
-/* ---- Single figures ---- */
+/* ---- Single values ---- */
 
 enum unit { COUNT_32, COUNT_64, SECONDS, SECONDS_MEASURED };
 
@@ -156,7 +158,7 @@ static void print_figure(FILE *out, const struct figure *figure, const workq_mea
   }
 }
 
-/* ---- What is not a single figure ---- */
+/* ---- Values by priority and histograms ---- */
 
 /* client-go counts every delayed add as a retry. */
 static void print_retries(FILE *out, const workq_measures *queues, size_t count) {
@@ -190,7 +192,8 @@ static void print_depths(FILE *out, const workq_measures *queues, size_t count) 
   }
 }
 
-/* The bounds as Kubernetes' binaries write them, which reach them by multiplying: so that sums by bucket across both go together. */
+/* The bounds as Kubernetes' binaries write them, which reach them by multiplying: so that sums by
+ * bucket across both go together. */
 static const char *const bounds[] = {
     "1e-08", "1e-07", "1e-06", "9.999999999999999e-06", "9.999999999999999e-05", "0.001", "0.01", "0.1", "1",
     "10",    "100",   "1000"};

@@ -5,20 +5,21 @@
  */
 #include <limits.h>
 
-#include "shm.h"
 #include "batch.h"
+#include "shm.h"
 #include "table.h"
 
-/* With fewer keys ready, whoever adds comes first: a key or two are not worth a hand-over. */
+/* With fewer keys ready, an adding handle does not back off from the lock: a key or two are not
+ * worth a hand-over. */
 #define BACKOFF_MIN_READY 16u
 
-/* An add, made ready for the lock. */
+/* An add, prepared before the lock is taken. */
 struct request {
   const void *key;
   size_t len;
   uint32_t hash;
   int priority;
-  bool keep_priority; /* of the run that is being processed */
+  bool keep_priority; /* of the current run */
   bool rate_limited;
   int64_t after_ns;
 };
@@ -30,7 +31,7 @@ static void request_fill(struct request *r, const struct engine_add *how) {
   r->after_ns = how->after_ns;
 }
 
-/* When the key is to run; counts the failure of a rate-limited add. */
+/* When the key is due; counts the failure of a rate-limited add. */
 static int64_t request_due_ns(workq *q, const struct request *r, struct item *item) {
   if (likely(!r->rate_limited && r->after_ns <= 0)) return DUE_NOW;
   int64_t now_ns = handle_now_ns(q);
@@ -72,14 +73,15 @@ static int add_once(workq *q, const struct request *r) {
   if (unlikely(!bucket)) return -EUCLEAN;
   rc = table_find(q, bucket, r->hash, r->key, r->len, &index);
   if (unlikely(rc < 0)) return rc;
-  /* A new key takes the first free record, if there is one. */
+  /* A new key takes the first free item, if there is one. */
   item = item_at(q, index ? index : q->control->hot.free_head);
   if (likely(item)) journal_begin_item(q, item);
   else journal_begin(q);
   return journal_end(q, add_locked(q, r, bucket, index, item));
 }
 
-/* /dev/shm is full, so that even the spare record has no memory: an idle one gives way, as a transaction of its own. */
+/* /dev/shm is full, so that even the spare item has no memory: evicts an idle item, as a
+ * transaction of its own. */
 COLD static int evict_for_memory(workq *q) {
   if (q->control->cold.idle.count == 0) return -ENOSPC;
   journal_begin(q);
@@ -113,7 +115,8 @@ FLAT static int add_now(workq *q, struct request *r) {
   return rc;
 }
 
-/* Waiters for space that do not run, because they are stopped perhaps, keep it from nobody for longer than a tick. */
+/* Skips waiters for space that do not run, because they are stopped perhaps: they must not block
+ * others for longer than a tick. */
 static int pass_over_stopped(workq *q) {
   int64_t late_ns = clock_add_ns(handle_now_ns(q), -WAIT_LATE_NS);
   if (!wait_grants(q) && !wait_anyone(q, WAIT_SPACE)) return 0;
@@ -124,8 +127,8 @@ static int pass_over_stopped(workq *q) {
   return journal_end(q, rc);
 }
 
-/* Under the lock: may this handle, which waits for space or is about to, try its add?  Not where others have come before it,
- * unless the key is there already. */
+/* Under the lock: may this handle, which waits for space or is about to, try its add?  Not if
+ * others arrived before it, unless the key exists already. */
 static int may_add(workq *q, const struct request *r) {
   uint32_t index;
   struct item *item;
@@ -187,14 +190,15 @@ int shmq_add(workq *q, const void *key, size_t len, const struct engine_add *how
   return add_now(q, &r);
 }
 
-/* Is an add of a batch a step, in the sense of JOURNAL_LINES_PER_KEY, as far as can be seen before its key is looked up? */
+/* Does an add of a batch save at most JOURNAL_LINES_PER_KEY lines, as far as is known before its
+ * key is looked up? */
 static bool add_is_bounded(const workq *q, const struct request *r) {
   const struct hot_line *hot = &q->control->hot;
   return r->after_ns <= 0 && !r->rate_limited && hot->used < q->geometry.capacity && !(hot->flags & QUEUE_SHUT_DOWN) &&
          !wait_anyone(q, WAIT_GET) && !wait_anyone(q, WAIT_SPACE) && !table_is_crowded(q);
 }
 
-/* One add of a batch.  Where it fails in an open transaction, that is still to be undone. */
+/* One add of a batch.  If it fails in an open transaction, the caller must undo that. */
 static int add_grouped(workq *q, const struct request *r, group *g) {
   if (likely(!g->ungrouped && add_is_bounded(q, r))) {
     uint32_t index;
@@ -210,7 +214,8 @@ static int add_grouped(workq *q, const struct request *r, group *g) {
   return add_transaction(q, r);
 }
 
-/* Adds keys under one hold of the lock.  Returns how many were taken; *rc is why it ended early. */
+/* Adds keys under one hold of the lock.  Returns how many were added; *rc is the reason for an
+ * early end. */
 FLAT static size_t add_some(workq *q, const workq_key *keys, size_t n, struct request *r, size_t *marked, int *rc) {
   uint32_t hashes[BATCH_KEYS_PER_HOLD];
   bool newly[BATCH_KEYS_PER_HOLD];

@@ -8,12 +8,12 @@
 
 #include "operation.h"
 
-/* Keys under one hold of the lock in a batch: bounds how long others wait. */
+/* The most keys of a batch under one hold of the lock: it bounds how long others wait. */
 #define BATCH_KEYS_PER_HOLD 64u
 
 typedef struct group {
-  size_t keys; /* of the open transaction; 0: none is open */
-  bool ungrouped;  /* from now on each key has a transaction of its own: a step has failed, and its group was undone */
+  size_t keys;    /* in the open transaction; 0: none is open */
+  bool ungrouped; /* a key has failed: from now on each one has a transaction of its own */
 } group;
 
 static inline void group_commit(workq *q, group *g) {
@@ -25,7 +25,8 @@ static inline void group_commit(workq *q, group *g) {
   g->keys = 0;
 }
 
-/* Undoes the open transaction, whose last step has failed.  Returns how many steps before that are undone with it. */
+/* Undoes the open transaction, whose last key has failed.  Returns how many keys before that are
+ * undone with it. */
 static inline size_t group_undo(workq *q, group *g) {
   journal_abort(q);
   size_t before = g->keys - 1;
@@ -35,7 +36,8 @@ static inline size_t group_undo(workq *q, group *g) {
   return before;
 }
 
-/* A step begins, in the open transaction if that has room.  Saves the item's line; null where the step does so itself. */
+/* Begins the work on one key, in the open transaction if the journal has space.  Saves the item's
+ * line; null if the caller does so itself. */
 static inline void group_join(workq *q, group *g, const struct item *item) {
   if (g->keys && unlikely(!journal_has_space(q))) group_commit(q, g);
   if (g->keys) {

@@ -3,12 +3,12 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "shm.h"
 #include "operation.h"
+#include "shm.h"
 
 /* ---- The queue's flags ---- */
 
-/* Under the lock: tells up to count sleepers of a kind, each as a transaction. */
+/* Under the lock: signals up to count waiters of a kind, each as a transaction. */
 static int signal_many(workq *q, uint32_t kind, uint32_t count) {
   int rc = 1;
   while (count-- > 0 && rc == 1) {
@@ -24,7 +24,7 @@ static int signal_everyone(workq *q) {
   return rc;
 }
 
-/* Sets and clears flags, as a transaction.  Returns the flags from before. */
+/* Sets and clears flags, as a transaction.  Returns the previous flags. */
 static uint32_t change_flags(workq *q, uint32_t set, uint32_t clear, bool new_round) {
   struct hot_line *hot = &q->control->hot;
   uint32_t before = hot->flags;
@@ -47,7 +47,8 @@ int shmq_shutdown(workq *q) {
   return rc;
 }
 
-/* Delayed keys count again from this transaction on: in it, too, the leader's waking is brought forward. */
+/* From this transaction on delayed keys become ready again: so it also advances the leader's
+ * wake-up time. */
 static int reopen(workq *q) {
   struct hot_line *hot = &q->control->hot;
   journal_begin(q);
@@ -112,7 +113,7 @@ int shmq_lock_owner(const workq *q) {
 
 /* ---- Drain ---- */
 
-/* Starts a drain.  Returns its round's number. */
+/* Starts a drain.  Returns the number of its round. */
 static uint32_t drain_start(workq *q, int *rc) {
   change_flags(q, QUEUE_SHUT_DOWN, 0, false);
   *rc = signal_many(q, WAIT_GET, UINT32_MAX);

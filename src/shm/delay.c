@@ -9,7 +9,7 @@
 #include "journal.h"
 #include "read.h"
 
-/* One behind the last entry's place; 0 where the count is damaged: all before it has memory. */
+/* The place behind the last entry; all before it has memory; 0 if the count is damaged. */
 static uint32_t heap_end(const workq *q) {
   uint32_t count = read_u32(&q->control->hot.delayed);
   if (unlikely(count > q->geometry.capacity)) return 0;

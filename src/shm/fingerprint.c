@@ -1,9 +1,10 @@
 /*
- * fingerprint.c: what must be equal in all processes that share a segment, and saying what is not.
+ * fingerprint.c: the properties that must be equal in all processes that share a segment, and
+ * messages about those that are not.
  *
- * Two C libraries have mutexes of equal size and different layout.  Thread ids of two pid namespaces may be equal,
- * which breaks robust mutexes; clocks of two time namespaces differ.  A segment cannot outlive its boot, but a copy
- * of its file can.
+ * Two C libraries have mutexes of equal size and different layout.  Thread ids of two pid
+ * namespaces may be equal, which breaks robust mutexes; clocks of two time namespaces differ.  A
+ * segment cannot outlive its boot, but a copy of its file can.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -24,7 +25,7 @@
 #define LIBC_HERE 2u
 #endif
 
-/* There is no such file here, or it is not for us. */
+/* The file is missing or this process may not read it. */
 static bool is_hidden(int error) {
   return error == ENOENT || error == ENOTDIR || error == EACCES || error == EPERM;
 }

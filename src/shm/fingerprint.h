@@ -1,5 +1,5 @@
 /*
- * fingerprint.h: what must be equal in all processes that share a segment.
+ * fingerprint.h: the properties that must be equal in all processes that share a segment.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,14 +9,15 @@
 #include "layout.h"
 
 /*
- * This process's own.  Unused bytes are zero, and so is what may not be known here because there is no /proc.  Returns 0, or
- * -errno where the system lacks what it takes to find out, descriptors say: a fingerprint without it would be another one.
+ * This process's fingerprint.  Unused bytes are zero, and so are fields that cannot be read because
+ * there is no /proc.  Returns 0; or -errno if the system lacks a resource to read them, descriptors
+ * say: a fingerprint without them would differ.
  */
 int fingerprint_read(struct fingerprint *fingerprint);
 
 /*
- * Compares there (a segment's) with here.  Returns 0 where they are equal, 1 where not; then buffer, if size is not 0,
- * says in one line which field differs.
+ * Compares there (a segment's) with here.  Returns 0 where they are equal, 1 where not; then
+ * buffer, if size is not 0, gets one line that names the field that differs.
  */
 int fingerprint_differs(const struct fingerprint *there, const struct fingerprint *here, char *buffer, size_t size);
 

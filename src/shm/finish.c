@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "shm.h"
 #include "finish.h"
+#include "shm.h"
 
 #include "batch.h"
 #include "table.h"
@@ -22,7 +22,7 @@ static int finish_done(workq *q, uint32_t index, struct item *item) {
   return state_end_run(q, q->slot, index, item);
 }
 
-/* The run failed. */
+/* Counts a run that failed. */
 static void count_failed(workq *q, bool gave_up) {
   journal_save(q, &q->slot->rare);
   q->slot->rare.failed++;
@@ -75,7 +75,7 @@ int shmq_done_key(workq *q, const void *key, size_t len) {
   return op_commit(q, finish_locked(q, index, item, finish_done));
 }
 
-/* Is the done of a key in hand a step, in the sense of JOURNAL_LINES_PER_KEY? */
+/* Does the done of a key save at most JOURNAL_LINES_PER_KEY lines? */
 static bool done_is_bounded(const workq *q) {
   return !wait_anyone(q, WAIT_GET) && !wait_anyone(q, WAIT_SPACE) && !wait_anyone(q, WAIT_DRAIN);
 }
@@ -94,7 +94,7 @@ static int done_grouped(workq *q, const workq_item *handed, group *g) {
   return journal_end(q, finish_locked(q, index, item, finish_done));
 }
 
-/* Finishes items under one hold of the lock.  Returns how many, or why the first was not. */
+/* Finishes items under one hold of the lock.  Returns how many, or the error of the first. */
 FLAT static int done_some(workq *q, const workq_item *items, size_t n) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (rc < 0) return rc;
@@ -114,11 +114,11 @@ FLAT static int done_some(workq *q, const workq_item *items, size_t n) {
 int shmq_done_batch(workq *q, const workq_item *items, size_t n) {
   size_t done = 0;
   while (done < n) {
-    size_t chunk = n - done < BATCH_KEYS_PER_HOLD ? n - done : BATCH_KEYS_PER_HOLD;
-    int rc = done_some(q, items + done, chunk);
+    size_t want = n - done < BATCH_KEYS_PER_HOLD ? n - done : BATCH_KEYS_PER_HOLD;
+    int rc = done_some(q, items + done, want);
     if (rc < 0) return done ? (int)done : rc;
     done += (size_t)rc;
-    if ((size_t)rc < chunk) break;
+    if ((size_t)rc < want) break;
   }
   return (int)done;
 }

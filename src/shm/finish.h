@@ -1,5 +1,5 @@
 /*
- * finish.h: ending the run of a key that this handle has.
+ * finish.h: ending the run of a key that is in flight with this handle.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -8,10 +8,10 @@
 
 #include "operation.h"
 
-/* What becomes of the key; in a transaction. */
+/* Sets the key's next state; in a transaction. */
 typedef int finish(workq *q, uint32_t index, struct item *item);
 
-/* The item of that ticket, null if it is not in this handle's hands. */
+/* The item of that ticket, null if it is not in flight with this handle. */
 static inline struct item *item_in_flight(workq *q, const workq_item *handed) {
   struct item *item = item_at(q, (uint32_t)(handed->ticket >> 32));
   if (unlikely(!item || (uint32_t)(handed->ticket >> 32) > q->control->hot.fresh)) return NULL;

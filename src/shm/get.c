@@ -3,10 +3,10 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "shm.h"
 #include "batch.h"
 #include "finish.h"
 #include "ready.h"
+#include "shm.h"
 #include "table.h"
 
 static void item_describe(struct item *from, uint32_t index, workq_item *to) {
@@ -20,9 +20,9 @@ static void item_describe(struct item *from, uint32_t index, workq_item *to) {
 }
 
 /*
- * Starts to load what the gets after that of item will need, so that in a deep queue they do not wait for memory: the record
- * PREFETCH_DISTANCE places behind it, or two where that is not known, and the bucket for the done of the key next to it, whose record is
- * here by now.
+ * Starts to load what the gets after that of item will need, so that in a deep queue they do not
+ * wait for memory: the item that its prefetch hint names, or the second one behind it if there is
+ * no hint; and the bucket for the done of the next key, whose item is loaded by now.
  */
 static inline void prefetch_following(const workq *q, const struct item *item) {
   if (!item->next) return;
@@ -32,14 +32,14 @@ static inline void prefetch_following(const workq *q, const struct item *item) {
   item_prefetch(q, item->prefetch_hint ? item->prefetch_hint : next->next);
 }
 
-/* Sets *index and *item to the key that is next.  Returns 0 or -EUCLEAN. */
+/* Sets *index and *item to the first ready key.  Returns 0 or -EUCLEAN. */
 static inline int first_ready(const workq *q, uint32_t *index, struct item **item) {
   int rc = ready_first(q, index);
   *item = item_at(q, *index);
   return unlikely(rc < 0 || !*item || (*item)->key_len > q->geometry.key_max) ? -EUCLEAN : 0;
 }
 
-/* Takes the one that is next.  Returns 1 or -EUCLEAN. */
+/* Takes the first ready key.  Returns 1 or -EUCLEAN. */
 static inline int take_one(workq *q, workq_item *to) {
   uint32_t index;
   struct item *item;
@@ -54,7 +54,8 @@ static inline int take_one(workq *q, workq_item *to) {
   return 1;
 }
 
-/* The same for one of a batch, but the first.  Where it fails in an open transaction, that is still to be undone. */
+/* The same for a key of a batch other than the first.  If it fails in an open transaction, the
+ * caller must undo that. */
 static int take_grouped(workq *q, workq_item *to, group *g) {
   uint32_t index;
   struct item *item;
@@ -70,7 +71,7 @@ static int take_grouped(workq *q, workq_item *to, group *g) {
   return rc;
 }
 
-/* Takes up to n.  Returns how many, or -EUCLEAN if there is none because of damage. */
+/* Takes up to n keys.  Returns how many, or -EUCLEAN if damage prevents even the first. */
 static int take_some(workq *q, workq_item *items, size_t n) {
   int taken = take_one(q, items);
   group g = {0};
@@ -84,7 +85,8 @@ static int take_some(workq *q, workq_item *items, size_t n) {
   return taken;
 }
 
-/* Looks for the dead where that may bring keys: when others have some in hand, or nothing is ready. */
+/* Reaps if that may make keys ready: when other handles have keys in flight, or this one has
+ * waited. */
 static int reap_for_get(workq *q, bool waited) {
   const struct hot_line *hot = &q->control->hot;
   if (likely(!waited && hot->processing <= q->slot->own.processing.count)) return 0;
@@ -160,7 +162,8 @@ int shmq_get_batch(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
   return got;
 }
 
-/* Under the lock: completes the item in hand and takes the next.  Returns 1, 0 if none is to be had, or why not. */
+/* Under the lock: completes the item in flight and takes the next.  Returns 1, 0 if none is
+ * available, or -errno. */
 static int finish_and_get(workq *q, workq_item *handed) {
   struct item *item = item_in_flight(q, handed);
   if (unlikely(!item)) return -ESTALE;

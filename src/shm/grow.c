@@ -1,8 +1,8 @@
 /*
- * grow.c: memory for more records, buckets or heap entries, in steps.
+ * grow.c: memory for more items, buckets or heap entries, in steps.
  *
- * Steps grow with the queue, so that a small one stays small, up to a size that keeps the lock's holder in the
- * kernel for well under a millisecond.
+ * Steps grow with the queue, so that a small one stays small, up to a size that keeps the lock's
+ * holder in the kernel for well under a millisecond.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -1,5 +1,5 @@
 /*
- * grow.h: memory for more records, buckets or heap entries, in steps.
+ * grow.h: memory for more items, buckets or heap entries, in steps.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,8 +9,9 @@
 #include "handle.h"
 
 /*
- * Sees to it that the first `needed` units of a part of this handle's have memory.  In a transaction; memory taken by one that
- * is rolled back is taken again later, which costs nothing.  Returns 0, -ENOSPC or another -errno, -EUCLEAN.
+ * Makes sure that the first `needed` units of a region of this handle have memory.  In a
+ * transaction; memory allocated by one that is rolled back is allocated again later, which costs
+ * nothing.  Returns 0, -ENOSPC or another -errno, -EUCLEAN.
  */
 int grow_to(workq *q, struct region *region, uint32_t needed);
 

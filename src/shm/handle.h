@@ -1,7 +1,7 @@
 /*
- * handle.h: a handle, that is, one thread's attachment to a segment, and access to what lies in the segment.
+ * handle.h: a handle: one thread's attachment to a segment, and access to the segment's contents.
  *
- * All of this is private memory of one process.  Indices that were read from the segment become pointers only
+ * A handle is private memory of one process.  Indices read from the segment become pointers only
  * through the functions below, which check them.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -23,12 +23,13 @@
 
 #define MARKS 64u
 
-/* Where time stamps come from: nowhere, from the time-stamp counter, from the handle's clock; or it is always the same moment. */
+/* Where time stamps come from: nowhere, the time-stamp counter, the handle's clock; or the stamp is
+ * fixed (a snapshot). */
 enum { STAMPS_NONE = 0, STAMPS_TICKS, STAMPS_CLOCK, STAMPS_FIXED };
 
 /*
- * The items that this handle queued or freed last, a ring: the one from PREFETCH_DISTANCE before gets a prefetch hint that names
- * the newest.
+ * The items that this handle queued or freed last, a ring: the one from PREFETCH_DISTANCE before
+ * gets a prefetch hint that names the newest.
  */
 #define PREFETCH_DISTANCE 8u
 struct recent {
@@ -58,11 +59,11 @@ struct waiter {
   uint32_t kind;      /* WAIT_*: of the last call that slept */
   uint32_t cancelled; /* the same, if the last call ended without the lock; else WAIT_NONE */
   bool may_spin;
-  uint32_t probes; /* waits since it last tried whether spinning is worthwhile again */
-  int64_t gap_ns;  /* recent time between starting to wait and the end of the wait */
+  uint32_t probes;       /* waits since it last tried whether spinning is worthwhile again */
+  int64_t gap_ns;        /* recent time between starting to wait and the end of the wait */
   uint32_t space_hash;   /* of the key that the waiting add is for */
   int64_t polled_ns;     /* since when a get that found nothing has waited; 0 if it did not poll */
-  int64_t lock_since_ns; /* since when a call that may wait has waited for the lock; 0 if it did not */
+  int64_t lock_since_ns; /* since when a call has waited for the lock; 0 if it did not */
 };
 
 /* How long this handle leaves a contended lock to others: see lock.c. */
@@ -107,7 +108,7 @@ struct workq {
   uint32_t slot_id; /* index of slot */
   uint32_t generation;
   uint32_t flags;        /* WORKQ_ANY_OWNER, ... */
-  bool takes_next_ready; /* a get promotes or reaps: it takes the next key made ready, no waiter is signalled for it */
+  bool takes_next_ready; /* a get takes the next key made ready: signal no waiter for it */
   bool in_call;          /* the thread is inside a call: another call comes from a signal handler */
   bool sleeping;         /* ... in which it waits without the lock */
   struct wakes wakes;
@@ -141,7 +142,7 @@ struct workq {
   char name[WORKQ_NAME_MAX + 1];
 };
 
-/* Starts to bring a line that is going to be written to this processor, as its own. */
+/* Starts to load a line for writing: this processor gets it exclusively. */
 static inline void prefetch_to_write(const void *line) {
 #ifdef __x86_64__
   __asm__ volatile("prefetchw %0" : : "m"(*(const char *)line));
@@ -150,7 +151,8 @@ static inline void prefetch_to_write(const void *line) {
 #endif
 }
 
-/* Pushes an item's index into the ring.  Returns the entry that it replaces, 0 if there was none. */
+/* Pushes an item's index into the ring.  Returns the entry that it replaces, 0 if there was
+ * none. */
 static inline uint32_t recent_push(struct recent *recent, uint32_t index) {
   uint32_t *place = &recent->index[recent->place++ % PREFETCH_DISTANCE], before = *place;
   *place = index;
@@ -161,7 +163,8 @@ static inline int64_t handle_now_ns(workq *q) {
   return q->clock ? q->clock(q->clock_arg) : clock_monotonic_ns();
 }
 
-/* The item of that index, or null where the segment gave a wild one: one that has no memory. */
+/* The item of that index; null if the index, read from the segment, is out of range or has no
+ * memory. */
 static inline struct item *item_at(const workq *q, uint32_t index) {
   if (unlikely(index - 1u >= q->regions.items.units) && !region_probe(&q->regions.items, index - 1u)) return NULL;
   return (struct item *)(void *)(q->items + (size_t)(index - 1u) * q->geometry.item_size);

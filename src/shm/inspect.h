@@ -1,5 +1,5 @@
 /*
- * inspect.h: looking at a queue without changing it.
+ * inspect.h: reading a queue without changing it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,9 +12,10 @@
 #include "read.h"
 
 /*
- * Around a look: takes the lock, or nothing for a handle that is only for reading (WORKQ_RAW), in which case all that
- * is read may be torn, and must be read by read.h.  A look within a look on one handle, as by a signal handler, is refused
- * either way (a forked child's copy of a handle that was in use is free).  read_begin() returns 0 or -errno.
+ * Bracket a read: they take and release the lock, except for a handle that is only for reading
+ * (WORKQ_RAW); its reads may be torn, and must use read.h.  A read within a read on one handle, by
+ * a signal handler, is refused either way (but a forked child may use its copy of a handle that was
+ * in use).  read_begin() returns 0 or -errno.
  */
 static inline int read_begin(workq *q) {
   if (!(q->flags & WORKQ_RAW)) return op_begin(q, CLOCK_NEVER);
@@ -36,12 +37,12 @@ static inline void read_end(workq *q) {
   q->in_call = false;
 }
 
-/* The time since a stamp, -1 where none are made. */
+/* The time since a stamp, -1 in a queue without metrics. */
 static inline int64_t inspect_age_ns(const workq *q, int64_t stamp_ns) {
   return q->header.metrics ? clock_since_ns(stamp_ns, q->stamp_ns) : -1;
 }
 
-/* For how long the slot, a copy, has had the oldest key in its hands; -1 where it has none. */
+/* How long the oldest key of the slot, a copy, has been in flight; -1 if it has none. */
 static inline int64_t inspect_longest_run_ns(const workq *q, const struct slot *slot) {
   struct item oldest;
   return read_item(q, slot->own.processing.head, &oldest) ? inspect_age_ns(q, oldest.run_ns) : -1;
@@ -51,15 +52,16 @@ static inline int64_t inspect_longest_run_ns(const workq *q, const struct slot *
 void inspect_measure(workq *q, workq_measures *measures);
 
 /*
- * Copies what there is to say of the item of that index, of which item is a private copy, as by read_item(); its key to
- * key_copy, which has room for key_max bytes.  Returns its state, WORKQ_STATE_*; 0 for a free record.
+ * Describes the item of that index, of which item is a private copy by read_item(), in *info;
+ * copies its key to key_copy, which holds key_max bytes.  Returns its state, WORKQ_STATE_*; 0 for a
+ * free item.
  */
 int inspect_item(workq *q, uint32_t index, const struct item *item, int64_t now_ns, unsigned char *key_copy,
                  workq_info *info);
 
 /*
- * For tests: visits the ready keys in the order in which gets would hand them out, under the lock.  Stops where visit does
- * not return 0.  Returns what visit returned last, or -EUCLEAN.
+ * For tests: visits the ready keys in the order of gets, under the lock.  Stops when visit does not
+ * return 0.  Returns the last result of visit, or -EUCLEAN.
  */
 int inspect_ready_order(workq *q, int (*visit)(void *arg, const void *key, size_t len, int priority), void *arg);
 

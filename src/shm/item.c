@@ -1,5 +1,5 @@
 /*
- * item.c: the records of keys; see item.h.
+ * item.c: items; see item.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -9,7 +9,7 @@
 
 int item_take_fresh(workq *q, uint32_t *index, struct item **item) {
   struct hot_line *hot = &q->control->hot;
-  if (unlikely(hot->fresh >= q->geometry.items_max)) return -EUCLEAN; /* all were used, none is free, yet not full */
+  if (unlikely(hot->fresh >= q->geometry.items_max)) return -EUCLEAN; /* none free, yet not full */
   int rc = grow_to(q, &q->regions.items, hot->fresh + 1);
   if (unlikely(rc < 0)) return rc;
   *index = hot->fresh + 1;

@@ -1,5 +1,5 @@
 /*
- * item.h: the records of keys: taking one for a new key, and giving it back.
+ * item.h: items: creating one for a new key, and destroying it.
  *
  * In a transaction, under the lock.
  *
@@ -10,10 +10,12 @@
 
 #include "table.h"
 
-/* A record that was never used: 0 with its line saved, -ENOSPC where /dev/shm is full, -EUCLEAN. */
+/* Takes an item that was never used: 0 with its line saved, -ENOSPC if /dev/shm is full,
+ * -EUCLEAN. */
 COLD int item_take_fresh(workq *q, uint32_t *index, struct item **item);
 
-/* Starts to load the record of that index, if it is known to have memory, and the beginning of its key. */
+/* Starts to load the item of that index, if it is known to have memory, and the beginning of its
+ * key. */
 static inline void item_prefetch(const workq *q, uint32_t index) {
   if (unlikely(index - 1u >= q->regions.items.units)) return;
   struct item *item = item_at(q, index);
@@ -33,8 +35,9 @@ static inline int item_take_free(workq *q, uint32_t *index, struct item **item) 
 }
 
 /*
- * A record for a key that the table does not have: entered in the bucket for its hash, in PLACE_NOWHERE, all counts zero;
- * the caller has looked at the capacity.  Returns 0; -ENOSPC if /dev/shm is full, -EUCLEAN.
+ * Creates an item for a key that is not in the table: entered in the bucket for its hash, in
+ * PLACE_NOWHERE, all counts zero; the caller has checked the capacity.  Returns 0; -ENOSPC if
+ * /dev/shm is full, -EUCLEAN.
  */
 static inline int item_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
                               uint32_t *index, struct item **item) {
@@ -42,14 +45,15 @@ static inline int item_create(workq *q, struct bucket *bucket, uint32_t hash, co
   int rc = likely(hot->free_head) ? item_take_free(q, index, item) : item_take_fresh(q, index, item);
   if (unlikely(rc < 0)) return rc;
   struct item *it = *item;
-  memcpy(item_key(it), key, len); /* of a free record: nobody's, and not journaled */
+  memcpy(item_key(it), key, len); /* the bytes of a free item are unused, and not journaled */
   *it = (struct item){.hash = hash, .key_len = (uint16_t)len, .place = PLACE_NOWHERE, .ticket = it->ticket};
   hot->used++;
   table_insert(q, bucket, *index, it);
   return 0;
 }
 
-/* The record is in no list and not in the heap, and its line is saved.  Returns 0 or -EUCLEAN. */
+/* Frees an item that is in no list and not in the heap, and whose line is saved.  Returns 0 or
+ * -EUCLEAN. */
 static inline int item_destroy(workq *q, uint32_t index, struct item *item) {
   struct hot_line *hot = &q->control->hot;
   int rc = table_remove(q, index, item);

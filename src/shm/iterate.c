@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "shm.h"
 #include "inspect.h"
+#include "shm.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -14,9 +14,9 @@
 #include "ready.h"
 #include "table.h"
 
-/* Records looked at, and bytes of keys copied, under one hold of the lock. */
+/* Items read, and bytes of keys copied, under one hold of the lock. */
 #define ITERATE_ITEMS 256u
-#define ITERATE_BYTES   (64u << 10)
+#define ITERATE_BYTES (64u << 10)
 
 static int state_of(const struct item *item) {
   switch (item->place) {
@@ -35,10 +35,11 @@ static int state_of(const struct item *item) {
   }
 }
 
-/* Copies whose slot it is that has the item in hand.  Returns false where none has. */
+/* Copies the owner of the slot with which the item is in flight.  Returns false if there is
+ * none. */
 static bool read_owner(const workq *q, const struct item *item, struct slot *copy) {
   const struct slot *slot = item->place == PLACE_PROCESSING ? slot_at(q, item->owner) : NULL;
-  if (slot) read_who(copy, slot);
+  if (slot) read_attachment(copy, slot);
   return slot != NULL;
 }
 
@@ -58,8 +59,8 @@ int inspect_item(workq *q, uint32_t index, const struct item *item, int64_t now_
                        .priority = pending || !owner ? item->priority : item->run_priority,
                        .failures = item->failures,
                        .crashes = item->crashes,
-                       .pid = owner ? owner->who.pid : 0,
-                       .tid = owner ? owner->who.tid : 0,
+                       .pid = owner ? owner->attachment.pid : 0,
+                       .tid = owner ? owner->attachment.tid : 0,
                        .due_in_ns = -1,
                        .waiting_ns = owner && !pending ? -1 : inspect_age_ns(q, item->since_ns),
                        .running_ns = owner ? inspect_age_ns(q, item->run_ns) : -1};
@@ -123,7 +124,7 @@ int inspect_ready_order(workq *q, int (*visit)(void *arg, const void *key, size_
 
 /* ---- All keys ---- */
 
-/* Copies of what one hold of the lock has shown. */
+/* Copies of the keys read in one hold of the lock. */
 struct page {
   uint32_t places;
   uint32_t count;
@@ -144,7 +145,7 @@ static void page_free(struct page *page) {
   free(page->keys);
 }
 
-/* Fills a page from record *next on.  Returns 0, or 1 at the end. */
+/* Fills a page from item *next on.  Returns 0, or 1 at the end. */
 static int page_fill(workq *q, struct page *page, uint32_t *next) {
   int64_t now_ns = handle_now_ns(q);
   uint32_t fresh = read_u32(&q->control->hot.fresh);
@@ -187,14 +188,14 @@ static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_wo
   struct slot copy;
   const struct slot *slot = &copy;
   read_slot(&copy, &q->slots[i]);
-  if (slot->who.state != SLOT_ATTACHED) return false;
+  if (slot->attachment.state != SLOT_ATTACHED) return false;
   *worker = (workq_worker){.slot = i,
-                           .pid = slot->who.pid,
-                           .tid = slot->who.tid,
+                           .pid = slot->attachment.pid,
+                           .tid = slot->attachment.tid,
                            .waiting = slot->wait.kind == WAIT_GRANTED ? 0 : slot->wait.kind,
                            .processing = slot->own.processing.count,
                            .self = &q->slots[i] == q->slot,
-                           .age_ns = clock_since_ns(slot->who.since_ns, now_ns),
+                           .age_ns = clock_since_ns(slot->attachment.since_ns, now_ns),
                            .adds = slot->own.adds,
                            .coalesced = slot->own.coalesced,
                            .gets = slot->own.gets,
@@ -203,19 +204,20 @@ static bool describe_worker(const workq *q, uint32_t i, int64_t now_ns, workq_wo
                            .failed = slot->rare.failed,
                            .gave_up = slot->rare.gave_up,
                            .running_ns = inspect_longest_run_ns(q, slot)};
-  memcpy(worker->command, slot->who.command, sizeof worker->command);
+  memcpy(worker->command, slot->attachment.command, sizeof worker->command);
   worker->command[sizeof worker->command - 1] = '\0';
   return true;
 }
 
 int shmq_iterate_workers(workq *q, int (*visit)(void *arg, const workq_worker *worker), void *arg) {
-  /* A forked child takes its slot at its first entry: that must not be one which was looked at already. */
+  /* A forked child takes its slot in its first call: before the loop, so that it is not a slot that
+   * the loop has passed. */
   int rc = read_begin(q);
   if (rc < 0) return rc;
   read_end(q);
   for (uint32_t i = 0; i < q->geometry.handles && rc == 0; i++) {
     workq_worker worker;
-    if (read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) continue;
+    if (read_u32(&q->slots[i].attachment.state) != SLOT_ATTACHED) continue;
     if ((rc = read_begin(q)) < 0) return rc;
     bool attached = describe_worker(q, i, handle_now_ns(q), &worker);
     read_end(q);

@@ -1,16 +1,18 @@
 /*
- * iterate_order.c: the keys of a handle that is only for reading (WORKQ_RAW, a snapshot) in the order that lists and heap have.
+ * iterate_order.c: visits the keys of a handle that is only for reading (WORKQ_RAW, a snapshot) in
+ * the order of lists and heap.
  *
- * Of a damaged segment it shows what can be found: what no list leads to is looked for among the items.
+ * In a damaged segment it visits what it can find: items that no list leads to are found by their
+ * index.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <stdlib.h>
 
-#include "shm.h"
 #include "delay.h"
 #include "inspect.h"
 #include "ready.h"
+#include "shm.h"
 #include "table.h"
 
 /* ---- All keys, in order ---- */
@@ -19,7 +21,7 @@
 struct walk {
   workq *q;
   int64_t now_ns;
-  uint8_t *seen; /* a bit a record */
+  uint8_t *seen; /* a bit per item */
   int (*visit)(void *arg, const workq_info *info);
   void *arg;
 };
@@ -41,7 +43,8 @@ static void walk_end(struct walk *walk) {
   read_end(walk->q);
 }
 
-/* Visits the item of that index, of which item is a copy, once.  Its key must have the hash that is noted, or it is no key. */
+/* Visits the item of that index, of which item is a copy, once.  Its key must have the item's hash,
+ * or it is not a key. */
 static int visit_item(struct walk *walk, uint32_t index, const struct item *item) {
   workq *q = walk->q;
   uint8_t bit = (uint8_t)(1u << index % 8);
@@ -53,7 +56,8 @@ static int visit_item(struct walk *walk, uint32_t index, const struct item *item
   return walk->visit(walk->arg, &info);
 }
 
-/* Visits the items of a list that have this place; by damage it may lead anywhere, but not for longer than there are records. */
+/* Visits the items of a list that have this place; a damaged list may lead anywhere, so the walk
+ * ends after as many steps as there are items. */
 static int visit_list(struct walk *walk, const struct list *list, uint8_t place) {
   workq *q = walk->q;
   int rc = 0;
@@ -103,7 +107,7 @@ static int visit_delayed(struct walk *walk) {
   return rc;
 }
 
-/* What nothing led to: there is none in a sound segment. */
+/* Visits items that no list led to: an undamaged segment has none. */
 static int visit_unreachable(struct walk *walk) {
   workq *q = walk->q;
   int rc = 0;
@@ -131,12 +135,12 @@ int shmq_iterate_order(workq *q, int (*visit)(void *arg, const workq_info *info)
 
 /* ---- The keys in one state ---- */
 
-/* How often a list is begun again whose key has gone elsewhere while it was looked at. */
+/* How often the walk of a list starts again after a key has left the list during the walk. */
 #define LIST_TRIES 4
 
 /*
- * As visit_list(), for a queue that others change: a key that has left may lead to any other list, so the walk begins again
- * there, and passes what it has visited.
+ * As visit_list(), for a queue that others change: a key that has left may lead to any other list,
+ * so the walk begins again there, and passes what it has visited.
  */
 static int visit_moving_list(struct walk *walk, const struct list *list, uint8_t place) {
   workq *q = walk->q;
@@ -167,7 +171,7 @@ static int visit_moving_ready(struct walk *walk) {
 static int visit_moving_processing(struct walk *walk) {
   int rc = 0;
   for (uint32_t i = 0; i < walk->q->geometry.handles && rc == 0; i++)
-    if (read_u32(&walk->q->slots[i].who.state) == SLOT_ATTACHED)
+    if (read_u32(&walk->q->slots[i].attachment.state) == SLOT_ATTACHED)
       rc = visit_moving_list(walk, &walk->q->slots[i].own.processing, PLACE_PROCESSING);
   return rc;
 }

@@ -5,13 +5,14 @@
  */
 #include "journal.h"
 
-/* A line of the table, the heap or a record. */
+/* Has a line of the table, the heap or an item memory? */
 static bool journal_has_memory(const workq *q, const unsigned char *line) {
   return region_contains(&q->regions.items, line) || region_contains(&q->regions.buckets, line) ||
          region_contains(&q->regions.heap, line) || memory_is_backed(line, LINE_SIZE);
 }
 
-/* May this be the offset of a line that a transaction has changed?  Never one with a mutex: that would be set to anything. */
+/* May a transaction have changed the line at this offset?  Never one with a mutex: a damaged
+ * journal could write anything into it. */
 static bool journal_covers(const workq *q, uint64_t offset) {
   const struct geometry *g = &q->geometry;
   if (offset >= g->total_size) return false;
@@ -40,7 +41,7 @@ static int journal_roll_back(workq *q, struct slot *slot, const struct journal *
 }
 
 void journal_abort(workq *q) {
-  /* The own journal is in order: it was written by this process in this transaction. */
+  /* The own journal is valid: this process wrote it in this transaction. */
   (void)journal_roll_back(q, q->slot, q->journal);
   while (q->wakes.count > q->transaction.wakes_before) {
     uint32_t slot = q->wakes.slots[--q->wakes.count];

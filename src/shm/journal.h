@@ -1,13 +1,15 @@
 /*
  * journal.h: the undo journal that makes each operation a transaction.
  *
- *   1. journal_save() copies a line into this handle's journal, then raises the count: before the line's first change.
- *      journal_begin() has saved the two lines that nearly every operation changes.
+ *   1. journal_save() copies a line into this handle's journal, then raises the count: before the
+ *      line's first change.  journal_begin() saves the two lines that nearly every operation
+ *      changes.
  *   2. The operation changes plain fields.
  *   3. journal_commit() sets the count to 0.
  *
- * Whoever finds the owner of the queue lock dead puts the saved lines back in reverse order (journal_recover).
- * Compiler fences suffice: what a dead process has stored is visible to the next owner of its mutex.
+ * The thread that finds the owner of the queue lock dead puts the saved lines back in reverse order
+ * (journal_recover).  Compiler fences suffice: a dead process's stores are visible to the next
+ * owner of its mutex.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,8 +19,9 @@
 #include "handle.h"
 
 /*
- * Lines that a step on one key saves at most, where it moves nothing in the heap, evicts nothing, splits no bucket and wakes nobody:
- * it changes six, beside the two that are saved anyway, and may save one twice.
+ * The most lines that a bounded operation on one key saves: one that moves nothing in the heap,
+ * evicts nothing, splits no bucket and wakes no waiter.  It changes six, besides the two that are
+ * always saved, and may save one twice.
  */
 #define JOURNAL_LINES_PER_KEY 8u
 
@@ -26,28 +29,29 @@ static inline uint32_t journal_line(const workq *q, const void *place) {
   return (uint32_t)(((uintptr_t)place - (uintptr_t)q->base) / LINE_SIZE);
 }
 
-/* Copies the line that holds place to place n of the journal, where it does not count yet. */
+/* Copies the line that holds place to entry n of the journal, which does not count yet. */
 static inline void journal_copy(struct journal *journal, uint32_t n, const void *place) {
   memcpy(journal->bytes[n], (const void *)((uintptr_t)place & ~(uintptr_t)(LINE_SIZE - 1)), LINE_SIZE);
 }
 
-/* From now on the first n lines of the journal count. */
+/* From now on the journal has n lines. */
 static inline void journal_count(workq *q, uint32_t n) {
   compiler_fence();
   atomic_store_explicit(&q->slot->journal.count, n, memory_order_relaxed);
   compiler_fence();
 }
 
-/* How many do. */
+/* The number of lines in the journal. */
 static inline uint32_t journal_lines(const workq *q) {
   return atomic_load_explicit(&q->slot->journal.count, memory_order_relaxed);
 }
 
-/* Saves the line that holds place, also if it is saved already: for one that seldom is. */
+/* Saves the line that holds place without checking whether it is saved already: for a line that
+ * rarely is. */
 static inline void journal_save_always(workq *q, const void *place) {
   uint32_t n = journal_lines(q);
   if (unlikely(n >= JOURNAL_LINES)) {
-    /* Cannot be: every operation's lines are bounded, by the heap's height above all. */
+    /* Impossible: the lines of every operation are bounded, mainly by the heap's height. */
     atomic_store(&q->control->lock.settled, LOCK_DAMAGED);
     return;
   }
@@ -57,7 +61,7 @@ static inline void journal_save_always(workq *q, const void *place) {
   journal_count(q, n + 1);
 }
 
-/* Saves the line that holds place, once a transaction. */
+/* Saves the line that holds place, once per transaction. */
 static inline void journal_save(workq *q, const void *place) {
   uint32_t line = journal_line(q, place);
   uint64_t mark = (uint64_t)q->transaction.number << 32 | line;
@@ -67,14 +71,14 @@ static inline void journal_save(workq *q, const void *place) {
   journal_save_always(q, place);
 }
 
-/* The same where the line is seldom saved already, unless the transaction is of several keys. */
+/* The same for a line that is rarely saved already, unless the transaction is of several keys. */
 static inline void journal_save_once_in_group(workq *q, const void *place) {
   if (unlikely(q->transaction.grouped)) journal_save(q, place);
   else journal_save_always(q, place);
 }
 
-/* Once for each slot that the handle gets, before its first lock: enters the lines that journal_begin() saves.  What a dead
- * tenant left in the slot's journal starts with the same two. */
+/* Once for each slot that the handle gets, before its first lock: writes the numbers of the lines
+ * that journal_begin() saves.  A dead owner's journal in the slot starts with the same two. */
 static inline void journal_attach(workq *q) {
   q->transaction.own_line = journal_line(q, &q->slot->own);
   q->journal->line[0] = journal_line(q, &q->control->hot);
@@ -82,11 +86,12 @@ static inline void journal_attach(workq *q) {
 }
 
 #ifdef WORKQ_JOURNAL_CHECK
-/* Debug builds: remembers all journaled state at the start of a transaction, and at its end aborts if a line
- * changed that was not saved. */
+/* Debug builds: copies all journaled state at the start of a transaction, and at its end aborts if
+ * a line changed that was not saved. */
 void journal_check_begin(workq *q);
 void journal_check_end(workq *q);
-/* After each step of a transaction that has several: aborts if it saved more than JOURNAL_LINES_PER_KEY lines. */
+/* After each key of a transaction that has several: aborts if it saved more than
+ * JOURNAL_LINES_PER_KEY lines. */
 void journal_check_key(workq *q);
 void journal_check_free(workq *q);
 #else
@@ -104,7 +109,7 @@ static inline void journal_check_free(workq *q) {
 }
 #endif
 
-/* What starting a transaction is but for counting lines. */
+/* Starts a transaction, except for setting the number of lines. */
 static inline void journal_open(workq *q) {
   q->transaction.wakes_before = q->wakes.count;
   q->transaction.key_ops++;
@@ -117,13 +122,14 @@ static inline void journal_open(workq *q) {
   journal_copy(q->journal, 1, &q->slot->own);
 }
 
-/* Starts a transaction; the queue lock is held.  The hot line and the slot's own are saved: nearly all change them. */
+/* Starts a transaction; the queue lock is held.  Saves the hot line and the slot's own, which
+ * nearly every transaction changes. */
 static inline void journal_begin(workq *q) {
   journal_open(q);
   journal_count(q, 2);
 }
 
-/* Starts a transaction on an item, whose line is saved, too. */
+/* Starts a transaction on an item; saves the item's line, too. */
 static inline void journal_begin_item(workq *q, const struct item *item) {
   journal_open(q);
   uint32_t line = journal_line(q, item);
@@ -133,18 +139,18 @@ static inline void journal_begin_item(workq *q, const struct item *item) {
   journal_count(q, 3);
 }
 
-/* May the open transaction take in one more step of JOURNAL_LINES_PER_KEY lines at most? */
+/* Has the journal space for one more key, of at most JOURNAL_LINES_PER_KEY lines? */
 static inline bool journal_has_space(const workq *q) {
   return journal_lines(q) <= JOURNAL_LINES - JOURNAL_LINES_PER_KEY;
 }
 
-/* Makes what was done since journal_begin() permanent. */
+/* Makes the changes since journal_begin() permanent. */
 static inline void journal_commit(workq *q) {
   journal_check_end(q);
   journal_count(q, 0);
 }
 
-/* Undoes what was done since journal_begin(). */
+/* Undoes the changes since journal_begin(). */
 void journal_abort(workq *q);
 
 /* Commits if rc is a success, else aborts.  Returns rc. */
@@ -155,8 +161,8 @@ static inline int journal_end(workq *q, int rc) {
 }
 
 /*
- * Rolls back the one transaction that a dead process left; the queue lock is held.  May be killed and repeated.
- * Returns how many lines were put back, -EUCLEAN if a journal holds nonsense.
+ * Rolls back the one transaction that a dead process left; the queue lock is held.  May be killed
+ * and repeated.  Returns how many lines were put back, -EUCLEAN if a journal is damaged.
  */
 int journal_recover(workq *q);
 

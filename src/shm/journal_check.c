@@ -1,5 +1,6 @@
 /*
- * journal_check.c: a debug build's check that no line is changed without having been saved (configure --enable-journal-check).
+ * journal_check.c: a debug build's check that every line is saved before it is changed (configure
+ * --enable-journal-check).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,10 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-/* Where what has memory ended in the table, the heap and the records when the transaction began. */
+/* How far the table, the heap and the items had memory when the transaction began. */
 struct shadow {
   size_t measures_end, table_end, heap_end, size;
-  uint32_t lines; /* in the journal when the step began, where the transaction has several */
+  uint32_t lines; /* in the journal when the current key began, in a transaction of several */
   LINE_ALIGNED unsigned char bytes[];
 };
 
@@ -21,18 +22,19 @@ static size_t at_most(uint32_t count, uint32_t max) {
   return count < max ? count : max;
 }
 
-/* The segment's word for what has memory may be damaged. */
+/* The segment's own number of units that have memory may be damaged. */
 static size_t region_end(const workq *q, const struct region *region) {
   size_t units = at_most(*region->committed, region->max);
   if (!region_has(region, (uint32_t)units)) units = region->units;
   return (size_t)(region->first - q->base) + units * region->unit_size;
 }
 
-/* Slots that were never used have no memory for measures, unless they share a page with one that was. */
+/* Slots that were never used have no memory for histograms, unless they share a page with one that
+ * was. */
 static size_t measures_end(const workq *q) {
   uint32_t used = 0;
   for (uint32_t i = 0; i < q->geometry.handles; i++)
-    if (q->slots[i].who.generation) used = i + 1;
+    if (q->slots[i].attachment.generation) used = i + 1;
   return (size_t)q->geometry.measures_off + (q->header.metrics ? used * sizeof(struct measures) : 0);
 }
 
@@ -48,7 +50,8 @@ void journal_check_begin(workq *q) {
   shadow->lines = 2;
   shadow->table_end = region_end(q, &q->regions.buckets);
   shadow->heap_end = region_end(q, &q->regions.heap);
-  /* The table's and heap's reserve has no memory behind it, and must not get any from being read. */
+  /* The unused parts of the table and the heap have no memory, and reading them must not allocate
+   * any. */
   const struct geometry *g = &q->geometry;
   memcpy(shadow->bytes, q->base, (size_t)g->journals_off);
   shadow->measures_end = measures_end(q);
@@ -59,8 +62,10 @@ void journal_check_begin(workq *q) {
 }
 
 static bool journal_was_saved(const workq *q, size_t offset) {
-  /* Saved by journal_begin(); their numbers in the journal are from the attach, and may be damaged since. */
-  if (offset / LINE_SIZE == q->transaction.own_line || offset / LINE_SIZE == journal_line(q, &q->control->hot)) return true;
+  /* journal_begin() saves these two; their numbers in the journal are from the attach, and may have
+   * been damaged since. */
+  if (offset / LINE_SIZE == q->transaction.own_line || offset / LINE_SIZE == journal_line(q, &q->control->hot))
+    return true;
   for (uint32_t i = 0; i < at_most(journal_lines(q), JOURNAL_LINES); i++)
     if (q->journal->line[i] == offset / LINE_SIZE) return true;
   return false;
@@ -102,10 +107,11 @@ void journal_check_end(workq *q) {
   journal_check_range(q, shadow, (size_t)g->measures_off, shadow->measures_end);
   journal_check_range(q, shadow, (size_t)g->table_off, shadow->table_end);
   journal_check_range(q, shadow, (size_t)g->heap_off, shadow->heap_end);
-  /* Of a record that was free at the start, only the header line is under the journal: its key is new. */
+  /* Of an item that was free at the start, only the header line is journaled: its key is new. */
   for (size_t at = (size_t)g->items_off; at + g->item_size <= shadow->size; at += g->item_size) {
     struct item *old = (void *)(shadow->bytes + at);
-    old->prefetch_hint = ((const struct item *)(const void *)(q->base + at))->prefetch_hint; /* a guess, which is not journaled */
+    /* Not journaled. */
+    old->prefetch_hint = ((const struct item *)(const void *)(q->base + at))->prefetch_hint;
     journal_check_range(q, shadow, at, at + (old->place == PLACE_FREE ? LINE_SIZE : g->item_size));
   }
 }

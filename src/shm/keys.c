@@ -5,16 +5,16 @@
  */
 #include <limits.h>
 
-#include "shm.h"
 #include "operation.h"
+#include "shm.h"
 #include "table.h"
 
-/* Keys kicked under one hold of the lock. */
+/* The most keys kicked under one hold of the lock. */
 #define KICK_KEYS_PER_HOLD 64u
 
 typedef int by_name(workq *q, uint32_t index, struct item *item);
 
-/* Runs one step on a key, as a transaction; 0 for an unknown one. */
+/* Runs one operation on a key, as a transaction; 0 for an unknown key. */
 static int on_key(workq *q, const void *key, size_t len, by_name *operation) {
   uint32_t index;
   struct item *item;

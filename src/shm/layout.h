@@ -1,12 +1,13 @@
 /*
- * layout.h: everything that lies in the segment, and where.
+ * layout.h: the contents of the segment, and their offsets.
  *
- * Indices, never pointers; fixed-width fields; what different processes write lies on different 64-byte lines.
- * Each structure says who writes it, under which lock, and whether the undo journal covers it ("journaled": a line
- * is saved by journal_save() before its first change in a transaction).
+ * The segment holds indices, never pointers; fields have fixed widths; data that different
+ * processes write lies on different 64-byte lines.  The comment above each structure states its
+ * writer, the lock, and whether the undo journal covers it ("journaled": journal_save() saves a
+ * line before its first change in a transaction).
  *
- * The rule for layout versions: any change to what this file describes, or to what a field means, raises
- * LAYOUT_VERSION.  There is no reading of older layouts; a segment does not outlive its boot.
+ * The rule for layout versions: any change to this file's structures, or to the meaning of a field,
+ * raises LAYOUT_VERSION.  Older layouts are never read; a segment does not outlive its boot.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -28,23 +29,23 @@
 #define SEGMENT_MAX  (UINT64_C(1) << 38) /* a line's number must fit 32 bits */
 
 #define LOCK_DAMAGED   UINT32_MAX
-#define LOCK_MUTEXES   64u  /* one in force, the others spare */
-#define JOURNAL_LINES  60u  /* lines that one transaction may change */
+#define LOCK_MUTEXES   64u  /* one active, the others spare */
+#define JOURNAL_LINES  60u  /* the most lines that one transaction may save */
 #define BANDS          256u /* priorities */
 #define BUCKET_ENTRIES 7u
 #define BUCKETS_MIN    64u
-#define BUCKET_LOAD    3u /* keys a bucket, on average, before the table grows */
+#define BUCKET_LOAD    3u /* average keys per bucket before the table grows */
 #define HEAP_ARITY     4u
-#define HEAP_FIRST     3u /* place of the root, so that brothers share a line */
+#define HEAP_FIRST     3u /* place of the root, so that siblings share a line */
 
 #define HISTOGRAM_BUCKETS      WORKQ_HISTOGRAM_BUCKETS
 #define HISTOGRAM_LINE_BUCKETS 7u
 #define HISTOGRAM_LINES        (HISTOGRAM_BUCKETS / HISTOGRAM_LINE_BUCKETS)
-#define PRIORITIES_EXPORTED       WORKQ_PRIORITIES_SHOWN
+#define PRIORITIES_EXPORTED    WORKQ_PRIORITIES_SHOWN
 
 #define LINE_ALIGNED _Alignas(LINE_SIZE)
 
-/* Which process may share a segment: all of this must be equal.  Part of the header. */
+/* Processes may share a segment only if all of these fields are equal.  Part of the header. */
 struct fingerprint {
   uint32_t libc;       /* 1 glibc, 2 another (musl) */
   uint32_t word_size;  /* sizeof(void *) */
@@ -57,7 +58,8 @@ struct fingerprint {
   char boot_id[40]; /* text of /proc/sys/kernel/random/boot_id */
 };
 
-/* From the processor's time-stamp counter to ns: base_ns + (counter - base) * rate / 2^32.  A rate of 0: not to be used. */
+/* Converts the processor's time-stamp counter to ns: base_ns + (counter - base) * rate / 2^32.  If
+ * the rate is 0, the counter must not be used. */
 struct tick_scale {
   uint64_t base;
   int64_t base_ns; /* near CLOCK_MONOTONIC */
@@ -81,22 +83,24 @@ struct header {
   uint32_t give_up;
   uint32_t metrics; /* 1: times are measured */
   int64_t reap_interval_ns;
-  struct tick_scale ticks; /* what time stamps are made of */
-  uint64_t reserved;       /* 0: whoever finds more here cannot know what it means, and does not attach */
+  struct tick_scale ticks; /* scale of the time stamps */
+  uint64_t reserved;       /* must be 0, else the attach is refused: a newer version */
   workq_limiter limiter;   /* normalized */
   uint64_t checksum;       /* XXH3 of all before it */
 };
 
 /*
- * Which mutex is in force.  Not journaled.  epoch is raised by whoever finds the lock abandoned; settled is written
- * under the lock of the new epoch once nobody can be inside the old one (lock.c has the protocol).
+ * Which mutex is active.  Not journaled.  A waiter that finds the holder lost raises epoch; settled
+ * is written under the lock of the new epoch once no thread can be inside the old one (lock.c
+ * describes the protocol).
  */
 struct lock_line {
   LINE_ALIGNED _Atomic uint32_t epoch;
-  _Atomic uint32_t settled; /* the epoch; LOCK_DAMAGED: a roll-back was not possible, nobody gets in any more */
+  _Atomic uint32_t settled; /* the epoch; LOCK_DAMAGED: a roll-back was impossible */
 };
 
-/* One queue mutex, and the slot (number + 1) of whoever is inside, 0 for nobody.  Written by its holder; not journaled. */
+/* One queue mutex, and its holder's slot (number + 1; 0: no holder).  The holder writes it; not
+ * journaled. */
 struct lock_mutex {
   LINE_ALIGNED pthread_mutex_t mutex;
   _Atomic uint32_t holder;
@@ -104,16 +108,16 @@ struct lock_mutex {
 
 enum { QUEUE_SHUT_DOWN = 1, QUEUE_PAUSED = 2 };
 
-/* What nearly every operation changes.  Under the queue lock, journaled. */
+/* Fields that nearly every operation changes.  Under the queue lock, journaled. */
 struct hot_line {
-  LINE_ALIGNED uint64_t bitmap[BANDS / 64]; /* bands that hold a key */
+  LINE_ALIGNED uint64_t bitmap[BANDS / 64]; /* bands that are not empty */
   uint32_t ready;
   uint32_t processing;
   uint32_t delayed; /* entries of the heap */
   uint32_t flags;   /* QUEUE_* */
   uint32_t free_head;
-  uint32_t fresh; /* records that were ever used: 1 ... fresh */
-  uint32_t used;  /* records in use */
+  uint32_t fresh; /* items that were ever used: 1 ... fresh */
+  uint32_t used;  /* items in use */
   uint32_t buckets;
 };
 
@@ -127,40 +131,43 @@ struct list {
 struct cold_line {
   LINE_ALIGNED struct list idle; /* oldest first */
   struct list buried;            /* oldest first */
-  uint32_t drain_round;          /* raised by every shutdown and resume: ends the waits of earlier drains */
-  uint32_t delay_round;          /* raised for each entry of the heap: order among equal times */
-  int64_t bucket_ns;             /* the token bucket: when it will be full again, less its burst */
-  uint32_t items_committed;      /* records, buckets and heap entries that have memory */
+  uint32_t drain_round;          /* every shutdown and resume raises it: ends earlier drains */
+  uint32_t delay_round;          /* raised for each heap entry: the order among equal times */
+  int64_t bucket_ns;             /* the token bucket: when it will be full again, minus its burst */
+  uint32_t items_committed;      /* items, buckets and heap entries that have memory */
   uint32_t buckets_committed;
   uint32_t heap_committed;
   uint32_t arrivals; /* calls that have begun to wait for space or a drain */
 };
 
-/* WAIT_GRANTED: it waited for space and was signalled; one free place is its own until it comes. */
+/* WAIT_GRANTED: the waiter waited for space and was signalled; one free place is reserved for it
+ * until it takes the lock. */
 enum { WAIT_NONE = 0, WAIT_GET = 1, WAIT_SPACE = 2, WAIT_DRAIN = 3, WAIT_GRANTED = 4, WAIT_KINDS = 5 };
 
-/* The waiters: lists of slots (number + 1), newest at the head.  Under the queue lock, journaled. */
+/* The waiters: lists of slots (number + 1), newest at the head.  Under the queue lock,
+ * journaled. */
 struct wait_line {
   LINE_ALIGNED struct list list[WAIT_KINDS]; /* [WAIT_NONE] stays empty */
-  uint32_t signals;                          /* of WAIT_GET: every so many goes to the oldest waiter */
+  uint32_t signals;                          /* of WAIT_GET, see WAIT_OLDEST_EVERY */
 };
 
 /*
- * What is counted for each slot, and folded into the totals when the slot becomes free: often; less often; and what the stats
- * show only as a part of another figure.  A counter that is added here needs a field of that name in workq_stats_data, unless
- * it is hidden, and the place where it is raised.
+ * Counters of each slot, added to the totals when the slot becomes free: frequent ones; rare ones;
+ * and those that the stats show only as a part of another number.  A new counter needs a field of
+ * that name in workq_stats_data, unless it is hidden, and code that increments it.
  */
-#define OWN_COUNTERS(each) each(adds) each(coalesced) each(gets) each(dones) each(retries)
-#define RARE_COUNTERS(each) each(gave_up) each(after_adds)
+#define OWN_COUNTERS(each)    each(adds) each(coalesced) each(gets) each(dones) each(retries)
+#define RARE_COUNTERS(each)   each(gave_up) each(after_adds)
 #define HIDDEN_COUNTERS(each) each(scheduled) each(requeued)
 
-/* What belongs to no slot. */
+/* Counters that belong to no slot. */
 #define CRASH_COUNTERS(each) each(crashes) each(crash_buried)
 #define QUEUE_COUNTERS(each) each(reaped) each(recoveries) each(evictions) each(lock_losses)
 
 #define COUNTER_FIELD(name) uint64_t name;
 
-/* Counters of slots that are free again, and of what belongs to no slot: two lines.  Under the queue lock, journaled. */
+/* Counters of slots that became free, and those that belong to no slot: two lines.  Under the queue
+ * lock, journaled. */
 struct totals {
   LINE_ALIGNED struct {
     OWN_COUNTERS(COUNTER_FIELD)
@@ -173,7 +180,8 @@ struct totals {
   };
 };
 
-/* Seven of a histogram's buckets, and the sum of what they counted: so an observation changes one line. */
+/* Seven of a histogram's buckets, and the sum of their observations: so an observation changes one
+ * line. */
 struct histogram_line {
   LINE_ALIGNED uint64_t sum_ns;
   uint64_t count[HISTOGRAM_LINE_BUCKETS];
@@ -183,10 +191,12 @@ struct histogram {
   struct histogram_line line[HISTOGRAM_LINES];
 };
 
-/* From ready to a get; from there to the end of the run; from a delayed add until the key is ready. */
+/* From ready to the get; from the get to the end of the run; from a delayed add until the key is
+ * ready. */
 enum { MEASURE_QUEUE = 0, MEASURE_WORK, MEASURE_DELAY, MEASURE_KINDS };
 
-/* A slot's, added to by its tenant alone; and the queue's, of slots that are free again.  Under the queue lock, journaled. */
+/* One per slot, which only the owner changes; and one of the queue, for slots that became free.
+ * Under the queue lock, journaled. */
 struct measures {
   struct histogram histogram[MEASURE_KINDS];
 };
@@ -198,16 +208,17 @@ struct exported_line {
   int8_t priority[PRIORITIES_EXPORTED];
 };
 
-/* Where the search for dead owners stands.  Under the queue lock; not journaled: any value is good. */
+/* Progress of the search for dead owners.  Under the queue lock; not journaled: any value is
+ * valid. */
 struct reap_line {
-  LINE_ALIGNED int64_t last_pass_ns; /* when the last look began */
-  uint32_t next_mutex;            /* the slots at which the next look tries the life mutex ... */
-  uint32_t next_owner;            /* ... and asks the kernel about the owner */
+  LINE_ALIGNED int64_t last_pass_ns; /* when the last pass began */
+  uint32_t next_mutex;               /* the slot at which the next pass starts to try life mutexes ... */
+  uint32_t next_owner;               /* ... and to ask the kernel about owners */
 };
 
 struct band {
   struct list keys;
-  uint32_t dirty; /* keys in hand that will be ready with this priority when done */
+  uint32_t dirty; /* keys in flight that become ready with this priority when done */
 };
 
 struct control {
@@ -224,76 +235,81 @@ struct control {
 
 enum { SLOT_FREE = 0, SLOT_ATTACHED = 1 };
 
-/* A handle's place. */
+/* A handle's slot. */
 struct slot {
-  /* Locked by the handle's thread for its life.  Written by the C library and the kernel, by others than the owner under the
-   * queue lock only; not journaled. */
+  /* The handle's thread holds it as long as it is attached.  Written by the C library and the
+   * kernel; threads other than the owner touch it only under the queue lock.  Not journaled. */
   struct {
     LINE_ALIGNED pthread_mutex_t mutex;
   } life;
-  /* Whose it is.  Under the queue lock, journaled. */
+  /* The owner.  Under the queue lock, journaled. */
   struct {
     LINE_ALIGNED uint32_t state; /* SLOT_* */
-    uint32_t generation;         /* odd while attached, even while free; raised at both changes */
+    uint32_t generation;         /* odd while attached, even while free; only rises */
     int32_t pid;
     int32_t tid;
     int64_t since_ns;
     char command[16];
-  } who;
-  /* What it does.  Under the queue lock, journaled. */
+  } attachment;
+  /* The owner's work.  Under the queue lock, journaled. */
   struct slot_own {
     LINE_ALIGNED struct list processing; /* items, oldest first */
-    uint32_t arrival; /* number of the call that waits for space or a drain: the order in which they came */
+    uint32_t arrival;                    /* number of the call that waits for space or a drain */
     OWN_COUNTERS(COUNTER_FIELD)
-    uint64_t started_ns; /* sum of the starts of what is in hand, modulo 2^64 */
+    uint64_t started_ns; /* sum of the start times of the keys in flight, modulo 2^64 */
   } own;
-  /* Its place among the sleepers.  Under the queue lock, journaled. */
+  /* Its entry in a list of waiters.  Under the queue lock, journaled. */
   LINE_ALIGNED struct slot_wait {
     uint32_t kind; /* WAIT_* */
     uint32_t next;
     uint32_t prev;
-    uint32_t hash;   /* WAIT_SPACE: of the key that it wants to add */
-    int64_t wake_ns; /* when it will wake by itself, on the queue's clock; WAIT_GRANTED: until when its place is kept */
+    uint32_t hash;   /* WAIT_SPACE: of the key to be added */
+    int64_t wake_ns; /* when its sleep times out; WAIT_GRANTED: end of the reservation */
   } wait;
-  /* What it counts less often; in the same line.  Under the queue lock, journaled. */
+  /* Rare counters; on the same line.  Under the queue lock, journaled. */
   struct slot_rare {
-    uint64_t failed;                 /* retries and give-ups of keys in hand; not folded */
-    RARE_COUNTERS(COUNTER_FIELD)     /* after_adds: with a delay of the caller's */
-    HIDDEN_COUNTERS(COUNTER_FIELD)   /* adds for a later time; keys that became pending now otherwise than by an add */
+    uint64_t failed;               /* retries and give-ups; not added to the totals */
+    RARE_COUNTERS(COUNTER_FIELD)   /* after_adds: adds with a delay given by the caller */
+    HIDDEN_COUNTERS(COUNTER_FIELD) /* adds for later; keys pending now other than by an add */
   } rare;
-  /* The futex that it sleeps on.  Written by the owner, and by others under the queue lock; not journaled. */
+  /* The futex that the owner sleeps on.  Written by the owner, and by others under the queue lock;
+   * not journaled. */
   LINE_ALIGNED struct slot_futex {
-    _Atomic uint32_t word; /* generation << 2 | what the waiter does, see wait.c */
+    _Atomic uint32_t word; /* generation << 2 | the waiter's state, see wait.c */
   } futex;
   /*
-   * In the same line: which thread the owner is, for those who ask the kernel whether it lives.  Written by a new owner
-   * once it has locked its byte of the file and before it first takes the queue lock; read without a lock.  Not journaled.
+   * On the same line: the identity of the owner's thread, for asking the kernel whether it lives.
+   * A new owner writes it once it has locked its byte of the file and before it first takes the
+   * queue lock; others read it without a lock.  Not journaled.
    */
   struct slot_owner {
-    _Atomic uint32_t generation; /* of its ownership, and so of its byte of the file */
+    _Atomic uint32_t generation; /* of the ownership, and so of its byte of the file */
     _Atomic int32_t pid;
     _Atomic int32_t tid;
-    _Atomic uint64_t start_ticks; /* when the thread started; 0: not known */
-    _Atomic uint64_t stack;       /* where the program's stack starts, another after execve(2); 0: not known */
+    _Atomic uint64_t start_ticks; /* when the thread started; 0: unknown */
+    _Atomic uint64_t stack;       /* start of the stack, which execve(2) changes; 0: unknown */
     _Atomic uint64_t inode;       /* of the segment's file: a copy of the file has no owners */
   } owner;
-  /* Lines in its undo journal.  Written by itself, and by whoever rolls back; not journaled. */
+  /* Lines in its undo journal.  Written by the owner, and by the thread that rolls back; not
+   * journaled. */
   struct {
     LINE_ALIGNED _Atomic uint32_t count;
   } journal;
 };
 
-/* Saved lines: number (offset / 64) and old bytes.  Written like slot.journal; one page a slot. */
+/* Saved lines: number (offset / 64) and old bytes.  Written like slot.journal; one page per
+ * slot. */
 struct journal {
   uint32_t line[JOURNAL_LINES];
   LINE_ALIGNED unsigned char bytes[JOURNAL_LINES][LINE_SIZE];
 };
 
-/* One line of the hash table.  Entries are filled from the front; an index of 0 ends them.  Under the queue lock, journaled. */
+/* One line of the hash table.  Entries are filled from the front; an index of 0 ends them.  Under
+ * the queue lock, journaled. */
 struct bucket {
   LINE_ALIGNED uint32_t hash[BUCKET_ENTRIES];
   uint32_t item[BUCKET_ENTRIES];
-  uint32_t chain; /* first of the items that found no place here */
+  uint32_t chain; /* first of the items for which the bucket has no entry left */
   uint32_t reserved;
 };
 
@@ -304,19 +320,20 @@ struct heap_entry {
   uint32_t item;
 };
 
-/* Where an item is.  NOWHERE: in no list, only inside a transaction. */
+/* Where an item is.  NOWHERE: in no list; only inside a transaction. */
 enum { PLACE_FREE = 0, PLACE_READY, PLACE_DELAYED, PLACE_PROCESSING, PLACE_BURIED, PLACE_IDLE, PLACE_NOWHERE };
 
-/* What an item still has to run for.  READY implies NOW, DELAYED implies AT, BURIED and IDLE imply NONE. */
+/* The item's pending run.  READY implies NOW, DELAYED implies AT, BURIED and IDLE imply NONE. */
 enum { PENDING_NONE = 0, PENDING_NOW, PENDING_AT };
 
 /*
- * A key's record; the key's bytes follow, and are written while the record is free.  Under the queue lock, journaled;
- * ticket is raised at each get and survives freeing, so that an old ticket never fits a new key.
+ * An item: all that the queue stores about a key.  The key's bytes follow, and are written while
+ * the item is free.  Under the queue lock, journaled.  Each get raises ticket, which survives
+ * freeing, so that an old ticket never matches a new key.
  */
 struct item {
   LINE_ALIGNED uint32_t next; /* in its band, slot, the idle or buried list, or the free list */
-  uint32_t prev;              /* means nothing while it is the head of its list */
+  uint32_t prev;              /* undefined while the item is the head of its list */
   uint32_t chain;             /* next in its bucket's chain */
   uint32_t heap_place;        /* 0: not in the heap */
   uint32_t hash;
@@ -330,24 +347,25 @@ struct item {
   int8_t priority;     /* of the pending run; of the last one where none is pending */
   int8_t run_priority; /* of the run that is being processed */
   uint8_t reserved[2];
-  uint32_t prefetch_hint;   /* a guess at a record further on in its band or the free list; not journaled: any value is good */
-  int64_t since_ns; /* stamp: when it became pending now, delayed, buried or idle, whichever it is */
-  int64_t run_ns;   /* stamp: when it was last handed out */
+  uint32_t prefetch_hint; /* index of an item further on; not journaled: any value is valid */
+  int64_t since_ns;       /* stamp: when it became pending now, delayed, buried or idle */
+  int64_t run_ns;         /* stamp: when it was last handed out */
 };
 
 static inline unsigned char *item_key(struct item *item) {
   return (unsigned char *)(item + 1);
 }
 
-/* Offsets and sizes in bytes; computed from capacity, key_max and handles, kept in private memory. */
+/* Offsets and sizes in bytes; computed from capacity, key_max and handles, kept in private
+ * memory. */
 struct geometry {
   uint32_t capacity;
-  uint32_t items_max; /* one more than capacity: the new key's, while an idle one gives way to it */
+  uint32_t items_max; /* capacity + 1: a new key needs one while an idle item is evicted for it */
   uint32_t key_max;
   uint32_t handles;
   uint32_t buckets_max;
   uint32_t item_size;
-  uint32_t heap_max; /* entries, those before HEAP_FIRST with them */
+  uint32_t heap_max; /* entries, including those before HEAP_FIRST */
   uint64_t control_off;
   uint64_t mutexes_off;
   uint64_t slots_off;

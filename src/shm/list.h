@@ -1,9 +1,10 @@
 /*
- * list.h: lists of items: a band of ready keys, the keys in a slot's hands, the idle, the buried.
+ * list.h: lists of items: a band of ready keys, the keys in flight of a slot, the idle, the buried.
  *
- * First in, first out, doubly linked by item.next and item.prev; an item is in one list at most.  The head's prev
- * is left as it was, so that taking the head does not touch the item behind it.  In a transaction, under the lock, the
- * lines of the list and of the item itself being saved.  Results: 0, or -EUCLEAN where the segment is damaged.
+ * First in, first out, doubly linked by item.next and item.prev; an item is in one list at most.
+ * The head's prev is undefined, so that taking the head does not touch the item behind it.  In a
+ * transaction, under the lock, the lines of the list and of the item itself being saved.  Results:
+ * 0, or -EUCLEAN where the segment is damaged.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,7 +13,7 @@
 
 #include "journal.h"
 
-/* Links what is before item (not the head) to what is behind it. */
+/* Links the item before this one (not the head) to the one behind it. */
 int list_bypass(workq *q, struct list *list, uint32_t index, const struct item *item);
 
 /* Links the last of a list that is not empty to a new last. */

@@ -1,39 +1,44 @@
 /*
  * lock.c: the queue lock, and the life mutexes of slots.
  *
- * The queue lock is a robust process-shared mutex.  Two things robust mutexes do not do:
+ * The queue lock is a robust process-shared mutex.  A robust mutex does not do two things:
  *
- *  - Wake somebody else when a woken waiter is killed: so no wait is longer than a slice.
- *  - Come free when the kernel cannot walk the dead owner's list (its memory was reaped before its exit, or the
- *    thread went away by an execve of another): so the mutex can be abandoned for a spare one.
+ *  - Wake another waiter when a woken waiter is killed: so no wait is longer than a slice.
+ *  - Become free when the kernel cannot walk the dead owner's list (its memory was reaped before
+ *    its exit, or another thread's execve ended the thread): so the mutex can be abandoned for a
+ *    spare one.
  *
  * Taking the lock, numbered:
- *   1. e = epoch.  Lock mutex m = e mod LOCK_MUTEXES, in slices; look at the epoch again after each slice.
+ *   1. e = epoch.  Lock mutex m = e mod LOCK_MUTEXES, in slices; read the epoch again after each
+ *      slice.
  *   2. m.holder = own slot.
- *   3. If epoch is not e any more: m.holder = 0, unlock, back to 1.
+ *   3. If epoch is no longer e: m.holder = 0, unlock, back to 1.
  *   4. If the owner died, or settled is not e: repair (below).
  *   5. Inside.
  * Leaving: m.holder = 0, unlock.
  *
  * Abandoning, by a waiter whose slice is over:
  *   a. h = m.holder.  If the owner of slot h is alive (owner_is_dead() asks the kernel): wait on.
- *   b. The mutex is busy, and h is dead, or nobody at a hundred looks in 100 ms (a holder may have been preempted before
- *      it noted itself): compare-and-swap epoch from e to e + 1.
- * That is always safe: somebody between 1 and 2 finds the new epoch at 3, and somebody past 3 is waited for at c.
+ *   b. The mutex is busy, and h is dead, or a hundred probes in 100 ms found no holder (a holder
+ *      may have been preempted before it wrote its number): compare-and-swap epoch from e to e + 1.
+ * That is always safe: a thread between 1 and 2 finds the new epoch at 3, and c waits for a thread
+ * past 3.
  *
  * Repair, under the mutex of the new epoch:
- *   c. If settled is not e: make every running thread's stores visible (membarrier), then wait until no other
- *      mutex names a living holder, and clear the dead names.
+ *   c. If settled is not e: make every running thread's stores visible (membarrier), then wait
+ *      until no other mutex names a living holder, and clear the dead holders.
  *   d. Roll back what the journals hold.
  *   e. settled = e; make the mutex consistent.
- * If the repairer dies, its mutex comes free or is abandoned, and the next one starts at c again.
+ * If the repairing thread dies, its mutex becomes free or is abandoned, and the next one starts at
+ * c again.
  *
- * A slot's new owner clears its number at all mutexes before it notes itself as the owner, and so before step 1
- * (lock_clear_stale_holder): at a and c it would be taken for a living holder, and the repairer would wait for it while it
- * waits for the repairer.
+ * A slot's new owner clears the slot's number at all mutexes before it writes its identity into the
+ * slot, and so before step 1 (lock_clear_stale_holder): at a and c it would be taken for a living
+ * holder, and the repairing thread and the new owner would wait for each other.
  *
- * 2 and 3 need a store before a load.  Where the processor would need a fence for that, c pays for it instead:
- * membarrier() (or, without it, a pause far longer than any store buffer) on the path that nearly never runs.
+ * 2 and 3 need a store before a load.  Where the processor would need a fence for that, c pays for
+ * it instead: membarrier() (or, without it, a pause far longer than any store buffer) on the path
+ * that rarely runs.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -46,26 +51,27 @@
 #include "journal.h"
 #include "owner.h"
 
-#define SLICE_NS     (50 * NS_PER_MS)
-#define HOLDER_PROBES 100
-#define PROBE_INTERVAL_NS      NS_PER_MS
+#define SLICE_NS          (50 * NS_PER_MS)
+#define HOLDER_PROBES     100
+#define PROBE_INTERVAL_NS NS_PER_MS
 
-/* Who waits for a lock that others have in turn. */
-#define SPIN_NS         (20 * INT64_C(1000))
-#define PAUSES          4                    /* between looks at the clock */
-#define SPIN_PROBES           16                   /* at the lock, a pause apart */
-#define YIELD_NS        (60 * INT64_C(1000)) /* more than the kernel needs to bury a holder */
-#define NAP_NS          (50 * INT64_C(1000))
-#define NAPS            20
-#define BUSY_NS         2000 /* an operation each so many ns is one after another, its waits and its misses with it */
-#define RUN_SHORT      8u   /* steps */
+/* Waiting for a contended lock: spin, yield, nap. */
+#define SPIN_NS        (20 * INT64_C(1000))
+#define PAUSES         4                    /* between two readings of the clock */
+#define SPIN_PROBES    16                   /* of the lock, a pause apart */
+#define YIELD_NS       (60 * INT64_C(1000)) /* more than the kernel needs to end a killed holder */
+#define NAP_NS         (50 * INT64_C(1000))
+#define NAPS           20
+#define BUSY_NS        2000 /* a handle that does an operation at least this often is busy */
+#define RUN_SHORT      8u   /* keys worked on between two waits for the lock */
 #define RUN_LONG       64u
 #define BACKOFF_MAX_NS (16 * INT64_C(1000))
 
 /*
- * Spares are used again, and may be held by nobody since they were abandoned: so each is made anew before its turn.  Half the
- * way round: the next one may be locked already, by somebody who gave this epoch up just before its holder was noted;
- * the last ones may still be held by somebody who was stopped between 1 and 3.
+ * Spares are used again, and an abandoned one may stay locked for ever: so each is initialized
+ * again before its next use, half the way round.  The next one may be locked already, by a thread
+ * that gave this epoch up just before its holder wrote its number; the last ones may still be held
+ * by a thread that was stopped between 1 and 3.
  */
 #define RENEW_DISTANCE (LOCK_MUTEXES / 2)
 
@@ -95,8 +101,8 @@ static int mutex_lock_slice(pthread_mutex_t *mutex) {
   struct timespec end = clock_timespec(clock_add_ns(clock_monotonic_ns(), SLICE_NS));
   return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &end);
 #else
-  /* Without clocklock the end is on the wall clock.  Setting that back while we sleep does no harm: the sleep itself
-   * is relative. */
+  /* Without clocklock the end is on the wall clock.  Setting that back while we sleep does no harm:
+   * the sleep itself is relative. */
   struct timespec end = clock_timespec(clock_add_ns(clock_read(CLOCK_REALTIME), SLICE_NS));
   return pthread_mutex_timedlock(mutex, &end);
 #endif
@@ -104,7 +110,7 @@ static int mutex_lock_slice(pthread_mutex_t *mutex) {
 
 static int holder_pid(const workq *q, const struct lock_mutex *m) {
   const struct slot *slot = slot_at(q, atomic_load_explicit(&m->holder, memory_order_relaxed));
-  return slot ? __atomic_load_n(&slot->who.pid, __ATOMIC_RELAXED) : 0;
+  return slot ? __atomic_load_n(&slot->attachment.pid, __ATOMIC_RELAXED) : 0;
 }
 
 int lock_owner_now(const workq *q) {
@@ -115,17 +121,19 @@ static void wait_for_next_probe(void) {
   clock_sleep(PROBE_INTERVAL_NS);
 }
 
-/* Is the slot noted at m alive?  (A slot number that is out of range comes from damage, and holds nothing.) */
+/* Is the slot noted at m alive?  (A slot number that is out of range comes from damage, and holds
+ * nothing.) */
 static bool holder_is_alive(const workq *q, uint32_t holder) {
   if (holder == 0 || holder - 1 >= q->geometry.handles) return false;
-  /* The own number at a mutex that this thread does not have: left by the slot's tenant before it. */
+  /* This slot's number at a mutex that this thread does not hold: a previous owner of the slot left
+   * it. */
   if (holder - 1 == q->slot_id) return false;
   return !owner_is_dead(q, holder - 1);
 }
 
 /*
- * May the calling thread have the lock by another handle?  So it is where a signal handler interrupts a call on one handle of
- * the queue and makes a call on another: it would wait for itself.
+ * May the calling thread hold the lock through another handle?  A signal handler that interrupts a
+ * call on one handle of the queue and makes a call on another would wait for its own thread.
  */
 static bool is_held_by_caller(const workq *q) {
   for (const workq *outer = thread_calling == q ? q->outer : thread_calling; outer; outer = outer->outer)
@@ -133,11 +141,12 @@ static bool is_held_by_caller(const workq *q) {
   return false;
 }
 
-/* Steps a and b.  Returns what led to the mutex after all (0 or EOWNERDEAD), else ETIMEDOUT. */
+/* Steps a and b.  Returns 0 or EOWNERDEAD if the mutex was acquired after all, else ETIMEDOUT. */
 static int abandon_if_lost(workq *q, uint32_t epoch) {
   struct lock_mutex *m = lock_mutex_of(q, epoch);
   for (int probe = 0; probe < HOLDER_PROBES; probe++) {
-    /* A slice may be over because the wake-up died with another waiter: then the mutex is to be had. */
+    /* A slice may be over because the wake-up was lost with a dead waiter: then the mutex is
+     * available. */
     int rc = pthread_mutex_trylock(&m->mutex);
     if (rc != EBUSY) return rc;
     uint32_t holder = atomic_load(&m->holder);
@@ -182,7 +191,7 @@ static void count_repair(workq *q, bool rolled_back, bool lost) {
   journal_commit(q);
 }
 
-/* Steps c to e, but for making the mutex consistent. */
+/* Steps c to e, except making the mutex consistent. */
 static int repair(workq *q, uint32_t epoch, const struct lock_mutex *m, int64_t deadline_ns) {
   struct lock_line *lock = &q->control->lock;
   uint32_t settled = atomic_load(&lock->settled);
@@ -210,15 +219,16 @@ static void leave(struct lock_mutex *m) {
   pthread_mutex_unlock(&m->mutex);
 }
 
-/* Steps 2 to 4 with m just locked.  Returns 0 or 1 inside, -EAGAIN if the epoch has passed, or another error. */
+/* Steps 2 to 4, m being locked.  Returns 0 or 1 inside, -EAGAIN if the epoch has changed, or
+ * another error. */
 static int confirm(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, int64_t deadline_ns) {
   const struct lock_line *lock = &q->control->lock;
   int rc = 0;
   atomic_store(&m->holder, q->slot_id + 1);
   if (atomic_load(&lock->epoch) != epoch) rc = -EAGAIN;
   else if (lock_rc == EOWNERDEAD || atomic_load(&lock->settled) != epoch) rc = repair(q, epoch, m, deadline_ns);
-  /* Consistent in any case: unlocking it otherwise would lose it.  What is not repaired stays visible in the journals
-   * or in settled. */
+  /* Make it consistent in any case: unlocking it otherwise would lose it.  What is not repaired
+   * stays visible in the journals or in settled. */
   if (lock_rc == EOWNERDEAD) pthread_mutex_consistent(&m->mutex);
   if (rc < 0) {
     leave(m);
@@ -236,9 +246,10 @@ void lock_pause(int64_t pause_ns) {
 }
 
 /*
- * How long to leave the lock alone before looking at it.  A hand-over moves all lines that an operation touches from processor
- * to processor, which costs several times the operation itself.  So whoever does one operation after another, and has had a turn
- * just now, lets the others have theirs in peace; whoever comes now and then looks at once.
+ * Backoff: how long to leave the lock to others before trying it.  A hand-over moves all lines that
+ * an operation touches from processor to processor, which costs several times the operation itself.
+ * So a handle that does one operation after another, and held the lock shortly before, leaves it
+ * alone for a while; a handle that comes now and then tries at once.
  */
 static int64_t backoff_ns(workq *q, int64_t now_ns) {
   uint32_t run = q->transaction.key_ops - q->backoff.last_key_op;
@@ -246,11 +257,12 @@ static int64_t backoff_ns(workq *q, int64_t now_ns) {
   if (!busy || q->backoff.disabled) return 0;
   if (run < RUN_SHORT && q->backoff.duration_ns < BACKOFF_MAX_NS) q->backoff.duration_ns *= 2;
   else if (run > RUN_LONG && q->backoff.duration_ns > LOCK_BACKOFF_MIN_NS) q->backoff.duration_ns /= 2;
-  /* Not the same for all: those who were let down together must not come back together. */
+  /* Not the same for all: threads that failed together must not retry together. */
   return q->backoff.duration_ns / 2 + now_ns % q->backoff.duration_ns;
 }
 
-/* Looks for a moment at which the lock is free.  Returns what the last trylock said, EBUSY if there was none. */
+/* Probes the lock until it is free.  Returns the result of the last trylock, EBUSY if it never was
+ * free. */
 static int try_lock_spin(struct lock_mutex *m) {
   for (int i = 0; i < SPIN_PROBES; i++) {
     if (atomic_load_explicit(&m->holder, memory_order_relaxed) == 0) {
@@ -259,14 +271,15 @@ static int try_lock_spin(struct lock_mutex *m) {
     }
     cpu_relax();
   }
-  /* A dead holder's name stays: only the mutex itself tells of its death. */
+  /* A dead holder's number stays: only the mutex itself reports its death. */
   return pthread_mutex_trylock(&m->mutex);
 }
 
 /*
- * Waits for a lock that will soon be free: spins, lets others run, then takes naps.  The mutex itself is slept on by those
- * only who wait for longer: as long as one does, each unlock is a system call, and wakes somebody who finds the lock taken again.
- * Returns what the last trylock said, EBUSY if there was none.
+ * Waits for a lock that will soon be free: spins, yields, then naps.  Only a thread that waits for
+ * longer sleeps on the mutex itself: as long as one does, each unlock is a system call, and wakes a
+ * thread that finds the lock taken again.  Returns the result of the last trylock, EBUSY if it
+ * never was free.
  */
 static int wait_briefly(workq *q, struct lock_mutex *m) {
   int64_t now_ns = clock_monotonic_ns(), end_ns = now_ns + SPIN_NS, pause_ns = backoff_ns(q, now_ns);
@@ -289,7 +302,7 @@ static int wait_briefly(workq *q, struct lock_mutex *m) {
   return rc;
 }
 
-/* The moment at which a call gives up: the earlier of its own and the handle's limit. */
+/* The time at which a call gives up: the earlier of its own and the handle's limit. */
 static int64_t limit_of(workq *q, int64_t deadline_ns) {
   int64_t now_ns = clock_monotonic_ns();
   int64_t limit_ns = q->lock_timeout_ns == CLOCK_NEVER ? CLOCK_NEVER : clock_add_ns(now_ns, q->lock_timeout_ns);
@@ -340,7 +353,7 @@ int life_try(workq *q, uint32_t slot) {
   case 0:
     return 0;
   case EOWNERDEAD:
-    /* At once: if we die now, the next one is told again, for we still hold it. */
+    /* At once: if we die now, the next locker gets EOWNERDEAD again, for we still hold it. */
     pthread_mutex_consistent(mutex);
     return 1;
   default:

@@ -1,5 +1,6 @@
 /*
- * lock.h: the queue lock, and the life mutexes of slots.  This module is the only one that touches pthread mutexes.
+ * lock.h: the queue lock, and the life mutexes of slots.  This module is the only one that touches
+ * pthread mutexes.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,22 +16,23 @@ static inline struct lock_mutex *lock_mutex_of(const workq *q, uint32_t epoch) {
   return &q->mutexes[epoch % LOCK_MUTEXES];
 }
 
-/* Orders the store of a holder before the load of the epoch; see lock.c for why a processor with short store buffers
- * needs no instruction for it. */
+/* Orders the store of a holder before the load of the epoch; see lock.c for why a processor with
+ * short store buffers needs no instruction for it. */
 #if defined(__x86_64__) || defined(__i386__)
 #define lock_light_fence() compiler_fence()
 #else
 #define lock_light_fence() atomic_thread_fence(memory_order_seq_cst)
 #endif
 
-/* Goes on from a trylock of mutex m that did not lead inside: it said lock_rc.  Results as lock_acquire(). */
+/* Continues after a trylock of mutex m that did not suffice: it returned lock_rc.  Results as
+ * lock_acquire(). */
 COLD int lock_acquire_slowly(workq *q, uint32_t epoch, struct lock_mutex *m, int lock_rc, int64_t deadline_ns);
 
 /*
- * Takes the queue lock.  If its last owner died, rolls back what it left first.
- * deadline_ns is on CLOCK_MONOTONIC; a negative one is that far from now.  At least one slice (50 ms) is waited.
- * Returns 0; 1 if a death was repaired; -ETIMEDOUT (q->lock_owner is then set); -EDEADLK if this thread holds it by another
- * handle; -EUCLEAN.
+ * Takes the queue lock.  If its last owner died, first rolls back its transaction.  deadline_ns is
+ * on CLOCK_MONOTONIC; a negative one is that far from now.  Waits for at least one slice (50 ms).
+ * Returns 0; 1 if a death was repaired; -ETIMEDOUT (q->lock_owner is then set); -EDEADLK if this
+ * thread holds it through another handle; -EUCLEAN.
  */
 static inline int lock_acquire(workq *q, int64_t deadline_ns) {
   const struct lock_line *lock = &q->control->lock;
@@ -56,33 +58,35 @@ static inline void lock_release(workq *q) {
   pthread_mutex_unlock(&m->mutex);
 }
 
-/* The shortest time for which somebody who had the lock just now leaves it to others. */
+/* The shortest backoff of a handle that held the lock shortly before. */
 #define LOCK_BACKOFF_MIN_NS (4 * INT64_C(1000))
 
 /* Spins without touching the segment. */
 void lock_pause(int64_t pause_ns);
 
-/* Had others the lock when this handle wanted it, not many operations ago? */
+/* Did this handle have to wait for the lock within its last operations? */
 static inline bool lock_is_contended(const workq *q) {
   return q->transaction.key_ops - q->backoff.last_key_op < 64;
 }
 
-/* The pid of the process that holds the queue lock at this moment, 0 if nobody does.  Takes nothing. */
+/* The pid of the process that holds the queue lock now, 0 if none does.  Takes no lock. */
 int lock_owner_now(const workq *q);
 
 /*
- * For a new tenant that has its slot's tokens, before it first takes the lock: removes the notes that a dead tenant left at mutexes.
- * Whoever waits for that holder would take the new tenant, who lives, for it.
+ * For a new owner that has locked its byte, before it first takes the queue lock: clears the slot's
+ * number where a dead owner left it as a mutex's holder.  A waiter would take the new owner, which
+ * is alive, for that holder.
  */
 void lock_clear_stale_holder(workq *q);
 
 /*
- * The life mutex of a slot.  Others than its owner touch it under the queue lock only.  life_try() takes it if nobody living
- * has it: 0, or 1 if its last owner died holding it; -EBUSY otherwise.
+ * The life mutex of a slot.  Threads other than the owner touch it only under the queue lock.
+ * life_try() takes it if no living thread holds it: 0, or 1 if its last owner died holding it;
+ * -EBUSY otherwise.
  */
 int life_try(workq *q, uint32_t slot);
 void life_release(workq *q, uint32_t slot);
-/* Initializes a life mutex again whose owner is dead and cannot unlock it.  The queue lock is held. */
+/* Initializes a life mutex whose owner is dead and cannot unlock it.  The queue lock is held. */
 void life_renew(workq *q, uint32_t slot);
 
 #endif

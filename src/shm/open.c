@@ -3,8 +3,8 @@
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "shm.h"
 #include "open.h"
+#include "shm.h"
 
 #include <signal.h>
 #include <stdlib.h>
@@ -15,12 +15,12 @@
 
 #include "journal.h"
 #include "lock.h"
-#include "stamp.h"
+#include "operation.h"
 #include "owner.h"
 #include "processors.h"
-#include "operation.h"
 #include "segment.h"
 #include "slot.h"
+#include "stamp.h"
 #include "thread.h"
 
 void handle_free(workq *q) {
@@ -56,9 +56,10 @@ workq *handle_make(const char *name, const workq_options *options) {
 }
 
 /*
- * The mapping keeps the open file description it was made from, in every forked child, too.  The lock on the slot's byte
- * must end with this process: so it is taken on another description.  Where there is no /proc to get one from, deaths
- * are known by the mutex alone as long as such a child lives.
+ * The mapping keeps the open file description it was made from, in every forked child, too.  The
+ * lock on the slot's byte must end with this process: so it is taken through another description.
+ * Where there is no /proc to get one from, only the mutex shows a death as long as such a child
+ * lives.
  */
 static int own_description(workq *q) {
   int fd = segment_reopen(q);
@@ -82,7 +83,7 @@ int handle_map(workq *q, int fd) {
   return q->wakes.slots && q->wakes.noted && q->key_buffer ? 0 : -ENOMEM;
 }
 
-/* Fills what is not zero in a segment that nobody else can see. */
+/* Fills the fields that are not zero in a segment that no other process can see. */
 static int segment_fill(workq *q) {
   struct control *control = q->control;
   control->hot.buckets = BUCKETS_MIN;
@@ -91,7 +92,8 @@ static int segment_fill(workq *q) {
   return rc < 0 ? rc : lock_init_all(q);
 }
 
-/* As a call on the handle: a signal handler that interrupts it may make one on another handle of the queue. */
+/* Counts as a call on the handle: a signal handler that interrupts it may make a call on another
+ * handle of the queue. */
 static int attach(workq *q) {
   int rc = call_begin(q);
   if (rc == 0) rc = slot_attach(q);
@@ -141,7 +143,7 @@ int shmq_open(const char *name, const workq_options *options, workq **out) {
   return 0;
 }
 
-/* A thread that was joined may still be known to the kernel: as exiting. */
+/* The kernel may still list a thread that was joined: as exiting. */
 static bool thread_is_gone(const workq *q) {
   return !slot_is_own(q) || owner_is_dead(q, q->slot_id);
 }
@@ -149,11 +151,11 @@ static bool thread_is_gone(const workq *q) {
 int shmq_close(workq *q) {
   int rc = call_begin(q);
   if (rc < 0) return rc;
-  /* A raw handle, and the copy in a forked child that never used it, have no slot there. */
+  /* A raw handle, and the copy in a forked child that never used it, have no slot. */
   if (q->fork_page->tid && q->fork_page->pid == getpid()) {
     if (q->fork_page->tid == thread_id()) {
-      /* A slot that was taken from a living thread leaves this thread's list of robust mutexes in that memory: it must stay
-       * mapped. */
+      /* A slot that was taken from a living thread leaves this thread's list of robust mutexes in
+       * that memory: it must stay mapped. */
       rc = slot_detach(q);
       if (rc == -ESTALE) q->base = NULL;
       if (rc == -EDEADLK) {

@@ -11,7 +11,8 @@
 /* A handle without a segment, for handle_map().  Null without memory. */
 workq *handle_make(const char *name, const workq_options *options);
 
-/* Maps the segment and makes room for what a handle needs; q->header is filled.  Owns fd from now on.  0 or -errno. */
+/* Maps the segment and allocates what a handle needs; q->header is filled.  Owns fd from now on.  0
+ * or -errno. */
 int handle_map(workq *q, int fd);
 
 /* q may be null, and need not be mapped. */

@@ -1,5 +1,5 @@
 /*
- * operation.c: entering the queue, and waiting: what the public operations share.
+ * operation.c: what the public operations share: checks before the lock, and the parts of waiting.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -10,23 +10,25 @@
 #include <unistd.h>
 
 /*
- * Waiters that are not the leader wake by themselves, too: the leader may die, and so may a process that was about to wake one
- * of them.  A few do it every reap interval; the more sleep, the longer each, for the sake of an idle machine: some
- * FEW_FOLLOWERS of them wake in each interval.
+ * The sleep of waiters that are not the leader times out, too: the leader may die, and so may a
+ * process that was about to wake one of them.  Up to FEW_FOLLOWERS wake at every reap interval; the
+ * more sleep, the longer each sleeps, to keep an idle machine idle: some FEW_FOLLOWERS of them wake
+ * in each interval.
  */
 #define FEW_FOLLOWERS          16
 #define FOLLOWER_INTERVALS_MAX 64
 
 int op_prepare(workq *q) {
   if (q->flags & WORKQ_RAW) return -EBADF;
-  /* A second sign of a fork, where the kernel only claims that it empties the page. */
+  /* A second sign of a fork, where the kernel only claims that it empties the page: the process
+   * id. */
   if (q->fork_page->tid && q->fork_page->pid == getpid()) return -ESTALE;
   return slot_reattach(q);
 }
 
 int call_begin_nested(workq *q) {
-  /* A copy whose call was under way in another thread of the parent is free to be used in the child.  Where the call's own
-   * thread called fork(3), in a signal handler, the call goes on after the handler. */
+  /* A copy whose call was running in another thread of the parent may be used in the child.  If the
+   * call's own thread called fork(3), in a signal handler, the call goes on after the handler. */
   bool copy = (q->fork_page->tid == 0 || q->fork_page->pid != getpid()) && thread_forked_by() != q->thread;
   return copy ? 0 : -EDEADLK;
 }
@@ -36,7 +38,7 @@ static bool is_anything_ready(const workq *q) {
   return hot->ready && !(hot->flags & QUEUE_PAUSED);
 }
 
-/* In a transaction: another waiter of that kind may find what it waits for. */
+/* In a transaction: signals another waiter of that kind if its condition may hold. */
 static int signal_next(workq *q, uint32_t kind) {
   switch (kind) {
   case WAIT_GET:
@@ -56,7 +58,7 @@ int op_after_repair(workq *q) {
 }
 
 int op_leave_cancelled(workq *q) {
-  uint32_t kind = q->waiter.cancelled; /* also where it was signalled: the wake-up is passed on */
+  uint32_t kind = q->waiter.cancelled; /* even if it was signalled: the wake-up is passed on */
   q->waiter.cancelled = WAIT_NONE;
   journal_begin(q);
   int rc = op_leave_list(q);
@@ -64,7 +66,8 @@ int op_leave_cancelled(workq *q) {
   return journal_end(q, rc < 0 ? rc : 0);
 }
 
-/* When a waiter wakes that does not lead: some of all in each interval, which the slots' numbers spread. */
+/* The wake-up time of a waiter that is not the leader: a part of all in each interval, spread by
+ * the slots' numbers. */
 static int64_t follower_wake_ns(const workq *q, int64_t now_ns) {
   int64_t interval_ns = q->header.reap_interval_ns, wake_ns = clock_add_ns(now_ns, interval_ns);
   uint32_t intervals = 1 + q->control->wait.list[WAIT_GET].count / FEW_FOLLOWERS;
@@ -74,7 +77,7 @@ static int64_t follower_wake_ns(const workq *q, int64_t now_ns) {
   return clock_add_ns(wake_ns, clock_times(interval_ns, (own - phase + intervals) % intervals));
 }
 
-/* When this handle must look again by itself. */
+/* When this handle's sleep must time out. */
 static int64_t plan_wake_ns(const workq *q, uint32_t kind, int64_t now_ns) {
   if (kind != WAIT_GET) return clock_add_ns(now_ns, q->header.reap_interval_ns);
   return wait_anyone(q, WAIT_GET) && !wait_is_leader(q) ? follower_wake_ns(q, now_ns) : slot_leader_wake_ns(q, now_ns);
@@ -85,7 +88,7 @@ static int enter_list(workq *q, uint32_t kind, bool again, int64_t now_ns, int64
   int rc = wait_prune(q, WAIT_GET, clock_add_ns(now_ns, -WAIT_LATE_NS));
   *wake_ns = plan_wake_ns(q, kind, now_ns);
   if (rc == 0) rc = wait_enter(q, kind, *wake_ns, again);
-  /* Another may lead from now on, because those before it were taken out. */
+  /* Another waiter may lead from now on, because those before it were removed. */
   return rc < 0 ? rc : wait_advance_leader(q, slot_leader_wake_ns(q, now_ns));
 }
 

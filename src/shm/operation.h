@@ -8,30 +8,30 @@
 
 #include "handle.h"
 #include "journal.h"
-#include "state.h"
 #include "lock.h"
-#include "stamp.h"
-#include "times.h"
 #include "slot.h"
 #include "table.h"
 #include "wait.h"
 
-/* A waiter that is this late does not run. */
+/* A waiter that is this late is taken for stopped. */
 #define WAIT_LATE_NS (5 * NS_PER_MS)
 
-/* What entering does where the handle is not simply ready for use: attaches in a forked child.  0 or -errno. */
+/* For op_lock(): the thread is not the handle's.  Attaches in a forked child.  0 or -errno. */
 COLD int op_prepare(workq *q);
 
-/* The handle is inside a call already.  Returns 0 where this is a forked child's own copy, else -EDEADLK. */
+/* For call_begin(): the handle is inside a call already.  Returns 0 if this is a forked child's own
+ * copy, else -EDEADLK. */
 COLD int call_begin_nested(workq *q);
 
-/* After a repair: passes on what may have been lost with the dead. */
+/* After a repair: signals again, since a wake-up may have been lost with the dead process. */
 COLD int op_after_repair(workq *q);
 
-/* The last call was cancelled while the handle was in a list of waiters: leaves it, handing on what was the handle's. */
+/* The last call was cancelled while the handle was in a list of waiters: leaves the list, and
+ * passes a signal that it got on to the next waiter. */
 COLD int op_leave_cancelled(workq *q);
 
-/* A call begins and ends.  A signal handler that makes another on the same handle meanwhile gets -EDEADLK. */
+/* Begins and ends a call.  A signal handler that makes another call on the same handle meanwhile
+ * gets -EDEADLK. */
 static inline int call_begin(workq *q) {
   if (unlikely(q->in_call) && call_begin_nested(q) < 0) return -EDEADLK;
   q->in_call = true;
@@ -49,7 +49,7 @@ static inline void call_end(workq *q) {
   q->in_call = false;
 }
 
-/* Releases the lock; signals and wakes those for whom there is something. */
+/* Releases the lock; wakes the slots that were signalled. */
 static inline void op_unlock(workq *q) {
   if (unlikely(q->wakes.count)) wait_publish(q);
   lock_release(q);
@@ -67,8 +67,9 @@ static inline int op_fail(workq *q, int rc) {
 }
 
 /*
- * Within a call: checks the handle, takes the lock, makes ready what is due.  getting: the first key that this makes ready is
- * for this handle, no other needs to be signalled.  Returns 0 or -errno, and then the lock is not held.
+ * Within a call: checks the handle, takes the lock, makes keys that are due ready.  getting: this
+ * handle takes the first key that this makes ready, no waiter needs to be signalled for it.
+ * Returns 0; or -errno, and then the lock is not held.
  */
 static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   int rc;
@@ -85,7 +86,7 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   if (unlikely(q->waiter.cancelled) && rc >= 0) rc = op_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
-    q->takes_next_ready = getting && hot->ready == 0; /* else it takes another key */
+    q->takes_next_ready = getting && hot->ready == 0; /* else this handle takes another key */
     rc = state_promote(q, handle_now_ns(q));
     q->takes_next_ready = false;
   }
@@ -97,8 +98,8 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
 }
 
 /*
- * Begins a call and takes the lock as op_lock().  Afterwards the caller runs transactions and then calls op_end().
- * Returns 0 or -errno, and then the call is over.
+ * Begins a call and takes the lock as op_lock() does.  Afterwards the caller runs transactions and
+ * then calls op_end().  Returns 0; or -errno, and then the call is over.
  */
 static inline int op_begin_until(workq *q, int64_t deadline_ns, bool getting) {
   int rc = call_begin(q);
@@ -112,7 +113,8 @@ static inline int op_begin(workq *q, int64_t deadline_ns) {
   return op_begin_until(q, deadline_ns, false);
 }
 
-/* Ends a transaction: commits it if rc is a success, else undoes it; then leaves.  Returns rc. */
+/* Ends a transaction: commits it if rc is a success, else undoes it; then ends the call.  Returns
+ * rc. */
 static inline int op_commit(workq *q, int rc) {
   (void)journal_end(q, rc);
   op_end(q);
@@ -168,7 +170,8 @@ int op_wait(workq *q, const struct op_wait *w);
 int op_stop_waiting(workq *q, uint32_t kind, int result);
 
 /*
- * In a transaction: this handle does not wait any longer.  If it was the leader, the next oldest must wake in time.
+ * In a transaction: this handle no longer waits.  If it was the leader, the next oldest must wake
+ * in time.
  */
 int op_leave_list(workq *q);
 

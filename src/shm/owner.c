@@ -1,5 +1,5 @@
 /*
- * owner.c: is the thread alive that owns a slot?  See owner.h.
+ * owner.c: does the thread that owns a slot live?  See owner.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -29,7 +29,8 @@ int owner_byte_lock(const workq *q, uint32_t slot, uint32_t generation) {
 
 void owner_byte_unlock(const workq *q, uint32_t slot, uint32_t generation) {
   struct flock lock = byte_of(F_UNLCK, slot, generation);
-  if (segment_fd_is_own(q)) (void)fcntl(q->file.fd, F_OFD_SETLK, &lock); /* closing the descriptor does it, too */
+  /* Otherwise the close of the descriptor has unlocked it. */
+  if (segment_fd_is_own(q)) (void)fcntl(q->file.fd, F_OFD_SETLK, &lock);
 }
 
 int owner_byte_held(const workq *q, uint32_t slot, uint32_t generation) {
@@ -56,9 +57,9 @@ static bool read_text(const char *path, char *text, size_t size) {
 
 struct thread_stat {
   char state;
-  bool exiting; /* it runs no instruction of its program any more */
+  bool exiting; /* it executes no more instructions of its program */
   uint64_t start_ticks;
-  uint64_t stack; /* 0 where the reader may not know it */
+  uint64_t stack; /* 0 if the reader may not see it */
 };
 
 /* Fields of proc_pid_stat(5), counted from 1. */
@@ -124,7 +125,8 @@ static enum verdict ask_kernel(int32_t pid, int32_t tid, uint64_t start_ticks, u
 bool owner_is_dead(const workq *q, uint32_t slot) {
   const struct slot_owner *owner = &q->slots[slot].owner;
   int saved = errno;
-  /* A new owner may be overwriting these just now: then the one before it is dead, and the new one will be found alive. */
+  /* A new owner may be overwriting these just now: then the previous one is dead, and the new one
+   * will be found alive. */
   uint32_t generation = atomic_load(&owner->generation);
   if (atomic_load(&owner->inode) != (uint64_t)q->file.inode) return true;
   enum verdict verdict = ask_kernel(atomic_load(&owner->pid), atomic_load(&owner->tid),

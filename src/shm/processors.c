@@ -1,7 +1,7 @@
 /*
- * processors.c: how much processor time there is for the calling thread.
+ * processors.c: how much processor time the calling thread may use.
  *
- * Nothing here fails: what cannot be read sets no limit.
+ * No function fails: a file that cannot be read sets no limit.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -17,13 +17,13 @@
 
 #define PROCESSOR 1000u
 
-/* Of /proc/self/cgroup, some ten lines with a path each; what is longer is cut off. */
+/* Of /proc/self/cgroup, some ten lines with a path each; a longer text is truncated. */
 #define TEXT_SIZE 2048
 
 /* The kernel refuses a mask that is smaller than its own, which has 8192 places at most. */
 #define MASK_WORDS (8192 / (8 * sizeof(unsigned long)))
 
-/* Reads a file, as far as it fits.  Returns whether there was something. */
+/* Reads a file, as far as it fits.  Returns whether it has content. */
 static bool read_text(const char *path, char *text, size_t size) {
   int fd = open(path, O_RDONLY | O_CLOEXEC);
   if (fd < 0) return false;
@@ -49,10 +49,10 @@ uint32_t processors_of_affinity(void) {
 
 /* ---- Quotas ---- */
 
-/* The directory of a control group, with room for a file's name behind it. */
+/* The directory of a control group, with space for a file's name behind it. */
 struct group {
   bool is_first_version;
-  size_t mount_len; /* of the path: where the way up ends */
+  size_t mount_len; /* length of the mount point's path: the walk up ends there */
   char path[TEXT_SIZE + 128];
 };
 
@@ -91,8 +91,9 @@ static bool has_controller(const char *list, size_t len, const char *name) {
 }
 
 /*
- * Finds the group in the lines "number:controllers:path" of /proc/self/cgroup.  The controller is in one hierarchy only: of version
- * 1 if it is named, else of version 2, whose mount stands beside those of version 1 where there are any.
+ * Finds the group in the lines "number:controllers:path" of /proc/self/cgroup.  The controller is
+ * in only one hierarchy: in version 1 if it is named, else in version 2, whose mount point is next
+ * to those of version 1 if there are any.
  */
 static bool find_group(const char *root, const char *lines, struct group *group) {
   const char *path = NULL, *mount = NULL;
@@ -120,14 +121,14 @@ static bool find_group(const char *root, const char *lines, struct group *group)
   if (group->mount_len + path_len >= limit) return false;
   memcpy(group->path + group->mount_len, path, path_len);
   group->path[group->mount_len + path_len] = '\0';
-  /* Of a group outside of what can be seen ("/../other") only what is above both is known. */
+  /* Of a group outside of the visible tree ("/../other") only the common ancestors are known. */
   if (strstr(group->path + group->mount_len, "/..")) group->path[group->mount_len] = '\0';
   return true;
 }
 
 /*
- * In a container the path may be that of the host, and not be there.  Then the container's own group is what is mounted, where the
- * way up ends.
+ * In a container the path may be that of the host, and not exist.  Then the mount point, where the
+ * walk up ends, is the container's own group.
  */
 uint32_t processors_of_quota(const char *root) {
   char lines[TEXT_SIZE];

@@ -1,7 +1,9 @@
 /*
- * ready.h: the ready keys: a list for each priority, and a bitmap of those that hold a key.
+ * ready.h: the ready keys: a list for each priority (a band), and a bitmap of the bands that are
+ * not empty.
  *
- * In a transaction, under the lock, the item's line being saved.  Results: 0, or -EUCLEAN where the segment is damaged.
+ * In a transaction, under the lock, the item's line being saved.  Results: 0, or -EUCLEAN where the
+ * segment is damaged.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,12 +13,14 @@
 #include "list.h"
 #include "read.h"
 
-/* With so many keys ready, the one queued PREFETCH_DISTANCE before is likely to be there still, and not in other hands. */
+/* With more keys ready than this, the one queued PREFETCH_DISTANCE before is likely to be still in
+ * its band, and not in use by another process. */
 #define PREFETCH_MIN_READY 16u
 
 /*
- * Tells the record queued PREFETCH_DISTANCE before this one what will follow it, so that whoever gets that one can start to load this: from
- * record to record a queue is a chain, in which each must be there before the next is known.
+ * Stores a prefetch hint to this item in the one queued PREFETCH_DISTANCE before, so that the get
+ * of that one can start to load this: a queue is a linked list, in which each item must be loaded
+ * before the next is known.
  */
 static inline void ready_leave_hint(workq *q, uint32_t index) {
   uint32_t before = recent_push(&q->recent_queued, index);
@@ -67,7 +71,8 @@ static inline int ready_remove(workq *q, uint32_t index, struct item *item) {
 static inline bool ready_band(const workq *q, uint32_t *number) {
   const struct hot_line *hot = &q->control->hot;
   for (uint32_t word = 0; word < BANDS / 64; word++) {
-    uint64_t bits = __atomic_load_n(&hot->bitmap[word], __ATOMIC_RELAXED); /* once: some look without the lock */
+    /* Once: some callers do not hold the lock. */
+    uint64_t bits = __atomic_load_n(&hot->bitmap[word], __ATOMIC_RELAXED);
     if (!bits) continue;
     *number = word * 64 + (uint32_t)__builtin_ctzll(bits);
     return true;

@@ -1,5 +1,5 @@
 /*
- * region.c: how far into a growing part of the segment there is memory; see region.h.
+ * region.c: which part of a growing region of the segment has memory; see region.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,12 +12,12 @@
 /* Memory comes in pages of this size at least. */
 #define PAGE 4096u
 
-/* What one call gets to know beyond what it was asked for. */
+/* Read-ahead: bytes that one call checks beyond the known units. */
 #define STRIDE (16u * PAGE)
 
 /*
- * The kernel reads a signal set from the page before it sees that there is no such way to change the mask.  Where it cannot
- * read, it says so; a process of ours would get SIGBUS.
+ * The kernel reads a signal set from the page before it rejects the invalid way to change the mask.
+ * If it cannot read the page, it returns EFAULT, where a read by this process would raise SIGBUS.
  */
 static bool page_has_memory(const unsigned char *page) {
   return syscall(SYS_rt_sigprocmask, -1, page, NULL, sizeof(uint64_t)) == 0 || errno != EFAULT;
@@ -41,7 +41,8 @@ static bool extend(struct region *r, uint32_t units) {
 }
 
 static uint32_t claimed(const struct region *r) {
-  uint32_t units = __atomic_load_n(r->committed, __ATOMIC_RELAXED); /* once: some look without the lock */
+  /* Once: some callers do not hold the lock. */
+  uint32_t units = __atomic_load_n(r->committed, __ATOMIC_RELAXED);
   return units < r->max ? units : r->max;
 }
 

@@ -1,25 +1,26 @@
 /*
- * restore.c: bringing a key back into the state that was saved of it.
+ * restore.c: restoring a key to a saved state.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
-#include "shm.h"
 #include "list.h"
 #include "operation.h"
+#include "shm.h"
 #include "table.h"
 
 static bool is_set_aside(const workq_info *info) {
   return info->state == WORKQ_STATE_BURIED || info->state == WORKQ_STATE_IDLE;
 }
 
-/* When the key is to run.  What was being processed is in nobody's hands now: it runs again, and at once. */
+/* When the key is due.  A key that was being processed is not in flight now: it is due at once. */
 static int64_t due_ns(workq *q, const workq_info *info) {
   if (info->state != WORKQ_STATE_DELAYED || info->due_in_ns <= 0) return DUE_NOW;
   int64_t due_in_ns = info->due_in_ns < WORKQ_DURATION_MAX ? info->due_in_ns : WORKQ_DURATION_MAX;
   return clock_add_ns(handle_now_ns(q), due_in_ns);
 }
 
-/* Buries a key, or keeps its counts alone.  Returns 1, or 0 if it is set aside already, or has a run. */
+/* Buries a key, or keeps only its counts.  Returns 1, or 0 if it is buried or idle already, or has
+ * a run. */
 static int set_aside(workq *q, const workq_info *info, uint32_t index, struct item *item) {
   bool was_idle = item->place == PLACE_IDLE;
   bool bury = info->state == WORKQ_STATE_BURIED;
@@ -35,7 +36,7 @@ static void raise_to(uint32_t *count, uint32_t saved) {
   if (*count < saved) *count = saved;
 }
 
-/* In a transaction, the item's line being saved.  Returns 1 if something changed beside the counts. */
+/* In a transaction, the item's line being saved.  Returns 1 if more than the counts changed. */
 static int restore_item(workq *q, const workq_info *info, uint32_t index, struct item *item) {
   raise_to(&item->failures, info->failures);
   raise_to(&item->crashes, info->crashes);

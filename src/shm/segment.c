@@ -1,5 +1,6 @@
 /*
- * segment.c: the shared memory object: its geometry, birth, checks before trust, growth, and locks on its bytes.
+ * segment.c: the shared memory object: its geometry, creation, checks at open, growth, and
+ * descriptor.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -35,8 +36,9 @@
 #endif
 
 /*
- * Whoever may open the file for reading can take read locks on its bytes, and then nobody attaches: so who may not write, and is
- * not trusted with the queue, must not read either.  (The owner can give itself what it lacks.)
+ * A process that may open the file for reading can take read locks on its bytes, and then no handle
+ * can attach: so a user who may not write, and is not trusted with the queue, must not read either.
+ * (The owner can give itself what it lacks.)
  */
 bool segment_mode_valid(uint32_t mode) {
   uint32_t only_read = (mode & 044) >> 1 & ~mode;
@@ -77,7 +79,8 @@ static uint64_t header_checksum(const struct header *header) {
   return XXH3_64bits(header, offsetof(struct header, checksum));
 }
 
-/* A wake-up that got lost with a dead process is made good within an interval: an endless one would be a hang. */
+/* A wake-up that was lost with a dead process is made up for within one interval: an endless
+ * interval would be a hang. */
 static bool interval_valid(int64_t interval_ns) {
   return interval_ns >= NS_PER_MS && interval_ns <= WORKQ_REAP_INTERVAL_MAX;
 }
@@ -115,7 +118,7 @@ int segment_describe(const workq_options *options, struct header *header) {
   return 0;
 }
 
-/* ---- Birth ---- */
+/* ---- Creation ---- */
 
 static void object_path(char *path, const char *prefix, const char *name) {
   snprintf(path, PATH_SIZE, "%s%s%s", SHM_DIR, prefix, name);
@@ -139,7 +142,7 @@ static int open_temporary(char *temporary) {
 
 static int open_unborn(char *temporary) {
   temporary[0] = '\0';
-  /* Without /proc a file that has no name could be given one by the privileged only. */
+  /* Without /proc only a privileged process could give a name to a file that has none. */
   if (access("/proc/self/fd", F_OK) != 0) return open_temporary(temporary);
   int fd = open(SHM_DIR, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd >= 0) return fd;
@@ -160,7 +163,8 @@ static int write_header(int fd, const struct header *header) {
 }
 
 static int commit_range(int fd, uint64_t offset, uint64_t len) {
-  /* A signal that arrives inside makes tmpfs give up and undo; a storm of signals must not keep us here for ever. */
+  /* A signal that arrives inside makes tmpfs give up and undo; a storm of signals must not keep us
+   * here for ever. */
   int rc = EINTR, state;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
   for (int tries = 0; rc == EINTR && tries < 1000; tries++) rc = posix_fallocate(fd, (off_t)offset, (off_t)len);
@@ -192,7 +196,8 @@ void segment_discard(const char *temporary) {
   if (temporary[0]) shm_unlink(temporary);
 }
 
-/* linkat() by way of /proc needs no privilege; by the descriptor itself it needs one, but no /proc. */
+/* linkat() through /proc needs no privilege; through the descriptor itself it needs one, but no
+ * /proc. */
 static int link_by_descriptor(int fd, const char *path) {
   char self[64];
   snprintf(self, sizeof self, "/proc/self/fd/%d", fd);
@@ -206,7 +211,7 @@ static int link_by_descriptor(int fd, const char *path) {
 static int rename_temporary(const char *temporary, const char *path) {
   char from[PATH_SIZE];
   object_path(from, temporary, "");
-  /* Unlike link and unlink, this never shows a file with two names. */
+  /* Unlike link and unlink, this never leaves a file with two names. */
   if (syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, path, RENAME_NOREPLACE) == 0) return 0;
   int rc = -errno;
   shm_unlink(temporary);
@@ -249,13 +254,13 @@ int segment_list(int (*visit)(void *arg, const char *name), void *arg) {
   return rc;
 }
 
-/* ---- Checks before trust ---- */
+/* ---- Checks at open ---- */
 
 static int check_file(const struct stat *st, const workq_options *options) {
   uint32_t mode = options && options->mode ? options->mode : 0600;
   uint32_t flags = options ? options->flags : 0;
   if (!S_ISREG(st->st_mode)) return -EUCLEAN;
-  if (st->st_nlink == 0) return -ENOENT; /* unlinked a moment ago */
+  if (st->st_nlink == 0) return -ENOENT; /* unlinked just now */
   if (st->st_nlink != 1) return -EUCLEAN;
   if (st->st_uid != geteuid() && st->st_uid != 0 && !(flags & WORKQ_ANY_OWNER)) return -EPERM;
   if (st->st_mode & 022 & ~mode) return -EPERM;
@@ -296,14 +301,15 @@ static int check_header(const struct header *header, off_t file_size, char *reas
 static int open_object(const char *name, bool raw) {
   char object[OBJECT_SIZE];
   object_name(object, name);
-  /* O_NONBLOCK: a FIFO under this name must not hang the open.  shm_open adds O_NOFOLLOW and O_CLOEXEC. */
+  /* O_NONBLOCK: a FIFO under this name must not hang the open.  shm_open adds O_NOFOLLOW and
+   * O_CLOEXEC. */
   int fd = shm_open(object, (raw ? O_RDONLY : O_RDWR) | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0);
   if (fd >= 0) return fd;
   switch (errno) {
   case ELOOP:  /* a symbolic link */
-  case EISDIR: /* a directory; glibc's shm_open says EINVAL for it, and the name was checked before */
+  case EISDIR: /* a directory, for which glibc's shm_open says EINVAL; the name was checked before */
   case EINVAL:
-  case ENXIO: /* a socket, or a FIFO or device nobody serves */
+  case ENXIO: /* a socket, or a FIFO or device that no process serves */
   case ENODEV:
     return -EUCLEAN;
   default:
@@ -322,7 +328,8 @@ int segment_open(const char *name, const workq_options *options, struct header *
     rc = n == (ssize_t)sizeof *header ? check_versions(header, reason, size) : n < 0 ? -errno : -EUCLEAN;
   }
   if (rc == 0) rc = check_header(header, st.st_size, reason, size);
-  /* Last: of what is no queue at all the mode is not what is wrong. */
+  /* Last: if the file is not a queue at all, the error must say that, and not that its mode is
+   * wrong. */
   if (rc == 0 && !segment_mode_valid(st.st_mode & 0777)) rc = -EPERM;
   if (rc < 0) {
     close(fd);
@@ -349,8 +356,8 @@ int segment_map(workq *q, bool writable) {
   int rc = geometry_compute(h->capacity, h->key_max, h->handles, &q->geometry);
   if (rc < 0) return rc;
   const struct geometry *g = &q->geometry;
-  void *base =
-      mmap(NULL, g->total_size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE, q->file.fd, 0);
+  void *base = mmap(NULL, g->total_size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED | MAP_NORESERVE,
+                    q->file.fd, 0);
   if (base == MAP_FAILED) return -errno;
   q->base = base;
   q->size = g->total_size;
@@ -363,7 +370,7 @@ int segment_map(workq *q, bool writable) {
   q->heap = (void *)(q->base + g->heap_off);
   q->items = q->base + g->items_off;
   set_regions(q);
-  /* The fixed parts of a file that was cut off and made long again may be missing. */
+  /* The fixed parts of a file that was truncated and extended again may be missing. */
   return memory_is_backed(q->base, g->journals_off) ? 0 : -EUCLEAN;
 }
 
@@ -401,7 +408,7 @@ int segment_mark(workq *q) {
   return 0;
 }
 
-/* Is it the handle's file?  Where the system cannot tell, nothing speaks against it. */
+/* Is it the handle's file?  If that cannot be determined: yes. */
 static bool is_same_file(const workq *q, int fd) {
   struct stat st;
   if (fstat(fd, &st) != 0) return errno != EBADF;
@@ -410,7 +417,8 @@ static bool is_same_file(const workq *q, int fd) {
 
 bool segment_fd_is_own(const workq *q) {
   int saved = errno;
-  bool own = q->file.fd >= 0 && is_same_file(q, q->file.fd) && (!q->file.mark || lseek(q->file.fd, 0, SEEK_CUR) == q->file.mark);
+  bool own = q->file.fd >= 0 && is_same_file(q, q->file.fd) &&
+             (!q->file.mark || lseek(q->file.fd, 0, SEEK_CUR) == q->file.mark);
   errno = saved;
   return own;
 }

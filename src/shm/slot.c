@@ -1,14 +1,15 @@
 /*
- * slot.c: a handle's place in the segment.
+ * slot.c: a handle's slot in the segment.
  *
- * A slot's owner locks a byte of the file, which belongs to one generation of the slot, and holds the life mutex.  A newcomer
- * claims the slot by another byte until it is the owner: so it is alone when it notes itself as that.  Its byte is locked
- * first, then the queue lock is taken, under which the mutex is locked and the slot is entered as attached.  At the
- * end the mutex is unlocked under the same hold of the queue lock in which the slot is entered as free; the byte follows.  So,
- * under the queue lock:
+ * A slot's owner locks a byte of the file, which belongs to one generation of the slot, and holds
+ * the life mutex.  A new handle locks another byte of the slot, the claim, until it is the owner:
+ * so no other thread writes its identity there at the same time.  It locks its own byte first, then
+ * takes the queue lock, and under it locks the life mutex and marks the slot as attached.  When it
+ * detaches, it unlocks the mutex under the same hold of the queue lock in which it marks the slot
+ * as free; then it unlocks the byte.  So, under the queue lock:
  *
  *   attached, mutex free                   its thread died
- *   attached, mutex busy, owner dead       its thread died, and the kernel could not say so by the mutex (owner.h)
+ *   attached, mutex busy, owner dead       its thread died, and the kernel did not mark the mutex (owner.h)
  *   free, mutex busy                       a dead thread's, likewise
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -23,23 +24,24 @@
 #include "delay.h"
 #include "fingerprint.h"
 #include "journal.h"
-#include "owner.h"
-#include "state.h"
 #include "lock.h"
-#include "stamp.h"
+#include "owner.h"
 #include "segment.h"
+#include "stamp.h"
+#include "state.h"
 #include "thread.h"
 #include "times.h"
 #include "wait.h"
 
 /*
- * What one hold of the lock does at most, so that nobody waits for longer than some hundreds of microseconds: tries at life
- * mutexes (two cache misses each), questions to the kernel (some 7 us each), keys put back.
+ * The most that one hold of the lock does, so that no thread waits for longer than some hundreds of
+ * microseconds: life mutexes tried (two cache misses each), owners about which the kernel is asked
+ * (some 7 us each), keys put back.
  */
-#define PASS_MUTEXES 1024u
-#define PASS_OWNERS  16u
-#define REAP_OWNERS  32u /* of shmq_reap(), which asks about all, one hold after another */
-#define KEYS_PER_HOLD  256u
+#define PASS_MUTEXES  1024u
+#define PASS_OWNERS   16u
+#define REAP_OWNERS   32u /* in shmq_reap(), which asks about all, one hold after another */
+#define KEYS_PER_HOLD 256u
 
 #define CLAIM_TRIES 20
 
@@ -56,7 +58,8 @@ static int put_released(workq *q, struct slot *slot, uint32_t index, struct item
   return state_release(q, slot, index, item);
 }
 
-/* Each key as a transaction of its own.  Returns 0, 1 if more are left than one hold of the lock may put back, or -errno. */
+/* Puts back a slot's keys, one transaction each.  Returns 0, 1 if more are left than one hold of
+ * the lock may put back, or -errno. */
 static int put_keys_back(workq *q, struct slot *slot, put_back *put, int64_t now_ns) {
   uint32_t index;
   for (uint32_t n = 0; (index = slot->own.processing.head) != 0; n++) {
@@ -77,7 +80,7 @@ static void fold_counters(workq *q, struct slot *slot) {
   struct totals *totals = &q->control->totals;
   journal_save(q, &totals->adds);
   journal_save(q, &totals->reaped);
-#define FOLD_OWN(name) totals->name += slot->own.name;
+#define FOLD_OWN(name)  totals->name += slot->own.name;
 #define FOLD_RARE(name) totals->name += slot->rare.name;
   OWN_COUNTERS(FOLD_OWN)
   RARE_COUNTERS(FOLD_RARE)
@@ -87,7 +90,7 @@ static void fold_counters(workq *q, struct slot *slot) {
   times_fold(q, (uint32_t)(slot - q->slots));
 }
 
-/* The slot's keys are back; makes it free, as one transaction. */
+/* Frees a slot that has no keys left, as one transaction. */
 static int vacate(workq *q, struct slot *slot, bool dead) {
   journal_begin(q);
   int rc = wait_leave(q, slot);
@@ -97,10 +100,10 @@ static int vacate(workq *q, struct slot *slot, bool dead) {
   memset(&slot->own, 0, sizeof slot->own);
   journal_save(q, &slot->rare);
   memset(&slot->rare, 0, sizeof slot->rare);
-  journal_save(q, &slot->who);
-  slot->who.state = SLOT_FREE;
-  slot->who.generation++;
-  slot->who.pid = slot->who.tid = 0;
+  journal_save(q, &slot->attachment);
+  slot->attachment.state = SLOT_FREE;
+  slot->attachment.generation++;
+  slot->attachment.pid = slot->attachment.tid = 0;
   if (dead) {
     journal_save(q, &q->control->totals.reaped);
     q->control->totals.reaped++;
@@ -109,8 +112,8 @@ static int vacate(workq *q, struct slot *slot, bool dead) {
   return 0;
 }
 
-/* Returns 0, or 1 if keys are left for another hold.  By the exact time, whatever clock the look was for: the keys' delays
- * begin now. */
+/* Returns 0, or 1 if keys are left for another hold.  Reads the exact clock, even if the pass uses
+ * the coarse one: the keys' delays begin now. */
 static int evict_dead(workq *q, struct slot *slot) {
   int rc = put_keys_back(q, slot, state_crash, handle_now_ns(q));
   return rc != 0 ? rc : vacate(q, slot, true);
@@ -122,7 +125,8 @@ int64_t slot_leader_wake_ns(const workq *q, int64_t now_ns) {
   return next_ns < tick_ns ? next_ns : tick_ns;
 }
 
-/* After a slot was vacated: its owner may have been the leader; and with a dead one, a wake-up may have died. */
+/* After a slot was vacated: its owner may have been the leader; and a wake-up may have been lost
+ * with a dead one. */
 static int signal_after_vacating(workq *q, bool dead, int64_t now_ns) {
   const struct hot_line *hot = &q->control->hot;
   journal_begin(q);
@@ -134,29 +138,31 @@ static int signal_after_vacating(workq *q, bool dead, int64_t now_ns) {
   return journal_end(q, rc < 0 ? rc : 0);
 }
 
-/* ---- Looking for the dead ---- */
+/* ---- Reaping dead owners ---- */
 
-/* Is the owner of an attached slot dead?  Only a dead owner's note is overwritten, by a newcomer. */
+/* Is the owner of an attached slot dead?  A new handle overwrites the identity only of a dead
+ * owner. */
 static bool is_dead(const workq *q, uint32_t i) {
   const struct slot *slot = &q->slots[i];
-  return atomic_load(&slot->owner.generation) != load32(&slot->who.generation) || owner_is_dead(q, i);
+  return atomic_load(&slot->owner.generation) != load32(&slot->attachment.generation) || owner_is_dead(q, i);
 }
 
-/* What a look has found so far. */
+/* The results of one reap pass so far. */
 struct reap_pass {
   int found;
   bool unfinished; /* a dead owner had more keys than one hold may put back */
 };
 
-/* ask: also the kernel, where the mutex says that the owner lives. */
+/* Reaps slot i if its owner is dead.  ask: ask the kernel, too, if the mutex says that the owner
+ * lives. */
 static int reap_slot(workq *q, uint32_t i, bool ask, struct reap_pass *pass) {
   struct slot *slot = &q->slots[i];
-  if (i == q->slot_id || slot->who.state != SLOT_ATTACHED) return 0;
+  if (i == q->slot_id || slot->attachment.state != SLOT_ATTACHED) return 0;
   bool stuck = life_try(q, i) < 0;
   if (stuck && (!ask || !is_dead(q, i))) return 0;
   int rc = evict_dead(q, slot);
   if (!stuck) life_release(q, i);
-  else if (rc == 0) life_renew(q, i); /* nobody unlocks it any more, and no newcomer touches it outside the queue lock */
+  else if (rc == 0) life_renew(q, i); /* no thread will unlock it */
   if (rc == 0) pass->found++;
   if (rc > 0) pass->unfinished = true;
   return rc < 0 ? rc : 0;
@@ -166,7 +172,7 @@ static int end_reap_pass(workq *q, const struct reap_pass *pass, int64_t now_ns)
   return pass->found || pass->unfinished ? signal_after_vacating(q, true, now_ns) : 0;
 }
 
-/* Tries the life mutexes of some slots, from where the last look ended. */
+/* Tries the life mutexes of some slots, from where the last pass ended. */
 static int reap_by_mutex(workq *q, struct reap_pass *pass) {
   uint32_t handles = q->geometry.handles, i = q->control->reap.next_mutex;
   for (uint32_t n = 0; n < handles && n < PASS_MUTEXES && !pass->unfinished; n++, i++) {
@@ -178,12 +184,13 @@ static int reap_by_mutex(workq *q, struct reap_pass *pass) {
   return 0;
 }
 
-/* Asks the kernel about some owners, from where the last look ended. */
+/* Asks the kernel about some owners, from where the last pass ended. */
 static int reap_by_owner(workq *q, struct reap_pass *pass) {
   uint32_t handles = q->geometry.handles, i = q->control->reap.next_owner;
-  for (uint32_t n = 0, asked = 0; n < handles && n < PASS_MUTEXES && asked < PASS_OWNERS && !pass->unfinished; n++, i++) {
+  for (uint32_t n = 0, asked = 0; n < handles && n < PASS_MUTEXES && asked < PASS_OWNERS && !pass->unfinished;
+       n++, i++) {
     if (i >= handles) i = 0;
-    asked += q->slots[i].who.state == SLOT_ATTACHED;
+    asked += q->slots[i].attachment.state == SLOT_ATTACHED;
     int rc = reap_slot(q, i, true, pass);
     if (rc < 0) return rc;
   }
@@ -207,11 +214,11 @@ int slot_reap(workq *q, uint32_t *next, bool *over) {
   return rc < 0 ? rc : pass.found;
 }
 
-/* The coarse clock may be so late, as the kernel's slowest tick has it. */
+/* The coarse clock may lag by as much: the kernel's slowest tick. */
 #define TICK_NS (10 * NS_PER_MS)
 
-/* Has interval_ns passed since?  A time from the future (another clock, or damage) counts as passed; not one that only the
- * exact clock can have told yet. */
+/* Has interval_ns passed since since_ns?  A time in the future (another clock, or damage) counts as
+ * passed, unless the coarse clock's lag explains it. */
 static bool interval_over(int64_t since_ns, int64_t now_ns, int64_t interval_ns) {
   return since_ns > clock_add_ns(now_ns, TICK_NS) || clock_add_ns(since_ns, interval_ns) <= now_ns;
 }
@@ -227,16 +234,18 @@ int slot_reap_if_due(workq *q, int64_t now_ns) {
   return rc < 0 ? rc : pass.found;
 }
 
-/* ---- Taking a slot ---- */
+/* ---- Attaching ---- */
 
-/* The byte that a newcomer locks until it is the owner: one newcomer at a time looks at a slot and notes itself there. */
+/* The byte that a new handle locks until it is the owner: one at a time checks a slot and writes
+ * its identity there. */
 #define CLAIM 0u
 
-/* With the slot claimed: locks the byte for its next owner, if it is in that state, free or a dead owner's. */
+/* With the slot claimed: locks the byte for its next owner, if the slot is in that state and free
+ * or a dead owner's. */
 static int lock_next(workq *q, uint32_t i, uint32_t state) {
   const struct slot *slot = &q->slots[i];
-  uint32_t generation = owner_next_generation(load32(&slot->who.generation));
-  if (load32(&slot->who.state) != state || (state == SLOT_ATTACHED && !is_dead(q, i))) return -EBUSY;
+  uint32_t generation = owner_next_generation(load32(&slot->attachment.generation));
+  if (load32(&slot->attachment.state) != state || (state == SLOT_ATTACHED && !is_dead(q, i))) return -EBUSY;
   int rc = owner_byte_lock(q, i, generation);
   if (rc < 0) return rc;
   q->slot_id = i;
@@ -244,9 +253,10 @@ static int lock_next(workq *q, uint32_t i, uint32_t state) {
   return 0;
 }
 
-/* Claims a slot.  Returns 0, and the handle has its number and the next owner's generation; -EBUSY or another -errno. */
+/* Claims a slot.  Returns 0, and the handle has its number and the next owner's generation; -EBUSY
+ * or another -errno. */
 static int claim(workq *q, uint32_t i, uint32_t state) {
-  if (load32(&q->slots[i].who.state) != state) return -EBUSY;
+  if (load32(&q->slots[i].attachment.state) != state) return -EBUSY;
   if (state == SLOT_ATTACHED && !is_dead(q, i)) return -EBUSY;
   int rc = owner_byte_lock(q, i, CLAIM);
   if (rc < 0) return rc;
@@ -256,21 +266,21 @@ static int claim(workq *q, uint32_t i, uint32_t state) {
 }
 
 /*
- * One pass over all slots, the free ones first.  *changing is set if another newcomer has the byte of a free one.  Returns
- * -EUSERS if none is available, and what else the system may say of a lock.
+ * One pass over all slots, the free ones first.  Sets *changing if another new handle has the byte
+ * of a free one.  Returns 0; -EUSERS if none is available; or another error of locking a byte.
  */
 static int claim_pass(workq *q, bool *changing) {
   for (uint32_t state = SLOT_FREE; state <= SLOT_ATTACHED; state++) {
     for (uint32_t i = 0; i < q->geometry.handles; i++) {
       int rc = claim(q, i, state);
       if (rc != -EBUSY) return rc;
-      if (load32(&q->slots[i].who.state) == SLOT_FREE) *changing = true;
+      if (load32(&q->slots[i].attachment.state) == SLOT_FREE) *changing = true;
     }
   }
   return -EUSERS;
 }
 
-/* A slot that another newcomer is just claiming may be available shortly. */
+/* A slot that another new handle is just claiming may become available shortly. */
 static int claim_any(workq *q) {
   int rc = -EUSERS;
   bool changing = true;
@@ -282,16 +292,18 @@ static int claim_any(workq *q) {
   return rc;
 }
 
-/* Under the lock: enters this thread as the owner.  Returns 0; -EAGAIN if the slot has had another owner since it was claimed,
- * or has more keys of a dead one than one hold of the lock may put back; or another -errno. */
+/* Under the lock: makes this thread the owner.  Returns 0; -EAGAIN if the slot has had another
+ * owner since it was claimed, or has more keys of a dead one than one hold of the lock may put
+ * back; or another -errno. */
 static int enter_slot(workq *q) {
   struct slot *slot = q->slot;
   int64_t now_ns = handle_now_ns(q);
-  if (owner_next_generation(slot->who.generation) != q->generation) return -EAGAIN;
-  /* Nobody else touches it now: if it is busy, a dead thread holds it. */
+  if (owner_next_generation(slot->attachment.generation) != q->generation) return -EAGAIN;
+  /* No other thread touches it now: if it is busy, a dead thread holds it. */
   bool stuck = life_try(q, q->slot_id) < 0;
   int rc = 0;
-  if (slot->who.state == SLOT_ATTACHED && (rc = evict_dead(q, slot)) == 0) rc = signal_after_vacating(q, true, now_ns);
+  if (slot->attachment.state == SLOT_ATTACHED && (rc = evict_dead(q, slot)) == 0)
+    rc = signal_after_vacating(q, true, now_ns);
   if (rc != 0) {
     if (!stuck) life_release(q, q->slot_id);
     return rc > 0 ? -EAGAIN : rc;
@@ -301,22 +313,22 @@ static int enter_slot(workq *q) {
     if (life_try(q, q->slot_id) < 0) return -EUCLEAN;
   }
   thread_note_robust_list();
-  char command[sizeof slot->who.command + 1] = "";
+  char command[sizeof slot->attachment.command + 1] = "";
   prctl(PR_GET_NAME, command);
   atomic_store(&slot->futex.word, q->generation << 2);
   journal_begin(q);
-  journal_save(q, &slot->who);
-  slot->who.state = SLOT_ATTACHED;
-  slot->who.generation = q->generation;
-  slot->who.pid = getpid();
-  slot->who.tid = thread_id();
-  slot->who.since_ns = now_ns;
-  memcpy(slot->who.command, command, sizeof slot->who.command);
+  journal_save(q, &slot->attachment);
+  slot->attachment.state = SLOT_ATTACHED;
+  slot->attachment.generation = q->generation;
+  slot->attachment.pid = getpid();
+  slot->attachment.tid = thread_id();
+  slot->attachment.since_ns = now_ns;
+  memcpy(slot->attachment.command, command, sizeof slot->attachment.command);
   journal_commit(q);
   return 0;
 }
 
-/* The handle's private memory for the slot that it has claimed. */
+/* Sets the handle's private fields for the slot that it has claimed. */
 static void use_slot(workq *q) {
   q->slot = &q->slots[q->slot_id];
   q->journal = &q->journals[q->slot_id];
@@ -352,13 +364,14 @@ static int take_slot(workq *q) {
     wait_publish(q);
     lock_release(q);
     wait_wake(q);
-  } while (rc == -EAGAIN && owner_next_generation(load32(&q->slot->who.generation)) == q->generation);
+  } while (rc == -EAGAIN && owner_next_generation(load32(&q->slot->attachment.generation)) == q->generation);
   return rc;
 }
 
-/* The thread does not own the slot that it has claimed, or does not any more: its byte alone tells from now on. */
+/* The thread does not own the slot that it has claimed, or no longer owns it: from now on only the
+ * byte shows whether the slot has an owner. */
 static void disown_slot(workq *q) {
-  /* Before it has noted itself there, the note is a dead owner's. */
+  /* Until it has written its identity there, that is a dead owner's. */
   if (atomic_load(&q->slot->owner.generation) == q->generation) atomic_store(&q->slot->owner.tid, 0);
   owner_byte_unlock(q, q->slot_id, q->generation);
 }
@@ -378,18 +391,18 @@ int slot_attach(workq *q) {
   return 0;
 }
 
-/* Under the lock.  Returns 0, and the life mutex is released; 1 if there is more to do than one hold of the lock may; or
- * -errno. */
+/* Under the lock.  Returns 0, and the life mutex is unlocked; 1 if there is more to do than one
+ * hold of the lock may; or -errno. */
 static int leave_slot(workq *q) {
   if (!slot_is_own(q)) return -ESTALE;
   int64_t now_ns = handle_now_ns(q);
-  /* What was due before goes before. */
+  /* Keys that were due before go before the released ones. */
   int rc = q->control->hot.flags & QUEUE_SHUT_DOWN ? 0 : state_promote(q, now_ns);
   if (rc == 0) rc = put_keys_back(q, q->slot, put_released, now_ns);
   if (rc == 0) rc = vacate(q, q->slot, false);
   if (rc != 0) return rc;
   life_release(q, q->slot_id);
-  (void)signal_after_vacating(q, false, now_ns); /* what it finds damaged, the next operation finds, too */
+  (void)signal_after_vacating(q, false, now_ns); /* the next operation finds the same damage */
   return 0;
 }
 
@@ -405,7 +418,7 @@ int slot_detach(workq *q) {
   } while (rc > 0);
   if (rc == 0) owner_byte_unlock(q, q->slot_id, q->generation);
   if (rc < 0 && rc != -ESTALE && rc != -EDEADLK) {
-    /* It is left for the next look, as a dead owner's. */
+    /* It is left for the next reap pass, as a dead owner's. */
     life_release(q, q->slot_id);
     disown_slot(q);
   }

@@ -1,7 +1,8 @@
 /*
- * snapshot.c: a private copy of a queue at one moment, to be read at leisure.
+ * snapshot.c: a private copy of a queue at one instant.
  *
- * The copy is a file without a name, mapped for reading: whatever reads a segment without its lock reads this, too.
+ * The copy is a file without a name, mapped for reading: all functions that read a segment without
+ * its lock can read it.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,18 +12,19 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "shm.h"
 #include "inspect.h"
 #include "open.h"
 #include "segment.h"
+#include "shm.h"
 
 static int64_t snapshot_clock(void *arg) {
   return ((const workq *)arg)->snapshot_ns;
 }
 
 /*
- * Without the lock: memory for the copy, and the segment's pages in this process's tables.  Both take nearly as long as the
- * copying.  What comes meanwhile, or where this fails, is made up for in copy_range().
+ * Without the lock: allocates memory for the copy, and maps the segment's pages into this process.
+ * Both take nearly as long as the copying.  If this fails, or the segment grows meanwhile,
+ * copy_range() makes up for it.
  */
 static int prepare_range(const workq *from, int to, off_t begin, off_t end) {
   (void)posix_fallocate(to, begin, end - begin);
@@ -33,7 +35,8 @@ static int prepare_range(const workq *from, int to, off_t begin, off_t end) {
   return 0;
 }
 
-/* The kernel reads the mapping for us: memory that is missing there (a file that was cut off) is an error and no signal. */
+/* The kernel reads the mapping: missing memory (of a file that was truncated) is an error and not a
+ * signal. */
 static int copy_range(const workq *from, int to, off_t begin, off_t end) {
   while (begin < end) {
     ssize_t n = pwrite(to, from->base + begin, (size_t)(end - begin), begin);
@@ -44,10 +47,10 @@ static int copy_range(const workq *from, int to, off_t begin, off_t end) {
   return 0;
 }
 
-/* What is done with a range of the segment that has data.  Returns 0 or -errno. */
+/* Processes a range of the segment that has data.  Returns 0 or -errno. */
 typedef int each_range(const workq *from, int to, off_t begin, off_t end);
 
-/* Holes stay holes. */
+/* Calls each for all ranges that have data: holes stay holes. */
 static int each_data(const workq *from, int to, each_range *each) {
   off_t size = (off_t)from->geometry.total_size, data = 0;
   int rc = 0;
@@ -62,16 +65,18 @@ static int each_data(const workq *from, int to, each_range *each) {
     data = hole;
   }
   if (data < 0 && errno != ENXIO) rc = -errno;
-  if (from->file.mark) (void)lseek(from->file.fd, from->file.mark, SEEK_SET); /* the offset says whose the descriptor is */
+  /* The offset marks the description as the handle's. */
+  if (from->file.mark) (void)lseek(from->file.fd, from->file.mark, SEEK_SET);
   return rc;
 }
 
-/* A file like the segment's, but empty.  Returns the descriptor or -errno. */
+/* Creates a file of the segment's size and mode, but empty.  Returns the descriptor or -errno. */
 static int make_file(const workq *q) {
   struct stat st;
   int fd = memfd_create("workq-snapshot", MFD_CLOEXEC);
   if (fd < 0) return -errno;
-  /* What is wrong with the handle's own file is said under the lock: not before it is known whether the slot is the handle's. */
+  /* Errors of the handle's own file are reported under the lock: only then it is known whether the
+   * slot is still the handle's. */
   mode_t mode = fstat(q->file.fd, &st) == 0 ? st.st_mode & 0777 : 0;
   if (fchmod(fd, mode) == 0 && ftruncate(fd, (off_t)q->geometry.total_size) == 0) return fd;
   int rc = -errno;

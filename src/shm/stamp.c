@@ -14,28 +14,28 @@
 
 #define RATE_ONE (INT64_C(1) << 32)
 
-/* At the fastest and the slowest a counter may be taken for one: 50 and 0.01 GHz. */
+/* The fastest and the slowest counters that are accepted: 50 and 0.01 GHz. */
 #define RATE_MIN (RATE_ONE / 50)
 #define RATE_MAX (RATE_ONE * 100)
 
-/* The longer, the better the rate is known: a reading is good for some 10 ns. */
+/* The longer, the more exact the rate: one reading is exact to some 10 ns. */
 #define CALIBRATION_NS (200 * INT64_C(1000))
 
-/* What the two scales may be apart: by the time between two readings, and by an error of the rate, or of the clock, which
- * is slowed down and sped up by as much as 1/2000. */
+/* The accepted difference of the two scales: the time between two readings, and an error of the
+ * rate or of the clock, which is slewed by up to 1/2000. */
 #define APART_NS    NS_PER_MS
 #define APART_SHARE 1000
 
 #ifdef __x86_64__
 
-/* One moment on both scales. */
+/* One instant on both scales. */
 struct clock_pair {
   uint64_t ticks;
   int64_t ns;
-  uint64_t width; /* ticks within which it was */
+  uint64_t width; /* uncertainty, in ticks */
 };
 
-/* The best of several: between the two readings the processor may have been taken away. */
+/* The best of several: the thread may be preempted between the readings. */
 static struct clock_pair read_clock_pair(void) {
   struct clock_pair best = {.width = UINT64_MAX};
   for (int i = 0; i < 8; i++) {
@@ -47,13 +47,14 @@ static struct clock_pair read_clock_pair(void) {
   return best;
 }
 
-/* Does it run at one rate, whatever the processor does? */
+/* Does it run at a constant rate, independent of the processor's state? */
 static bool counter_is_invariant(void) {
   unsigned eax, ebx, ecx, edx;
   return __get_cpuid(0x80000007, &eax, &ebx, &ecx, &edx) && edx >> 8 & 1;
 }
 
-/* The kernel compares the processors' counters with each other and with other clocks; what it trusts is good. */
+/* The kernel compares the processors' counters with each other and with other clocks; a counter
+ * that it uses is reliable. */
 static bool kernel_trusts_counter(void) {
   char name[8] = "";
   int fd = open("/sys/devices/system/clocksource/clocksource0/current_clocksource", O_RDONLY | O_CLOEXEC);
@@ -63,7 +64,7 @@ static bool kernel_trusts_counter(void) {
   return n > 0 && strcmp(name, "tsc\n") == 0;
 }
 
-/* ns a tick x 2^32; 0 where the counter is not to be used. */
+/* ns per tick x 2^32; 0 if the counter must not be used. */
 static int64_t find_rate(void) {
   if (!counter_is_invariant() || !kernel_trusts_counter()) return 0;
   struct clock_pair start = read_clock_pair(), end;
@@ -75,7 +76,7 @@ static int64_t find_rate(void) {
 }
 
 void stamp_describe(struct header *header) {
-  /* A property of the machine, found once a process. */
+  /* A property of the machine, measured once per process. */
   static _Atomic int64_t known = -1;
   int64_t rate = atomic_load_explicit(&known, memory_order_relaxed);
   if (rate < 0) atomic_store_explicit(&known, rate = find_rate(), memory_order_relaxed);
@@ -84,7 +85,7 @@ void stamp_describe(struct header *header) {
   header->ticks = (struct tick_scale){.base = now.ticks, .base_ns = now.ns, .rate = rate};
 }
 
-/* Is the scale of the segment's maker still good, here? */
+/* Is the scale of the segment's creator still valid here? */
 static bool scale_is_good(const struct tick_scale *scale) {
   if (scale->rate < RATE_MIN || scale->rate > RATE_MAX) return false;
   struct clock_pair now = read_clock_pair();

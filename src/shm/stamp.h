@@ -1,9 +1,10 @@
 /*
- * stamp.h: time stamps, of which the times are made that keys wait and are worked on.
+ * stamp.h: time stamps, for measuring how long keys wait and are worked on.
  *
- * Stamps are ns on a scale of their own, which all processes of a segment share: where the segment's maker found the
- * processor's time-stamp counter to be good, that counter, by a rate which stands in the header; else the handle's clock.
- * A stamp is read before the lock is taken, once a call, and costs nothing where nothing is measured.
+ * Stamps are ns on a scale of their own, which all processes of a segment share: if the creator of
+ * the segment found the processor's time-stamp counter to be reliable, that counter, converted by a
+ * rate in the header; else the handle's clock.  Each call reads one stamp, before it takes the
+ * lock; a queue without metrics reads none.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,15 +13,16 @@
 
 #include "handle.h"
 
-/* For the header of a new segment: the counter's rate and a moment on both scales; all 0 where it cannot be used. */
+/* For the header of a new segment: the counter's rate and one instant on both scales; all 0 if the
+ * counter cannot be used. */
 void stamp_describe(struct header *header);
 
-/* Once the segment is mapped: chooses where the stamps of this handle come from. */
+/* Once the segment is mapped: chooses the source of this handle's stamps. */
 void stamp_start(workq *q);
 
 #ifdef __x86_64__
 __extension__ typedef __int128 stamp_wide;
-/* Since the scale's moment; it fits 64 bits where the scale is good. */
+/* Since the scale's base; it fits 64 bits if the scale is valid. */
 static inline stamp_wide stamp_passed_ns(const struct tick_scale *scale, uint64_t ticks) {
   return (stamp_wide)(int64_t)(ticks - scale->base) * scale->rate >> 32;
 }
@@ -33,13 +35,13 @@ static inline int64_t stamp_read_ticks(const struct tick_scale *scale) {
 }
 #endif
 
-/* Now, for stamps: where anything is measured. */
+/* The current stamp, in a queue with metrics. */
 static inline int64_t stamp_now_ns(workq *q) {
   if (likely(q->stamps == STAMPS_TICKS)) return stamp_read_ticks(&q->header.ticks);
   return q->stamps == STAMPS_CLOCK ? handle_now_ns(q) : q->stamp_ns;
 }
 
-/* Sets the time of what this handle does next; it stays 0 where nothing is measured. */
+/* Sets the stamp of the operation that begins; it stays 0 in a queue without metrics. */
 static inline void stamp_take(workq *q) {
   if (q->stamps != STAMPS_NONE) q->stamp_ns = stamp_now_ns(q);
 }

@@ -1,5 +1,5 @@
 /*
- * state.c: what can happen to a key; see state.h.
+ * state.c: a key's state machine; see state.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,7 +12,7 @@ static int max_int(int a, int b) {
   return a > b ? a : b;
 }
 
-/* splitmix64: jitter needs no more. */
+/* splitmix64: good enough for jitter. */
 static uint64_t random_next(workq *q) {
   uint64_t z = q->random += UINT64_C(0x9e3779b97f4a7c15);
   z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
@@ -20,7 +20,7 @@ static uint64_t random_next(workq *q) {
   return z ^ z >> 31;
 }
 
-/* ---- Single steps ---- */
+/* ---- Single transitions ---- */
 
 int state_signal_ready(workq *q) {
   if (q->control->hot.flags & QUEUE_PAUSED) return 0;
@@ -32,7 +32,7 @@ int state_signal_ready(workq *q) {
   return rc < 0 ? rc : 0;
 }
 
-/* A key in hand is to be ready with that priority when done, or no longer is. */
+/* A key in flight becomes, or is no longer, ready with that priority when done. */
 static void count_dirty(workq *q, int priority, uint32_t change) {
   struct band *band = band_of(q, priority);
   journal_save(q, band);
@@ -40,13 +40,13 @@ static void count_dirty(workq *q, int priority, uint32_t change) {
   if (change == 1) ready_note_priority(q, priority);
 }
 
-/* A key became pending now without an add that counts it. */
+/* Counts a key that became pending now other than by an add. */
 static void count_requeued(workq *q) {
   journal_save(q, &q->slot->rare);
   q->slot->rare.requeued++;
 }
 
-/* A delayed key leaves the delay at that stamp, to be pending now. */
+/* Ends a key's delay at that stamp: the key is pending now. */
 static void end_delay(workq *q, struct item *item, int64_t until_ns) {
   if (q->measure) times_observe(q, MEASURE_DELAY, item->since_ns, until_ns);
   item->since_ns = until_ns;
@@ -63,7 +63,7 @@ int state_enter_buried(workq *q, uint32_t index, struct item *item) {
   return 0;
 }
 
-/* Gives up the pending run of a processed key: its priority is that of the run it has. */
+/* Cancels the pending run of a processed key; its priority becomes that of its current run. */
 static int cancel_pending(workq *q, struct item *item) {
   int rc = item->pending == PENDING_AT ? delay_remove(q, item) : 0;
   if (item->pending == PENDING_NOW) count_dirty(q, item->priority, -1u);
@@ -72,7 +72,7 @@ static int cancel_pending(workq *q, struct item *item) {
   return rc;
 }
 
-/* Sets a processed key aside.  What was asked for meanwhile is swallowed, but for its priority. */
+/* Buries a processed key.  Its pending run is discarded, except for the priority. */
 static int bury(workq *q, struct slot *slot, uint32_t index, struct item *item) {
   int priority = item->pending == PENDING_NONE ? item->run_priority : max_int(item->priority, item->run_priority);
   int rc = cancel_pending(q, item);
@@ -109,7 +109,8 @@ int state_grant_space(workq *q) {
   if (state_space(q) <= wait_grants(q)) return 0;
   int rc = wait_signal(q, WAIT_SPACE);
   if (rc <= 0) return rc;
-  /* An idle record gives way now: another add of its key would make it one that cannot, before the waiter has come. */
+  /* Evict an idle item now: before the waiter takes its space, another add of the item's key could
+   * make it one that cannot be evicted. */
   return q->control->hot.used + wait_grants(q) > q->geometry.capacity ? state_evict(q) : 0;
 }
 
@@ -121,7 +122,7 @@ static int raise_ready(workq *q, uint32_t index, struct item *item, int priority
   return ready_push(q, index, item);
 }
 
-/* A delayed run is asked for again, now or at another time. */
+/* An add of a delayed key, for now or another time. */
 static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   int rc;
   item->priority = (int8_t)max_int(priority, item->priority);
@@ -138,7 +139,7 @@ static int mark_delayed(workq *q, uint32_t index, struct item *item, int64_t due
   return rc < 0 ? rc : 1;
 }
 
-/* Nothing was pending: the priority is what was asked for. */
+/* An add of a key with no pending run: it gets the add's priority. */
 static int mark_fresh(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   int rc = 0;
   item->priority = (int8_t)priority;
@@ -155,7 +156,7 @@ static int mark_fresh(workq *q, uint32_t index, struct item *item, int64_t due_n
   return rc < 0 ? rc : 1;
 }
 
-/* A dirty key is asked for again. */
+/* An add of a dirty key. */
 static int raise_dirty(workq *q, struct item *item, int priority) {
   if (priority <= item->priority) return 0;
   count_dirty(q, item->priority, -1u);
@@ -201,8 +202,9 @@ int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns) {
 }
 
 /*
- * A failed run is to be repeated: a pending run as by an add, at the priority that the run had at least.  It must not fail for
- * want of memory: where /dev/shm is too full for the heap to take the key, the key becomes ready without its delay.
+ * Gives the key a pending run as an add would, with at least the priority of its current run.  This
+ * must not fail for lack of memory: if /dev/shm is too full for the heap to take the key, the key
+ * becomes ready without its delay.
  */
 static int mark_for_rerun(workq *q, uint32_t index, struct item *item, int64_t due_ns) {
   int rc = state_add(q, index, item, due_ns, item->run_priority);
@@ -307,7 +309,7 @@ int state_kick(workq *q, uint32_t index, struct item *item) {
 
 /* ---- Time ---- */
 
-/* When it was due, as a stamp: what was due long ago has been waiting since then, whoever comes by now. */
+/* Converts a due time to a stamp: an overdue key has been waiting since it was due. */
 static int64_t due_stamp_ns(const workq *q, int64_t due_ns, int64_t now_ns) {
   return q->measure ? clock_add_ns(q->stamp_ns, -clock_since_ns(due_ns, now_ns)) : 0;
 }

@@ -1,9 +1,11 @@
 /*
- * state.h: what can happen to a key, as steps between the states that docs/architecture.md shows.
+ * state.h: a key's state machine: the transitions between the states that docs/architecture.md
+ * shows.
  *
- * Each function runs in a transaction, under the lock, with the item's line saved by whoever brought the item in, and the
- * own line of the slot whose hands it leaves; it keeps every list and count in step with the item's place, and
- * signals whoever waits for what it brought about.  Results: >= 0 as said, -EUCLEAN where the segment is damaged.
+ * Each function runs in a transaction, under the lock; the caller has saved the item's line and, if
+ * the key leaves a slot, that slot's own line.  It updates every list and count together with the
+ * item's place, and signals the waiters for the new state.  Results: >= 0 as documented, -EUCLEAN
+ * if the segment is damaged.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -11,40 +13,42 @@
 #define WORKQ_SHM_STATE_H
 
 #include "item.h"
+#include "ready.h"
 #include "stamp.h"
 #include "times.h"
-#include "ready.h"
 #include "wait.h"
 
 /* A due time that means "at once". */
 #define DUE_NOW INT64_MIN
 
-/* Keys made ready in one hold of the lock, at most, when many are due. */
+/* The most keys that one hold of the lock makes ready when many are due. */
 #define PROMOTE_MAX 256u
 
-/* Drops the oldest idle record.  Returns 0; -ENOSPC if there is none. */
+/* Evicts the oldest idle item.  Returns 0; -ENOSPC if there is none. */
 COLD int state_evict(workq *q);
 
 /*
- * A record for a new key, after dropping the oldest idle one if the queue is full.  It must be marked in the same
- * transaction.  Returns 0; -ENOSPC.
+ * Creates an item for a new key; evicts the oldest idle one if the queue is full.  The caller must
+ * give it a state in the same transaction.  Returns 0; -ENOSPC.
  */
 static inline int state_create(workq *q, struct bucket *bucket, uint32_t hash, const void *key, size_t len,
-                                   uint32_t *index, struct item **item) {
+                               uint32_t *index, struct item **item) {
   const struct control *control = q->control;
-  /* Who waits for space for this key need not wait any longer. */
+  /* A waiter for space for this key need not wait any longer. */
   if (unlikely(wait_anyone(q, WAIT_SPACE))) {
     int signalled = wait_signal_key(q, hash);
     if (signalled < 0) return signalled;
   }
   if (likely(control->hot.used < q->geometry.capacity)) return item_create(q, bucket, hash, key, len, index, item);
   if (control->cold.idle.count == 0) return -ENOSPC;
-  /* The new key first: into a record that was free before, since the evicted one's key must outlive a roll-back. */
+  /* The new key first: into an item that was free before, since the evicted key's bytes must
+   * survive a roll-back. */
   int rc = item_create(q, bucket, hash, key, len, index, item);
   return rc < 0 ? rc : state_evict(q);
 }
 
-/* One key became ready: tells a sleeper, unless the queue is paused or this handle is about to take it. */
+/* One key became ready: signals a waiter, unless the queue is paused or this handle is about to
+ * take the key. */
 COLD int state_signal_ready(workq *q);
 
 /* The item is in no list. */
@@ -56,7 +60,7 @@ static inline int state_enter_ready(workq *q, uint32_t index, struct item *item)
   return likely(!wait_anyone(q, WAIT_GET)) ? 0 : state_signal_ready(q);
 }
 
-/* Space for how many new keys: an idle record gives way to one. */
+/* The number of new keys that have space: an idle item can be evicted for one. */
 static inline int64_t state_space(const workq *q) {
   return (int64_t)q->geometry.capacity - q->control->hot.used + q->control->cold.idle.count;
 }
@@ -69,7 +73,7 @@ static inline int state_signal_space(workq *q) {
   return likely(!wait_anyone(q, WAIT_SPACE)) ? 0 : state_grant_space(q);
 }
 
-/* If nothing is left, whoever drains the queue may go on. */
+/* If the queue is empty, signals a waiter for the drain. */
 static inline int state_signal_drained(workq *q) {
   const struct hot_line *hot = &q->control->hot;
   if (likely(!wait_anyone(q, WAIT_DRAIN)) || hot->processing || hot->ready) return 0;
@@ -77,7 +81,7 @@ static inline int state_signal_drained(workq *q) {
   return rc < 0 ? rc : 0;
 }
 
-/* Nothing is pending or processed: the record is kept for its counts, or not at all. */
+/* The key is neither pending nor processed: keeps the item for its counts, or destroys it. */
 static inline int state_retire(workq *q, uint32_t index, struct item *item) {
   int rc;
   item->pending = PENDING_NONE;
@@ -91,15 +95,16 @@ static inline int state_retire(workq *q, uint32_t index, struct item *item) {
   return rc < 0 ? rc : state_signal_space(q);
 }
 
-/* The item is in no list: set aside. */
+/* Buries an item that is in no list. */
 int state_enter_buried(workq *q, uint32_t index, struct item *item);
 
-/* state_add() of a key that is known, or for a later time. */
+/* state_add() of a known key, or for a later time. */
 int state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
 
 /*
- * An add: gives the key a pending run at due_ns (or DUE_NOW), or brings it forward, or raises its priority.
- * Returns 1 if it was newly marked or brought forward, 0 if coalesced; -ENOSPC where the heap gets no memory.
+ * An add: gives the key a pending run at due_ns (or DUE_NOW), or makes the pending run earlier, or
+ * raises its priority.  Returns 1 if the run is new or earlier, 0 if the add was coalesced; -ENOSPC
+ * if the heap gets no memory.
  */
 static inline int state_add(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority) {
   if (item->place != PLACE_NOWHERE || due_ns != DUE_NOW) return state_add_known(q, index, item, due_ns, priority);
@@ -109,7 +114,8 @@ static inline int state_add(workq *q, uint32_t index, struct item *item, int64_t
   return unlikely(rc < 0) ? rc : 1;
 }
 
-/* Out of the hands of the slot, whose own line is saved; the caller says where it goes. */
+/* Removes the key from the slot's list of keys in flight; the slot's own line is saved.  The caller
+ * sets the next state. */
 static inline int state_leave_in_flight(workq *q, struct slot *slot, uint32_t index, struct item *item) {
   struct hot_line *hot = &q->control->hot;
   if (unlikely(item->place != PLACE_PROCESSING || hot->processing == 0)) return -EUCLEAN;
@@ -121,7 +127,7 @@ static inline int state_leave_in_flight(workq *q, struct slot *slot, uint32_t in
   return state_signal_drained(q);
 }
 
-/* A get: the ready key goes into this handle's hands. */
+/* A get: the ready key is in flight with this handle from now on. */
 static inline int state_start_run(workq *q, uint32_t index, struct item *item) {
   struct hot_line *hot = &q->control->hot;
   if (unlikely(item->place != PLACE_READY)) return -EUCLEAN;
@@ -143,13 +149,13 @@ static inline int state_start_run(workq *q, uint32_t index, struct item *item) {
   return 0;
 }
 
-/* Where a key goes that is in nobody's hands any more. */
+/* Sets the next state of a key that is no longer in flight. */
 static inline int state_place_by_pending(workq *q, uint32_t index, struct item *item) {
   int rc;
   switch (item->pending) {
   case PENDING_NOW:
     rc = state_enter_ready(q, index, item);
-    band_of(q, item->priority)->dirty--; /* its line was saved just now */
+    band_of(q, item->priority)->dirty--; /* state_enter_ready() has saved its line */
     return rc < 0 ? rc : 1;
   case PENDING_AT:
     item->place = PLACE_DELAYED;
@@ -162,30 +168,31 @@ static inline int state_place_by_pending(workq *q, uint32_t index, struct item *
 }
 
 /*
- * A done: takes the key out of slot's hands; it becomes ready, delayed, idle or is gone, as its pending run and counts
- * say.  Returns 1 if it became ready.
+ * Ends a run: the key leaves the slot; by its pending run and counts it becomes ready, delayed or
+ * idle, or is destroyed.  Returns 1 if it became ready.
  */
 static inline int state_end_run(workq *q, struct slot *slot, uint32_t index, struct item *item) {
   int rc = state_leave_in_flight(q, slot, index, item);
   return unlikely(rc < 0) ? rc : state_place_by_pending(q, index, item);
 }
 
-/* The limiter's delay for a failure of the item, which is counted.  Returns the due time, DUE_NOW for none. */
+/* Counts a failure of the item and computes the limiter's delay for it.  Returns the due time,
+ * DUE_NOW for no delay. */
 int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns);
 
-/* A retry by its worker: returns 1 if it will run again, 0 if it was given up. */
+/* A retry by its worker.  Returns 1 if it will run again, 0 if it was given up. */
 int state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
 
-/* Sets the processed key aside or forgets it, as the queue's options say.  Returns 1 if it will run again. */
+/* Buries or forgets the processed key, by the queue's options.  Returns 1 if it will run again. */
 int state_give_up(workq *q, struct slot *slot, uint32_t index, struct item *item);
 
-/* Puts the processed key back, ready, untried. */
+/* Makes the processed key ready again; the run does not count. */
 int state_release(workq *q, struct slot *slot, uint32_t index, struct item *item);
 
-/* slot's worker died with the key in hand.  Returns 0. */
+/* The slot's worker died with the key in flight.  Returns 0. */
 int state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
 
-/* Zeroes the counts.  Returns 1 if there were any; an idle record is gone then. */
+/* Zeroes the counts.  Returns 1 if there were any; an idle item is then destroyed. */
 int state_forget(workq *q, uint32_t index, struct item *item);
 
 /* Cancels the pending run and the counts.  Returns 1 if there was something to cancel. */
@@ -195,8 +202,8 @@ int state_remove(workq *q, uint32_t index, struct item *item);
 int state_kick(workq *q, uint32_t index, struct item *item);
 
 /*
- * Makes ready (or dirty) what is due, up to PROMOTE_MAX keys, each as a transaction of its own: not to be called
- * inside one.
+ * Makes keys that are due ready (or dirty), up to PROMOTE_MAX, each as a transaction of its own:
+ * must not be called inside one.
  */
 int state_promote(workq *q, int64_t now_ns);
 

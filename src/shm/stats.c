@@ -1,13 +1,13 @@
 /*
- * stats.c: reading the numbers of a queue, and the times that it has measured.
+ * stats.c: reading the counters and gauges of a queue, and its histograms.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <sys/stat.h>
 
-#include "shm.h"
 #include "delay.h"
 #include "inspect.h"
+#include "shm.h"
 #include "times.h"
 
 static void stats_of_segment(workq *q, workq_stats_data *s) {
@@ -31,7 +31,7 @@ static void stats_of_segment(workq *q, workq_stats_data *s) {
   }
 }
 
-/* What the slot, a copy, has in hand. */
+/* Adds the keys in flight of the slot, a copy. */
 static void stats_of_runs(const workq *q, const struct slot *slot, workq_stats_data *s) {
   int64_t longest_ns = inspect_longest_run_ns(q, slot);
   if (longest_ns < 0) return;
@@ -44,10 +44,10 @@ static void stats_of_slots(const workq *q, workq_stats_data *s) {
   for (uint32_t i = 0; i < q->geometry.handles; i++) {
     struct slot copy;
     const struct slot *slot = &copy;
-    if (read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) continue;
+    if (read_u32(&q->slots[i].attachment.state) != SLOT_ATTACHED) continue;
     read_slot(&copy, &q->slots[i]);
     s->attached++;
-#define ADD_OWN(name) s->name += slot->own.name;
+#define ADD_OWN(name)  s->name += slot->own.name;
 #define ADD_RARE(name) s->name += slot->rare.name;
     OWN_COUNTERS(ADD_OWN)
     RARE_COUNTERS(ADD_RARE)
@@ -75,7 +75,7 @@ static void stats_of_queue(workq *q, workq_stats_data *s) {
   s->next_due_in_ns = s->delayed ? clock_since_ns(handle_now_ns(q), delay_next_ns(q)) : -1;
 }
 
-/* What belongs to no slot. */
+/* Sets the totals of slots that became free, and of what belongs to no slot. */
 static void stats_of_totals(const workq *q, workq_stats_data *s) {
   struct totals totals;
   read_lines(&totals, &q->control->totals, sizeof totals);
@@ -124,8 +124,8 @@ static void measure_times(const struct measures *from, workq_measures *m) {
 
 static void measure_slot(const workq *q, uint32_t i, workq_measures *m) {
   const struct measures *measures = times_of(q, i);
-  if (!measures || read_u32(&q->slots[i].who.state) != SLOT_ATTACHED) return;
-  /* The state may be damaged: a slot that was never used has no memory here. */
+  if (!measures || read_u32(&q->slots[i].attachment.state) != SLOT_ATTACHED) return;
+  /* The state may be damaged: the histograms of a slot that was never used have no memory. */
   if (measures == q->measure || memory_is_backed(measures, sizeof *measures)) measure_times(measures, m);
 }
 

@@ -63,7 +63,7 @@ int table_remove_chained(workq *q, struct bucket *bucket, uint32_t index, struct
   return -EUCLEAN; /* an item in use that is not in its bucket */
 }
 
-/* Deals the items of one bucket out to itself and its new brother. */
+/* Splits the items of one bucket between itself and a new one. */
 static int bucket_split(workq *q, struct bucket *from, struct bucket *to, uint32_t to_number, uint32_t mask) {
   struct bucket old = *from;
   uint32_t chain[SPLIT_CHAIN_MAX], chained = 0;

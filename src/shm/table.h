@@ -1,9 +1,9 @@
 /*
  * table.h: from a key to its item: linear hashing over buckets of one cache line.
  *
- * A bucket holds (hash, item) pairs, so that a lookup reads one line and no item whose hash differs.  What finds no place is
- * chained through the items.  The table grows by one bucket at a time: bucket s is split into s and s + 2^level.
- * In a transaction, under the lock.
+ * A bucket holds (hash, item) pairs, so that a lookup reads one line and no item whose hash
+ * differs.  Items that find no free entry are chained.  The table grows by one bucket at a time:
+ * bucket s is split into s and s + 2^level.  In a transaction, under the lock.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -15,23 +15,24 @@
 
 uint32_t table_hash(const workq *q, const void *key, size_t len);
 
-/* The number of the bucket for a hash, of so many. */
+/* The number of the bucket for a hash, in a table of so many buckets. */
 static inline uint32_t table_bucket_number(uint32_t hash, uint32_t buckets) {
   uint32_t mask = (UINT32_C(2) << (31 - __builtin_clz(buckets))) - 1;
   uint32_t number = hash & mask;
   return number < buckets ? number : number & (mask >> 1);
 }
 
-/* Has the bucket of that number memory, and may there be so many? */
+/* Does the bucket of that number have memory, and is the number of buckets valid? */
 static inline bool table_has_bucket(const workq *q, uint32_t number, uint32_t buckets) {
   return likely(buckets <= q->regions.buckets.units) ||
          (buckets <= q->geometry.buckets_max &&
           (number < q->regions.buckets.units || region_probe(&q->regions.buckets, number)));
 }
 
-/* The bucket for a hash; null where the number of buckets is damaged. */
+/* The bucket for a hash; null if the number of buckets is damaged. */
 static inline struct bucket *table_bucket(const workq *q, uint32_t hash) {
-  uint32_t buckets = read_u32(&q->control->hot.buckets); /* once: some look without the lock */
+  /* Once: some callers do not hold the lock. */
+  uint32_t buckets = read_u32(&q->control->hot.buckets);
   if (unlikely(buckets < BUCKETS_MIN)) return NULL;
   uint32_t number = table_bucket_number(hash, buckets);
   return likely(table_has_bucket(q, number, buckets)) ? &q->table[number] : NULL;
@@ -66,7 +67,8 @@ static inline int table_find(const workq *q, const struct bucket *bucket, uint32
   return likely(!bucket->chain) ? 0 : table_find_chained(q, bucket->chain, hash, key, len, index);
 }
 
-/* Puts an item into the first free entry or the chain.  The bucket's line and the item's are saved. */
+/* Puts an item into the first free entry or the chain.  The bucket's line and the item's are
+ * saved. */
 static inline void table_put(struct bucket *bucket, uint32_t index, struct item *item, uint32_t hash) {
   for (uint32_t i = 0; i < BUCKET_ENTRIES; i++) {
     if (bucket->item[i]) continue;
@@ -78,7 +80,8 @@ static inline void table_put(struct bucket *bucket, uint32_t index, struct item 
   bucket->chain = index;
 }
 
-/* The item's line is saved, its hash is set, bucket is the one for it, and the key is not in the table. */
+/* The item's line is saved, its hash is set, bucket is the one for it, and the key is not in the
+ * table. */
 static inline void table_insert(workq *q, struct bucket *bucket, uint32_t index, struct item *item) {
   journal_save_always(q, bucket);
   item->chain = 0;
@@ -108,15 +111,15 @@ static inline int table_remove(workq *q, uint32_t index, struct item *item) {
   return 0;
 }
 
-/* Is it time to grow? */
+/* Should the table grow? */
 static inline bool table_is_crowded(const workq *q) {
   const struct hot_line *hot = &q->control->hot;
   return unlikely(hot->used >= (uint64_t)hot->buckets * BUCKET_LOAD) && hot->buckets < q->geometry.buckets_max;
 }
 
 /*
- * Adds a bucket, as a transaction of its own.  It is no fault if that cannot be done now (no memory, or a chain that is
- * too long for the journal): lookups are only slower.  Returns 0 or -EUCLEAN.
+ * Adds a bucket, as a transaction of its own.  It is no error if that is impossible now (no memory,
+ * or a chain that is too long for the journal): lookups are only slower.  Returns 0 or -EUCLEAN.
  */
 COLD int table_grow(workq *q);
 

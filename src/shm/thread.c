@@ -30,8 +30,9 @@ pid_t thread_forked_by(void) {
 }
 
 /*
- * The head of the thread's list of robust mutexes, in the kernel's format.  musl's fork(3) leaves the parent's list to the child,
- * whose next lock would write to the parent's mutex: in the segment, or where the segment is no longer mapped.
+ * The head of the thread's list of robust mutexes, in the kernel's format.  musl's fork(3) leaves
+ * the parent's list to the child, whose next lock would write to the parent's mutex: in the
+ * segment, or where the segment is no longer mapped.
  */
 static __thread void **robust_list;
 

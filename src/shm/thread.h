@@ -1,8 +1,8 @@
 /*
  * thread.h: which thread and process calls, and how a forked child is recognized.
  *
- * A handle belongs to the thread that attached it.  A child by fork(3) has a copy of the handle, but not the slot: it must
- * attach again before it touches the segment.
+ * A handle belongs to the thread that attached it.  A child by fork(3) has a copy of the handle,
+ * but not the slot: it must attach again before it touches the segment.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -20,12 +20,14 @@ struct fork_page {
   pid_t pid; /* its process: where the kernel did not empty the page */
 };
 
-/* Maps the page: so a child is recognized without a system call.  Returns 0 or -errno; *page may be set either way. */
+/* Maps the page: so a child is recognized without a system call.  Returns 0 or -errno; *page may be
+ * set either way. */
 int thread_map_fork_page(struct fork_page **page);
 
 /*
- * The calling thread's id, read from the kernel once per thread; 0 means "not read yet".  fork(3) resets it to 0 in the child:
- * that is the sign of a fork where the kernel only claims that it empties the fork page.
+ * The calling thread's id, read from the kernel once per thread; 0 means "not read yet".  fork(3)
+ * resets it to 0 in the child: that is the sign of a fork where the kernel only claims that it
+ * empties the fork page.
  */
 extern __thread pid_t thread_cached_id __attribute__((visibility("hidden")));
 pid_t thread_read_id(void);
@@ -41,7 +43,8 @@ extern __thread workq *thread_calling __attribute__((visibility("hidden")));
 /* In a child by fork(3): the thread that called it; else 0. */
 pid_t thread_forked_by(void);
 
-/* Remembers the calling thread's list of robust mutexes, which a child by fork(3) must not inherit. */
+/* Remembers the calling thread's list of robust mutexes, which a child by fork(3) must not
+ * inherit. */
 void thread_note_robust_list(void);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * times.c: histograms of the times that keys wait and are worked on.
+ * times.c: histograms of the durations that keys wait and are worked on.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -34,7 +34,8 @@ static void fold_line(workq *q, struct histogram_line *from, struct histogram_li
 
 void times_fold(workq *q, uint32_t i) {
   struct measures *from = times_of(q, i), *to = &q->control->measured;
-  /* The slot's state may be damaged: one that was never used has no memory here. */
+  /* The slot's state may be damaged: the histograms of a slot that was never used have no
+   * memory. */
   if (!from || (from != q->measure && !memory_is_backed(from, sizeof *from))) return;
   for (uint32_t kind = 0; kind < MEASURE_KINDS; kind++)
     for (uint32_t line = 0; line < HISTOGRAM_LINES; line++)

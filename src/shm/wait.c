@@ -1,5 +1,5 @@
 /*
- * wait.c: sleeping and waking: the project's own robust condition variable.  wait.h tells how it works.
+ * wait.c: sleeping and waking: a robust condition variable.  wait.h explains how it works.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -13,16 +13,16 @@
 #include "lock.h"
 
 /*
- * What a futex word says, besides the generation of the slot that it says it of: so a mark of a handle that has lost its slot
- * does not reach the next owner's word.
+ * The state in a futex word.  The word also has the slot's generation: so a handle that has lost
+ * its slot cannot mark the next owner's word.
  */
 enum { SIGNALLED = 0, ASLEEP = 1, SPINNING = 2, CANCELLED = 3, STATE_MASK = 3 };
 
-/* Cancelled waiters passed over at a time.  Each is a line of the journal, and an operation may walk two lists besides the
- * heap. */
+/* Cancelled waiters skipped at a time.  Each is a line of the journal, and an operation may walk
+ * two lists and the heap. */
 #define CANCELLED_MAX 4
 
-/* About what it costs to sleep and be woken, there and back, where a wake-up is slow: in a virtual machine. */
+/* About the cost of sleeping and being woken where a wake-up is slow: in a virtual machine. */
 #define SPIN_MAX_NS (100 * INT64_C(1000))
 #define SPIN_MIN_NS (2 * INT64_C(1000))
 #define PROBE_EVERY 16u
@@ -34,7 +34,8 @@ static uint32_t own_word(const workq *q, uint32_t state) {
 
 /* ---- The lists ---- */
 
-/* Puts a slot that is in no list, and whose line is saved, between two neighbours in one: numbers, 0 for none. */
+/* Links a slot that is in no list, and whose line is saved, between two neighbours: numbers, 0 for
+ * none. */
 static int link_between(workq *q, uint32_t kind, struct slot *slot, uint32_t newer, uint32_t older) {
   struct list *list = &q->control->wait.list[kind];
   uint32_t number = (uint32_t)(slot - q->slots) + 1;
@@ -64,7 +65,7 @@ static int link_as_newest(workq *q, uint32_t kind, struct slot *slot) {
   return link_between(q, kind, slot, 0, q->control->wait.list[kind].head);
 }
 
-/* Behind those that came before it, of whom there are few: it has been waiting for long. */
+/* Behind those that arrived before it, which are few: it has been waiting for long. */
 static int link_by_arrival(workq *q, uint32_t kind, struct slot *slot) {
   uint32_t older = 0, newer = q->control->wait.list[kind].tail;
   for (uint32_t n = 0; newer && n < q->geometry.handles; n++) {
@@ -143,25 +144,26 @@ static bool is_cancelled(const struct slot *slot) {
   return (atomic_load_explicit(&slot->futex.word, memory_order_relaxed) & STATE_MASK) == CANCELLED;
 }
 
-/* Which waiter is next to be signalled: see wait.h. */
+/* Which waiter to signal next: see wait.h. */
 static uint32_t choose(workq *q, uint32_t kind) {
   struct wait_line *wait = &q->control->wait;
   bool newest = kind == WAIT_GET && ++wait->signals % WAIT_OLDEST_EVERY != 0;
   return newest ? wait->list[kind].head : wait->list[kind].tail;
 }
 
-/* The leader was taken out by another: the next oldest leads from now on, and is woken to plan for it. */
+/* The leader was removed by another thread: the next oldest leads from now on, and is woken to
+ * compute its wake-up time. */
 static int replace_leader(workq *q) {
   uint32_t oldest = q->control->wait.list[WAIT_GET].tail;
   struct slot *slot = slot_at(q, oldest);
   if (!slot) return oldest ? -EUCLEAN : 0;
   journal_save(q, &slot->wait);
-  slot->wait.wake_ns = handle_now_ns(q); /* if it does not wake then it is late from now on */
+  slot->wait.wake_ns = handle_now_ns(q); /* if it does not wake, it counts as late from now on */
   note_wake(q, slot);
   return 0;
 }
 
-/* The waiter, which was taken out of its list, may take the space that there is. */
+/* Grants the free space to a waiter that was removed from its list. */
 static int grant_space(workq *q, struct slot *slot) {
   int rc = link_as_newest(q, WAIT_GRANTED, slot);
   slot->wait.wake_ns = clock_add_ns(handle_now_ns(q), q->header.reap_interval_ns);
@@ -170,7 +172,8 @@ static int grant_space(workq *q, struct slot *slot) {
 
 int wait_signal(workq *q, uint32_t kind) {
   if (!wait_anyone(q, kind)) return 0;
-  /* Once for all who are passed over: the lines of their slots would each make the journal forget that it is saved. */
+  /* Once for all that are skipped: the lines of their slots would each make the journal forget that
+   * it is saved. */
   journal_save(q, &q->control->wait);
   for (int passed = 0; passed <= CANCELLED_MAX; passed++) {
     uint32_t number = choose(q, kind);
@@ -186,7 +189,7 @@ int wait_signal(workq *q, uint32_t kind) {
     note_wake(q, slot);
     return 1;
   }
-  return 0; /* the next to come by finds the rest */
+  return 0; /* the next signal finds the rest */
 }
 
 int wait_signal_key(workq *q, uint32_t hash) {
@@ -228,7 +231,7 @@ int wait_prune(workq *q, uint32_t kind, int64_t late_ns) {
   return 0;
 }
 
-/* The leader, cancelled ones before it being out. */
+/* The leader, after removing cancelled waiters before it. */
 static int find_leader(workq *q, struct slot **leader) {
   int rc = wait_prune(q, WAIT_GET, INT64_MIN);
   return rc < 0 ? rc : oldest_of(q, WAIT_GET, leader);
@@ -265,7 +268,8 @@ int wait_wake_leader(workq *q) {
 
 /* ---- Waking ---- */
 
-/* Returns what the word said.  A waiter that was cancelled since its word was read may still be in a list: it stays marked. */
+/* Returns the word's old state.  A waiter that was cancelled since its word was read may still be
+ * in a list: it stays marked. */
 static uint32_t signal_slot(struct slot *slot) {
   uint32_t word = atomic_load(&slot->futex.word);
   while ((word & STATE_MASK) != CANCELLED &&
@@ -278,7 +282,7 @@ void wait_publish(workq *q) {
   uint32_t asleep = 0, count = q->wakes.count;
   for (uint32_t i = 0; i < count; i++) {
     uint32_t slot = q->wakes.slots[i], state = signal_slot(&q->slots[slot]);
-    q->wakes.noted[slot / 64] = 0; /* all of them are cleared */
+    q->wakes.noted[slot / 64] = 0; /* they are cleared word by word */
     /* An earlier waker may have died after it signalled the slot and before it woke it. */
     if (state == ASLEEP || state == SIGNALLED) q->wakes.slots[asleep++] = slot;
   }
@@ -298,23 +302,24 @@ void wait_arm(workq *q) {
 }
 
 /*
- * How long to spin: twice the recent gap between starting to wait and its end, if that is short; otherwise not, but
- * for a try now and then to see whether times have changed.
+ * How long to spin: twice the recent gap between starting to wait and its end, if that is short;
+ * otherwise not, except for a try now and then to see whether gaps have become short.
  */
 static int64_t spin_budget_ns(workq *q) {
   if (!q->waiter.may_spin) return 0;
-  if (q->waiter.gap_ns <= SPIN_MAX_NS / 2) return q->waiter.gap_ns * 2 > SPIN_MIN_NS ? q->waiter.gap_ns * 2 : SPIN_MIN_NS;
+  if (q->waiter.gap_ns <= SPIN_MAX_NS / 2)
+    return q->waiter.gap_ns * 2 > SPIN_MIN_NS ? q->waiter.gap_ns * 2 : SPIN_MIN_NS;
   return ++q->waiter.probes % PROBE_EVERY == 0 ? SPIN_MAX_NS : 0;
 }
 
-/* Short gaps are soon learned, and not forgotten for a single long one. */
+/* An average that follows short gaps quickly, and long ones slowly. */
 static void learn_gap(workq *q, int64_t start_ns) {
   int64_t gap_ns = clock_monotonic_ns() - start_ns;
   if (gap_ns > SPIN_MAX_NS) gap_ns = SPIN_MAX_NS;
   q->waiter.gap_ns = gap_ns < q->waiter.gap_ns ? (q->waiter.gap_ns + gap_ns) / 2 : (3 * q->waiter.gap_ns + gap_ns) / 4;
 }
 
-/* Is there something for a get?  Without the lock: whoever thinks so looks again under it. */
+/* Is there something for a get?  Without the lock: the caller checks again under it. */
 static bool may_get(const workq *q) {
   const struct hot_line *hot = &q->control->hot;
   return __atomic_load_n(&hot->ready, __ATOMIC_RELAXED) || __atomic_load_n(&hot->flags, __ATOMIC_RELAXED);
@@ -329,7 +334,8 @@ void wait_poll(workq *q, int64_t budget_ns, int64_t deadline_ns) {
   int64_t start_ns = clock_monotonic_ns(), end_ns = start_ns + budget_ns;
   if (deadline_ns < end_ns) end_ns = deadline_ns;
   q->waiter.polled_ns = start_ns;
-  /* Keys come one after another: one hand-over brings several if they may gather. */
+  /* Keys come one after another: if they may accumulate, one hand-over of the lock brings
+   * several. */
   if (lock_is_contended(q)) lock_pause(q->backoff.duration_ns);
   do {
     for (int i = 0; i < PAUSES; i++) {
@@ -370,12 +376,14 @@ static int sleep_until_signalled(workq *q, int64_t end_ns) {
 int wait_sleep(workq *q, uint32_t kind, int64_t duration_ns) {
   if (duration_ns <= 0) return ETIMEDOUT;
   int64_t start_ns = clock_monotonic_ns();
-  int64_t budget_ns = kind == WAIT_GET ? 0 : spin_budget_ns(q); /* a get has polled before it entered the list */
+  /* A get has polled before it entered the list. */
+  int64_t budget_ns = kind == WAIT_GET ? 0 : spin_budget_ns(q);
   if (budget_ns > duration_ns) budget_ns = duration_ns;
   int rc = 0;
   if (budget_ns == 0 || !spin_until_signalled(q, start_ns + budget_ns))
     rc = sleep_until_signalled(q, clock_add_ns(start_ns, duration_ns));
-  /* A poll in vain belongs to the gap: where it keeps the adder from its processor, the sleep after it is always short. */
+  /* A poll without success belongs to the gap: where it keeps the adder from its processor, the
+   * sleep after it is always short. */
   learn_gap(q, kind == WAIT_GET && q->waiter.polled_ns ? q->waiter.polled_ns : start_ns);
   return rc;
 }

@@ -240,12 +240,12 @@ void scene_put(const struct image *image) {
 
 void scene_put_around(const struct image *image, uint32_t slot) {
   struct slot *s = &survivor->slots[slot];
-  unsigned char life[sizeof s->life], who[sizeof s->who];
+  unsigned char life[sizeof s->life], who[sizeof s->attachment];
   memcpy(life, &s->life, sizeof life);
-  memcpy(who, &s->who, sizeof who);
+  memcpy(who, &s->attachment, sizeof who);
   scene_put(image);
   memcpy(&s->life, life, sizeof life);
-  memcpy(&s->who, who, sizeof who);
+  memcpy(&s->attachment, who, sizeof who);
 }
 
 /* ---- Files ----------------------------------------------------------------------------------------------------- */

@@ -100,7 +100,7 @@ static void tell_delayed(state_text *to, const workq *q) {
 static void tell_slots(state_text *to, const workq *q) {
   for (uint32_t i = 0; i < q->geometry.handles; i++) {
     const struct slot *slot = &q->slots[i];
-    if (slot->who.state != SLOT_ATTACHED) continue;
+    if (slot->attachment.state != SLOT_ATTACHED) continue;
     say(to, "slot %u, ", i);
     tell_list(to, q, "in hand", &slot->own.processing);
   }
@@ -127,7 +127,7 @@ void state_say_none(state_text *to) {
 
 static void check_slot(const workq *q, uint32_t i, bool own, const char *when) {
   const struct slot *slot = &q->slots[i];
-  bool attached = slot->who.state == SLOT_ATTACHED;
+  bool attached = slot->attachment.state == SLOT_ATTACHED;
   if (attached != own) plain_fail("%s: slot %u is %s", when, i, attached ? "still attached" : "not attached any more");
   if (atomic_load(&slot->journal.count) != 0) plain_fail("%s: the journal of slot %u is not empty", when, i);
   if (own) return;

@@ -55,7 +55,7 @@ static pid_t start_child(sweep *w, unsigned parts) {
 /* All children must have the same slot; one that finds its tokens busy for a moment takes the next. */
 pid_t sweep_child(sweep *w, unsigned parts) {
   pid_t pid = start_child(w, parts);
-  for (int tries = 0; !(w->s->flags & SCENE_UNATTACHED) && w->q->slots[w->slot].who.pid != pid; tries++) {
+  for (int tries = 0; !(w->s->flags & SCENE_UNATTACHED) && w->q->slots[w->slot].attachment.pid != pid; tries++) {
     tracer_kill(pid);
     if (tries == REPEATS) plain_fail("%s, %s: the victim is not in slot %u", w->s->operation, w->s->state, w->slot);
     w->counts.misplaced++;
@@ -255,7 +255,7 @@ void sweep_refer(sweep *w) {
 
 static uint32_t first_free_slot(const workq *q) {
   uint32_t i = 0;
-  while (i < q->geometry.handles && q->slots[i].who.state != SLOT_FREE) i++;
+  while (i < q->geometry.handles && q->slots[i].attachment.state != SLOT_FREE) i++;
   /* Where none is free, the victim will take the last tenant's, who is dead. */
   return i < q->geometry.handles ? i : i - 1;
 }

@@ -117,12 +117,12 @@ static void reset(void) {
   }
   stores_copy(handles[0], handles[0]->base, pristine);
   for (uint32_t i = 0; i < handles[0]->geometry.handles; i++) {
-    handles[0]->slots[i].who.state = SLOT_FREE;
+    handles[0]->slots[i].attachment.state = SLOT_FREE;
     memset(handles[0]->journals[i].line, 0, sizeof handles[0]->journals[i].line);
   }
   for (int h = 0; h < 3; h++) plain_ok(handles_attach(h), "attach");
   stores_copy(handles[0], handles[0]->base, pristine);
-  for (int h = 0; h < 3; h++) handles[h]->generation = handles[h]->slot->who.generation;
+  for (int h = 0; h < 3; h++) handles[h]->generation = handles[h]->slot->attachment.generation;
   now_ns = NS_PER_S;
 }
 
@@ -141,7 +141,7 @@ static struct area choose_area(void) {
   case 0:
     return (struct area){g->control_off, g->control_off + sizeof(struct control)};
   case 1:
-    return (struct area){slot + offsetof(struct slot, who), slot + sizeof(struct slot)};
+    return (struct area){slot + offsetof(struct slot, attachment), slot + sizeof(struct slot)};
   case 2:
     return (struct area){journal, journal + JOURNAL_LINES * sizeof(uint32_t)};
   case 3:

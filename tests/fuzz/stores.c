@@ -42,7 +42,7 @@ void stores_copy(const workq *q, unsigned char *to, const unsigned char *from) {
   }
   for (uint32_t i = 0; i < g->handles; i++) {
     uint64_t slot = g->slots_off + i * sizeof(struct slot);
-    copy_range(to, from, slot + offsetof(struct slot, who), slot + sizeof(struct slot));
+    copy_range(to, from, slot + offsetof(struct slot, attachment), slot + sizeof(struct slot));
   }
   copy_range(to, from, g->table_off, g->table_off + BUCKETS_MIN * sizeof(struct bucket));
   copy_range(to, from, g->heap_off, g->heap_off + g->heap_max * sizeof(struct heap_entry));

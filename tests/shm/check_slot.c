@@ -174,7 +174,7 @@ START_TEST(a_tenant_whose_mutex_nobody_can_unlock_is_reaped_by_its_byte) {
   }
   await(1);
   await_byte(1);
-  ck_assert_int_eq(q->slots[1].who.state, SLOT_ATTACHED);
+  ck_assert_int_eq(q->slots[1].attachment.state, SLOT_ATTACHED);
   ck_assert_int_ge(lock_acquire(q, CLOCK_NEVER), 0);
   ck_assert_int_eq(life_try(q, 1), -EBUSY);
   lock_release(q);
@@ -213,11 +213,11 @@ START_TEST(a_reaped_tenant_that_lives_is_told) {
   ck_assert_int_eq(workq_get(other, &item, 0), 0);
   /* As if its descriptor had been closed behind its back, and its mutex had been lost: taken for dead. */
   ck_assert_int_eq(lock_acquire(q, CLOCK_NEVER), 0);
-  other->slot->who.generation += 2;
+  other->slot->attachment.generation += 2;
   lock_release(q);
   ck_assert_int_eq(workq_done(other, &item), -ESTALE);
   ck_assert_int_eq(workq_add(other, "b", 1), -ESTALE);
-  other->slot->who.generation -= 2;
+  other->slot->attachment.generation -= 2;
   ck_assert_int_eq(workq_close(other), 0);
 }
 END_TEST

@@ -154,20 +154,20 @@ static void unused_head(void) {
 }
 static void circle(void) {
   record(READY + 2)->next = index_of(READY);
-  expect("ready keys of priority 0: record %u is met twice", index_of(READY));
+  expect("ready keys of priority 0: item %u is found twice", index_of(READY));
 }
 static void two_lists(void) {
   struct list *buried = &faults_q->control->cold.buried;
   item_at(faults_q, buried->tail)->next = faults_q->control->cold.idle.head;
-  expect("buried keys: record %u is met twice", faults_q->control->cold.idle.head);
+  expect("buried keys: item %u is found twice", faults_q->control->cold.idle.head);
 }
 static void wrong_place(void) {
   record(READY)->place = PLACE_IDLE;
-  expect("ready keys of priority 0: record %u is in place %u", index_of(READY), PLACE_IDLE);
+  expect("ready keys of priority 0: item %u is in place %u", index_of(READY), PLACE_IDLE);
 }
 static void not_back(void) {
   record(READY + 1)->prev = index_of(READY + 2);
-  expect("ready keys of priority 0: record %u does not point back", index_of(READY + 1));
+  expect("ready keys of priority 0: item %u does not point back", index_of(READY + 1));
 }
 static void wrong_tail(void) {
   faults_q->control->cold.buried.tail = index_of(BURIED + 1);
@@ -175,7 +175,7 @@ static void wrong_tail(void) {
 }
 static void wrong_list_count(void) {
   faults_q->control->cold.idle.count++;
-  expect("idle keys: 3 records, counted as 4");
+  expect("idle keys: 3 items, counted as 4");
 }
 static void bit_of_empty_band(void) {
   hot()->bitmap[0] |= UINT64_C(1) << 1;
@@ -187,22 +187,22 @@ static void bit_missing(void) {
 }
 static void wrong_priority(void) {
   record(READY_HIGH)->priority = 126;
-  expect("ready keys of priority 127: record %u has priority 126", index_of(READY_HIGH));
+  expect("ready keys of priority 127: item %u has priority 126", index_of(READY_HIGH));
 }
 static void wrong_ready(void) {
   hot()->ready += 2;
   expect("%u ready keys, counted as %u", hot()->ready - 2, hot()->ready);
 }
 static void wild_slot_state(void) {
-  other->slot->who.state = 2;
+  other->slot->attachment.state = 2;
   expect("slot %u: state 2", other->slot_id);
 }
 static void free_slot_with_keys(void) {
-  other->slot->who.state = SLOT_FREE;
+  other->slot->attachment.state = SLOT_FREE;
   expect("slot %u: free, but has keys", other->slot_id);
 }
 static void free_slot_that_waits(void) {
-  sleeper->slot->who.state = SLOT_FREE;
+  sleeper->slot->attachment.state = SLOT_FREE;
   expect("slot %u: free, but waits", sleeper->slot_id);
 }
 static void journal_outside(void) {
@@ -212,39 +212,39 @@ static void journal_outside(void) {
 }
 static void wrong_owner(void) {
   record(OTHER)->owner = faults_q->slot_id + 1;
-  expect("slot %u: record %u has owner %u", other->slot_id, index_of(OTHER), faults_q->slot_id + 1);
+  expect("slot %u: item %u has owner %u", other->slot_id, index_of(OTHER), faults_q->slot_id + 1);
 }
 static void wrong_processing(void) {
   hot()->processing = 0;
-  expect("4 keys in hand, counted as 0");
+  expect("4 keys in flight, counted as 0");
 }
 static void wild_sleeper(void) {
   newest->slot->wait.next = FAULTS_SLOTS + 1;
-  expect("sleepers of kind 1: slot %u is out of range", FAULTS_SLOTS + 1);
+  expect("waiters of kind 1: slot %u is out of range", FAULTS_SLOTS + 1);
 }
 static void wrong_kind(void) {
   newest->slot->wait.kind = WAIT_SPACE;
-  expect("sleepers of kind 1: slot %u waits for 2", newest->slot_id);
+  expect("waiters of kind 1: slot %u waits for 2", newest->slot_id);
 }
 static void sleeper_not_back(void) {
   sleeper->slot->wait.prev = 0;
-  expect("sleepers of kind 1: slot %u does not point back", sleeper->slot_id);
+  expect("waiters of kind 1: slot %u does not point back", sleeper->slot_id);
 }
 static void wrong_last_sleeper(void) {
   faults_q->control->wait.list[WAIT_GET].tail = newest->slot_id + 1;
-  expect("sleepers of kind 1: the tail is %u, not %u", newest->slot_id + 1, sleeper->slot_id + 1);
+  expect("waiters of kind 1: the tail is %u, not %u", newest->slot_id + 1, sleeper->slot_id + 1);
 }
 static void wrong_sleepers(void) {
   faults_q->control->wait.list[WAIT_DRAIN].count = 9;
-  expect("sleepers of kind 3: 0 slots, counted as 9");
+  expect("waiters of kind 3: 0 slots, counted as 9");
 }
 static void sleeper_in_no_line(void) {
   other->slot->wait.kind = WAIT_GET;
-  expect("3 slots wait, 2 are in a line");
+  expect("3 slots wait, 2 are in a list");
 }
 static void late_leader(void) {
   sleeper->slot->wait.wake_ns = delay_next_ns(faults_q) + 1;
-  expect("the oldest sleeper would sleep past the next delayed key");
+  expect("the leader would sleep past the next delayed key");
   words.raw = false; /* a promotion may be due */
 }
 static void wild_delayed(void) {
@@ -257,11 +257,11 @@ static void heap_without_memory(void) {
 }
 static void wrong_heap_place(void) {
   record(DELAYED)->heap_place = HEAP_FIRST + 1;
-  expect("heap: record %u at %u believes it is at %u", index_of(DELAYED), HEAP_FIRST, HEAP_FIRST + 1);
+  expect("heap: item %u at %u believes it is at %u", index_of(DELAYED), HEAP_FIRST, HEAP_FIRST + 1);
 }
 static void no_delayed_run(void) {
   record(IN_HAND_AT)->pending = PENDING_NOW;
-  expect("heap: record %u has no delayed run", index_of(IN_HAND_AT));
+  expect("heap: item %u has no delayed run", index_of(IN_HAND_AT));
 }
 static void wrong_heap_order(void) {
   faults_q->heap[HEAP_FIRST + 2].due_ns = faults_q->heap[HEAP_FIRST].due_ns - 1;
@@ -275,23 +275,23 @@ static void wrong_round(void) {
 static void wrong_entry_hash(void) {
   uint32_t index = faults_q->table[chained_bucket].item[0];
   faults_q->table[chained_bucket].hash[0] ^= 1;
-  expect("table: record %u has hash %08x, entered as %08x", index, item_at(faults_q, index)->hash,
+  expect("table: item %u has hash %08x, entered as %08x", index, item_at(faults_q, index)->hash,
          item_at(faults_q, index)->hash ^ 1);
 }
 static void wild_key_len(void) {
   uint32_t index = index_of(BURIED);
   item_at(faults_q, index)->key_len = (uint16_t)(faults_q->geometry.key_max + 1);
-  expect("table: record %u has a key of %u bytes", index, faults_q->geometry.key_max + 1);
+  expect("table: item %u has a key of %u bytes", index, faults_q->geometry.key_max + 1);
 }
 static void no_key_len(void) {
   uint32_t index = index_of(READY);
   item_at(faults_q, index)->key_len = 0;
-  expect("table: record %u has a key of 0 bytes", index);
+  expect("table: item %u has a key of 0 bytes", index);
 }
 static void wrong_key(void) {
   uint32_t index = index_of(IDLE);
   item_key(item_at(faults_q, index))[0] ^= 1;
-  expect("table: record %u: wrong hash", index);
+  expect("table: item %u: wrong hash", index);
 }
 static void wrong_bucket(void) {
   struct bucket *bucket = &faults_q->table[chained_bucket];
@@ -302,7 +302,7 @@ static void wrong_bucket(void) {
   faults_q->table[wrong].hash[last] = bucket->hash[0];
   bucket->item[0] = bucket->item[1]; /* one twice instead */
   bucket->hash[0] = bucket->hash[1];
-  expect("table: record %u is not found by its key", index);
+  expect("table: item %u is not found by its key", index);
 }
 static void wild_buckets(void) {
   hot()->buckets = faults_q->geometry.buckets_max + 1;
@@ -314,7 +314,7 @@ static void buckets_without_memory(void) {
 }
 static void chain_and_room(void) {
   faults_q->table[chained_bucket].item[BUCKET_ENTRIES - 1] = 0;
-  expect("table: bucket %u has a chain and room", chained_bucket);
+  expect("table: bucket %u has a chain and a free entry", chained_bucket);
 }
 static void gap(void) {
   struct bucket *bucket = &faults_q->table[chained_bucket];
@@ -323,15 +323,15 @@ static void gap(void) {
 }
 static void wild_chain(void) {
   faults_q->table[chained_bucket].chain = UINT32_MAX;
-  expect("table: bucket %u: chained record %u is out of range", chained_bucket, UINT32_MAX);
+  expect("table: bucket %u: chained item %u is out of range", chained_bucket, UINT32_MAX);
 }
 static void used_in_free_list(void) {
   hot()->free_head = index_of(READY);
-  expect("free list: record %u is in place %u", index_of(READY), PLACE_READY);
+  expect("free list: item %u is in place %u", index_of(READY), PLACE_READY);
 }
 static void wrong_used(void) {
   hot()->used++;
-  expect("%u free records and %u used ones of %u", hot()->fresh - hot()->used + 1, hot()->used, hot()->fresh);
+  expect("%u free items and %u used ones of %u", hot()->fresh - hot()->used + 1, hot()->used, hot()->fresh);
 }
 static void not_in_list(void) {
   struct list *idle = &faults_q->control->cold.idle;
@@ -339,35 +339,35 @@ static void not_in_list(void) {
   idle->tail = item_at(faults_q, index)->prev;
   item_at(faults_q, idle->tail)->next = 0;
   idle->count--;
-  expect("record %u in place %u, pending %u: met in %x, not %x", index, PLACE_IDLE, PENDING_NONE, 1, 3);
+  expect("item %u in place %u, pending %u: found in %x, not %x", index, PLACE_IDLE, PENDING_NONE, 1, 3);
 }
 static void nowhere(void) {
   record(READY)->place = PLACE_NOWHERE;
-  expect("record %u is in place %u", index_of(READY), PLACE_NOWHERE);
+  expect("item %u is in place %u", index_of(READY), PLACE_NOWHERE);
 }
 static void wrong_pending(void) {
   record(READY)->pending = PENDING_NONE;
-  expect("record %u in place %u has pending %u", index_of(READY), PLACE_READY, PENDING_NONE);
+  expect("item %u in place %u has pending %u", index_of(READY), PLACE_READY, PENDING_NONE);
 }
 static void wild_pending(void) {
   record(IN_HAND)->pending = 3;
-  expect("record %u has pending 3", index_of(IN_HAND));
+  expect("item %u has pending 3", index_of(IN_HAND));
 }
 static void idle_for_nothing(void) {
   record(IDLE)->failures = 0;
-  expect("record %u is idle for nothing", index_of(IDLE));
+  expect("item %u is idle for nothing", index_of(IDLE));
 }
 static void heap_place_for_nothing(void) {
   record(READY)->heap_place = HEAP_FIRST;
-  expect("record %u: pending %u, heap place %u", index_of(READY), PENDING_NOW, HEAP_FIRST);
+  expect("item %u: pending %u, heap place %u", index_of(READY), PENDING_NOW, HEAP_FIRST);
 }
 static void owner_for_nothing(void) {
   record(READY)->owner = 1;
-  expect("record %u in place %u has owner 1", index_of(READY), PLACE_READY);
+  expect("item %u in place %u has owner 1", index_of(READY), PLACE_READY);
 }
 static void records_without_memory(void) {
   faults_q->control->cold.items_committed = hot()->fresh - 1;
-  expect("%u records were used, %u have memory", hot()->fresh, hot()->fresh - 1);
+  expect("%u items were used, %u have memory", hot()->fresh, hot()->fresh - 1);
 }
 static void given_up(void) {
   atomic_store(&faults_q->control->lock.settled, LOCK_DAMAGED);
@@ -376,15 +376,15 @@ static void given_up(void) {
 }
 static void wild_fresh(void) {
   hot()->fresh = faults_q->geometry.items_max + 1;
-  expect("%u records were used, of %u", faults_q->geometry.items_max + 1, faults_q->geometry.items_max);
+  expect("%u items were used, of %u", faults_q->geometry.items_max + 1, faults_q->geometry.items_max);
 }
 static void too_many_keys(void) {
   hot()->used = FAULTS_CAPACITY + 1;
-  expect("%u keys, and room for %u", FAULTS_CAPACITY + 1, FAULTS_CAPACITY);
+  expect("%u keys, and space for %u", FAULTS_CAPACITY + 1, FAULTS_CAPACITY);
 }
 static void too_many_records(void) {
   faults_q->control->cold.items_committed = faults_q->geometry.items_max + 1;
-  expect("memory for %u records, of %u", faults_q->geometry.items_max + 1, faults_q->geometry.items_max);
+  expect("memory for %u items, of %u", faults_q->geometry.items_max + 1, faults_q->geometry.items_max);
 }
 static void too_many_buckets(void) {
   faults_q->control->cold.buckets_committed = faults_q->geometry.buckets_max + 1;
@@ -397,7 +397,7 @@ static void too_large_a_heap(void) {
 
 static void wrong_dirty(void) {
   band_of(faults_q, 0)->dirty++;
-  expect("priority 0: 1 keys in hand will be ready, counted as 2");
+  expect("priority 0: 1 keys in flight will be ready, counted as 2");
 }
 static void get_unmeasured(void) {
   faults_q->control->totals.gets++;

@@ -231,7 +231,7 @@ static void say_slots(const workq *q) {
   for (uint32_t i = 0; i < HANDLES; i++) {
     const struct slot *slot = &q->slots[i];
     LINE_OF(slot->life, "life");
-    LINE_OF(slot->who, "who");
+    LINE_OF(slot->attachment, "who");
     LINE_OF(slot->own, "own");
     LINE_OF(slot->wait, "wait");
     LINE_OF(slot->rare, "rare");

@@ -206,7 +206,7 @@ static void put_range(workq *q, const struct picture *picture, const void *from,
 void inner_put(workq *q, const struct picture *picture) {
   ck_assert_uint_eq(picture->size, q->size);
   put_range(q, picture, q->control, q->control + 1);
-  for (uint32_t i = 0; i < q->geometry.handles; i++) put_range(q, picture, &q->slots[i].who, &q->slots[i] + 1);
+  for (uint32_t i = 0; i < q->geometry.handles; i++) put_range(q, picture, &q->slots[i].attachment, &q->slots[i] + 1);
   put_range(q, picture, q->journals, q->base + q->size);
 }
 
@@ -243,7 +243,7 @@ const char *inner_difference(const workq *q, const struct picture *picture) {
   if (!text) text = difference(q, picture, &c->totals, &c->reap, "the totals");
   if (!text) text = difference(q, picture, c->bands, c->bands + BANDS, "the bands");
   for (uint32_t i = 0; i < q->geometry.handles && !text; i++)
-    text = difference(q, picture, &q->slots[i].who, &q->slots[i].futex, "a slot from who on");
+    text = difference(q, picture, &q->slots[i].attachment, &q->slots[i].futex, "a slot from who on");
   if (!text) text = difference(q, picture, q->table, q->table + q->geometry.buckets_max, "the table");
   if (!text) text = difference(q, picture, q->heap, q->heap + q->geometry.heap_max, "the heap");
   for (uint32_t i = 1; i <= q->geometry.items_max && !text; i++) text = record_difference(q, picture, i);

@@ -42,7 +42,7 @@ unsigned damage_ranges(struct damage_area *ranges) {
     ranges[n++] = (struct damage_area){holder, holder + sizeof(uint32_t)};
   }
   for (uint32_t i = 0; i < DAMAGE_HANDLES; i++) {
-    ranges[n++] = (struct damage_area){slot_off(i) + offsetof(struct slot, who), slot_off(i + 1)};
+    ranges[n++] = (struct damage_area){slot_off(i) + offsetof(struct slot, attachment), slot_off(i + 1)};
     ranges[n++] = (struct damage_area){journal_off(i), journal_off(i + 1)};
   }
   ranges[n++] = (struct damage_area){g->measures_off, g->measures_off + DAMAGE_HANDLES * sizeof(struct measures)};
