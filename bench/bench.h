@@ -67,7 +67,7 @@ extern const char *const bench_who;
 
 double bench_now_ns(void);
 
-/* Says why on standard error, and ends the program: a failure, or (77) what is not to be had here. */
+/* Says why on standard error, and ends the program: a failure, or (77) what is not available here. */
 void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 void bench_skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 

@@ -1,5 +1,5 @@
 /*
- * How long the death of a process is felt: inside the lock by whoever calls next, with a key in hand by that key.
+ * How long the death of a process is felt: inside the lock by the next caller, with a key in hand by that key.
  *
  * Links the library's inner parts: a victim must be known to be in the middle of a transaction when it is killed.
  *
@@ -47,7 +47,7 @@ typedef struct victim {
   atomic_int ready;
 } victim;
 
-/* Whoever is inside the lock does not sleep there. */
+/* A process inside the lock does not sleep there. */
 static void run_on(victim *v) {
   atomic_store(&v->ready, 1);
   for (;;) cpu_relax();

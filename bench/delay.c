@@ -90,7 +90,7 @@ static void *set(const bench_case *c) {
 
 static const bench_extra extras[] = {{"add", NULL}, {"promote", NULL}, {0}};
 
-/* ---- Beside delayed keys ---- */
+/* ---- With delayed keys ---- */
 
 static void *set_beside(const bench_case *c) {
   static const workq_add_options later = {.after_ns = HOUR_NS};

@@ -115,7 +115,7 @@ static void return_balls(void *arg) {
   }
 }
 
-/* The median of parts, since whoever is preempted in one would spoil a mean. */
+/* The median of parts, since a preemption in one would spoil a mean. */
 static double round_trip(bool asleep, uint32_t turns) {
   static double part_ns[PARTS];
   ball *b = bench_share(sizeof *b);

@@ -85,7 +85,7 @@ static void need_descriptors(unsigned count) {
   if (getrlimit(RLIMIT_NOFILE, &files) != 0) bench_die("getrlimit: %s", strerror(errno));
   files.rlim_cur = count + OWN_FDS;
   if (files.rlim_max < files.rlim_cur) files.rlim_max = files.rlim_cur;
-  if (setrlimit(RLIMIT_NOFILE, &files) != 0) bench_skip("%u descriptors are not to be had", count + OWN_FDS);
+  if (setrlimit(RLIMIT_NOFILE, &files) != 0) bench_skip("%u descriptors are not available", count + OWN_FDS);
 }
 
 /* Goes on by an hour whenever it is read: the last look is always long ago. */

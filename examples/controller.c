@@ -79,7 +79,7 @@ static void report(const char *format, ...) {
 
 /* ---- The workers' side: make one output file agree with its input file ----------------------------------------- */
 
-/* A key is a name inside of the tree, whoever added it. */
+/* A key is a name inside of the tree, added by any process. */
 static int is_good_key(const char *key, size_t len) {
   char bounded[KEY_MAX + 3];
   if (memchr(key, '\0', len)) return 0;

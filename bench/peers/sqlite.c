@@ -1,7 +1,7 @@
 /*
  * A table of SQLite as a queue, in a file in /dev/shm: write-ahead log, nothing is waited for on a disk.  What workq
  * does is here a prepared statement each, which is a transaction; a batch is one transaction.  A key's row number is
- * its place in the queue, so that there is one index beside it, that of keys.
+ * its place in the queue, so that there is one index besides it, that of keys.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0

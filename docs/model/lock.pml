@@ -1,6 +1,6 @@
 /*
  * lock.pml: the queue lock: a robust mutex as glibc and the kernel really give it, and the abandonment of one that nobody holds:
- * src/lock.c, whose numbered and lettered steps have the same names here.  docs/model/README.md says what is left out.
+ * src/shm/lock.c, whose numbered and lettered steps have the same names here.  docs/model/README.md says what is left out.
  *
  * What is checked, at every reachable state:
  *
@@ -14,7 +14,7 @@
  * A process can be preempted, or stopped and continued, between any two steps: that is what interleaving means.  With STOPS it can
  * also be stopped for good: between 1 and 2, when it has the mutex and nobody can know; and while it attaches.
  *
- * Whether the owner of a slot is alive is told by the identity that it notes there (src/owner.c), and only with -DUNREADABLE by the
+ * Whether the owner of a slot is alive is shown by the identity that it notes there (src/shm/owner.c), and only with -DUNREADABLE by the
  * lock on its byte of the file.  For the byte may stay locked after a death, by a forked child (CHILDREN), and may be lost by
  * a living owner, by a stray close (STRAYS).
  *

@@ -1,14 +1,14 @@
 /*
- * slot.pml: how a slot is claimed, entered, left and taken from the dead: src/slot.c and src/owner.c, for one slot that all want.
+ * slot.pml: how a slot is claimed, entered, left and taken from the dead: src/shm/slot.c and src/shm/owner.c, for one slot that all want.
  * docs/model/README.md says what is left out.
  *
  * What is checked, at every reachable state:
  *
- *   FORGOTTEN    A newcomer clears the slot's number at the mutexes while a living owner of the slot is inside.
- *   OVERWRITTEN  A newcomer notes itself over a living owner.
+ *   FORGOTTEN    A new handle clears the slot's number at the mutexes while a living owner of the slot is inside.
+ *   OVERWRITTEN  A new handle notes itself over a living owner.
  *   TWO OWNERS   Two hold the slot.
  *   EVICTED      A living owner is taken for dead.
- *   HIDDEN       An owner is dead, and nobody can see it.  (But for the moment in which a newcomer notes itself.)
+ *   HIDDEN       An owner is dead, and nobody can see it.  (But for the moment in which a new handle notes itself.)
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -42,7 +42,7 @@ byte note = NOBODY, note_generation; /* slot.owner */
 /* ---- The kernel ---- */
 
 bool locked[GENERATIONS]; /* the bytes of the file, one for each generation */
-bool claimed;             /* and one for newcomers */
+bool claimed;             /* and one for new handles */
 
 /* ---- The world, for the checks ---- */
 
@@ -56,7 +56,7 @@ hidden byte hidden_death, taken_for_dead;
 #define next_generation(g) (((g) + 1) | 1)
 #define attached(g) ((g) & 1)
 
-/* owner_is_dead(): by the identity; where that is not known, by the byte.  If the note is of another generation, a newcomer has
+/* owner_is_dead(): by the identity; where that is not known, by the byte.  If the note is of another generation, a new handle has
  * written over the note of an owner that it had found dead. */
 #define says_note (note == NOBODY -> !locked[note_generation] : dead[note])
 #ifndef NO_GENERATION_CHECK
@@ -228,7 +228,7 @@ end_of_all:
   skip
 }
 
-/* A process with a slot elsewhere reaps: look_at() with the kernel asked. */
+/* A process with a slot elsewhere reaps: reap_slot() with the kernel asked. */
 active proctype Reaper() {
 end:
   do

@@ -1,5 +1,5 @@
 /*
- * space.pml: adds that wait for space: src/queue.c (add_waiting), and of src/wait.c, src/operation.c, src/state.h and src/slot.c what
+ * space.pml: adds that wait for space: src/shm/: add.c (add_waiting), and of wait.c, operation.c, state.h and slot.c what
  * they need.  How a waiter sleeps, and is woken without a wake-up being lost, is wait.pml's; here a signal is one step.
  * docs/model/README.md says what is left out.
  *
@@ -167,7 +167,7 @@ inline enter_list(which, p, again) {
   i = 0
 }
 
-/* Those who wait, and have not given up, do so in the order in which they came, whoever was out of the list meanwhile. */
+/* Those who wait, and have not given up, do so in the order in which they came, even if some were out of the list meanwhile. */
 inline is_sorted() {
 #ifndef LIVE
   i = 0;
@@ -450,7 +450,7 @@ look:
          late[me] = false;
          waited = true;
          ticked = false;
-         /* Whoever signals it from now on will find that it does not sleep. */
+         /* A thread that signals it from now on will find that it does not sleep. */
          blocked[me] = !(wakes & (1 << me));
          wakes = wakes & ~(1 << me)
        }

@@ -1,6 +1,6 @@
 /*
- * wait.pml: workers that sleep for keys, and who wakes them: src/operation.c, src/wait.c, src/slot.c (reaping), and of src/queue.c
- * and src/state.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which
+ * wait.pml: workers that sleep for keys, and who wakes them: src/shm/: operation.c, wait.c, slot.c (reaping), and of get.c
+ * and state.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which
  * function, and what is left out.
  *
  * What is checked, at every reachable state:
@@ -352,7 +352,7 @@ inline wake_one(asleep) {
 
 /* ---- operation.c ---- */
 
-/* The signal_ready() of operation.c and the last lines of slot.c's pass_on(). */
+/* The signal_next() of operation.c and the last lines of slot.c's signal_after_vacating(). */
 inline signal_ready(wakes) {
   if
   :: ready && !paused -> wait_signal(wakes)
@@ -552,7 +552,7 @@ inline mark_at(me, key, wakes) {
 #define is_dead(slot) dead[slot]
 #endif
 
-/* look_at(): v goes over the slots; each key goes back as a transaction, and so does the slot, but perhaps in a later hold. */
+/* reap_slot(): v goes over the slots; each key goes back as a transaction, and so does the slot, but perhaps in a later hold. */
 inline reap(me) {
   v = 0;
   do
@@ -586,7 +586,7 @@ inline reap(me) {
   v = 0;
   if
   :: found ->
-     d_step { /* pass_on() */
+     d_step { /* signal_after_vacating() */
        found = false;
        wait_lead(me, wakes, next_due);
 #ifndef NO_ROUSE

@@ -27,10 +27,8 @@
  * fixed (a snapshot). */
 enum { STAMPS_NONE = 0, STAMPS_TICKS, STAMPS_CLOCK, STAMPS_FIXED };
 
-/*
- * The items that this handle queued or freed last, a ring: the one from PREFETCH_DISTANCE before
- * gets a prefetch hint that names the newest.
- */
+/* The items that this handle queued or freed last, a ring: prefetch hints connect items that are
+ * PREFETCH_DISTANCE apart in it. */
 #define PREFETCH_DISTANCE 8u
 struct recent {
   uint32_t place;

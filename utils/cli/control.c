@@ -39,7 +39,7 @@ int cmd_unpause(int argc, char **argv) {
 /* ---- Shutdown ------------------------------------------------------------------------------------------------ */
 
 /*
- * Keys that wait for their time, such as a retry, are no part of a drain: whoever goes on to remove
+ * Keys that wait for their time, such as a retry, are no part of a drain: a script that goes on to remove
  * the queue should know.
  */
 static void tell_what_stays(const char *name, workq *q) {

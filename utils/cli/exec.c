@@ -28,7 +28,7 @@
 #include "common/escape.h"
 #include "common/say.h"
 
-/* How long a command that was told to end because its time is up may take for that. */
+/* How long a command that was asked to end because its time is up may take for that. */
 #define GRACE_NS (2 * NS_PER_S)
 
 /*
@@ -212,7 +212,7 @@ static int run_process(const struct command *command, char **arguments, unsigned
   pid_t pid = fork();
   if (pid < 0) return -errno;
   if (pid == 0) execute(command, arguments, worker, parent);
-  setpgid(pid, pid); /* the child does so as well; whoever comes first */
+  setpgid(pid, pid); /* the child does so as well; the first one wins */
   *timed_out = enforce_timeout(command, pid);
   /* The group is forgotten before its number can be used again: while the process is still to be waited for. */
   siginfo_t info;

@@ -135,7 +135,7 @@ static uint64_t failures_of(const workq_stats_data *stats) {
   return stats->retries + stats->gave_up + stats->crashes;
 }
 
-/* Until the pipe's other end is closed, by progress_end() or by the death of whoever works. */
+/* Until the pipe's other end is closed, by progress_end() or by the death of the process that works. */
 static void watch(struct progress *progress, workq *q, int input) {
   workq_stats_data first, stats;
   struct pollfd watched = {.fd = input, .events = POLLIN};

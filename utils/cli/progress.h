@@ -34,14 +34,14 @@ struct progress {
 /* Shown is what is to be asked for; there must be a terminal, too. */
 void progress_begin(struct progress *progress, const char *word, bool shown);
 
-/* To be called often: draws the line anew where that is due. */
+/* To be called often: draws the line again where that is due. */
 void progress_update(struct progress *progress, const struct progress_state *state);
 
 /* Takes the line away. */
 void progress_end(struct progress *progress);
 
 /*
- * Shows the progress of whoever works on the queue, from a process of its own, until
+ * Shows the progress of the process that works on the queue, from a process of its own, until
  * progress_end().  To be called before the queue is opened, so that no handle is shared with that
  * process.
  */

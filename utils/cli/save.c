@@ -47,7 +47,7 @@ static bool is_special(const char *path) {
   return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
-/* A file beside the one that it is to become.  Returns its descriptor, or -1 with errno. */
+/* A file next to the one that it is to become.  Returns its descriptor, or -1 with errno. */
 static int make_temporary(struct saver *saver) {
   saver->target = realpath(saver->path, NULL);
   if (saver->target == NULL) saver->target = strdup(saver->path);

@@ -1,5 +1,5 @@
 /*
- * The names that only a saved queue has, beside those of `dump --json`.
+ * The names that only a saved queue has, besides those of `dump --json`.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

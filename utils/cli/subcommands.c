@@ -72,7 +72,7 @@ static const struct subcommand commands[] = {
      "  --allow-host NAME it may be called by this name, too\n"
      "  --shared          show queues of others, and those that others may write to\n"
      "It has /metrics, /healthz and /api/queues, and a page for people at /.\n"
-     "Whoever can connect can read the keys.\n"},
+     "Anyone who can connect can read the keys.\n"},
     {"top", cmd_top, "[NAME] [--interval DUR]", "watch the queues, or one of them, on the whole screen",
      "Shows depth by priority, rates, times, workers, items; ? says what its keys do.\n"
      "  --interval DUR    how often it looks (1s)\n" HELP_SHARED HELP_DURATION},

@@ -1,5 +1,5 @@
 /*
- * What `workq serve` changes for whoever has the token: keys are kicked and removed, queues paused
+ * What `workq serve` changes for a client that has the token: keys are kicked and removed, queues paused
  * and shut down.
  *
  * SPDX-License-Identifier: Apache-2.0

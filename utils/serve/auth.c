@@ -1,7 +1,7 @@
 /*
  * Who may ask `workq serve`, and who may act.
  *
- * Whoever can connect may read.  But a browser connects for any page that it shows: so the Host
+ * Anyone who can connect may read.  But a browser connects for any page that it shows: so the Host
  * header must name this server (a page whose name was made to lead here has another), and nothing
  * says that pages of others may read the answers.  To act takes a token that no browser sends by
  * itself.
@@ -115,7 +115,7 @@ static ssize_t read_first_line(const char *file, char **line) {
   return len;
 }
 
-/* Whoever can read the token can act. */
+/* Anyone who can read the token can act. */
 static void warn_of_readers(const char *file) {
   struct stat status;
   if (stat(file, &status) == 0 && (status.st_mode & 077) != 0)

@@ -82,7 +82,7 @@ static struct top_queue *new_queue(const struct top *top, const char *name) {
 }
 
 /*
- * Brings the list in line with the names that there are; both are sorted.  The queue that is shown
+ * Updates the list to the names that there are; both are sorted.  The queue that is shown
  * stays when it has gone.
  */
 static void merge_names(struct top *top, char **names, int count) {

@@ -7,7 +7,7 @@
  * the number afterwards has gone.
  *
  * Events are taken as hints that may be out of date by the time they are read: what they lead to is
- * right for the order in which they come, and the next listing mends the rest.
+ * right for the order in which they come, and the next listing corrects the rest.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -38,14 +38,14 @@ struct node {
   int watch;       /* of a directory; -1: none */
   bool directory;
   bool pending;     /* a directory that shall be listed */
-  bool troubled;    /* a directory whose trouble was told */
+  bool troubled;    /* a directory whose trouble was reported */
   uint64_t listing; /* number of the last listing that met it */
 };
 
 struct informer {
   struct informer_options options;
   int fd;
-  bool limit_told; /* that there are no more watches */
+  bool limit_reported; /* that there are no more watches */
   uint64_t listing;
   void *by_key, *by_watch; /* trees of tsearch(3) */
   struct node *root, *last;
@@ -156,10 +156,10 @@ static const char *make_path(struct informer *informer, const struct node *direc
 /* ---- Listing ------------------------------------------------------------------------------------------------- */
 
 static void trouble(struct informer *informer, struct node *directory, const char *path, int error) {
-  bool told = directory->troubled || (error == ENOSPC && informer->limit_told);
+  bool reported = directory->troubled || (error == ENOSPC && informer->limit_reported);
   directory->troubled = true;
-  if (error == ENOSPC) informer->limit_told = true;
-  if (!told && informer->options.trouble) informer->options.trouble(informer->options.arg, path, error);
+  if (error == ENOSPC) informer->limit_reported = true;
+  if (!reported && informer->options.trouble) informer->options.trouble(informer->options.arg, path, error);
 }
 
 /*

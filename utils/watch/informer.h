@@ -1,7 +1,7 @@
 /*
  * An informer over a directory tree: says which files are there, which have changed and which have
  * gone, so that a queue can be fed with their names.  It uses inotify for speed, and lists the
- * whole tree now and then for certainty: whoever acts upon the names by looking at the files
+ * whole tree now and then for certainty: a caller that acts upon the names by looking at the files
  * themselves misses nothing for longer than a resync interval.
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -25,13 +25,13 @@ enum {
 /*
  * A file's name relative to the directory, as `namespace/name`, len bytes without NUL; good until
  * the call returns.  Whatever is not a directory is a file: hidden and temporary ones, too, and
- * symbolic links, which are not followed.  The same change may be told twice.  Returns 0 to go on,
+ * symbolic links, which are not followed.  The same change may be reported twice.  Returns 0 to go on,
  * anything else to stop.
  */
 typedef int (*informer_changed)(void *arg, const char *key, size_t len, int kind);
 
 /*
- * A directory cannot be watched or listed: its path, and why (a positive errno).  Told once for
+ * A directory cannot be watched or listed: its path, and why (a positive errno).  Reported once for
  * each, until it works again; that the user's watches are used up (ENOSPC) only for the first.  A
  * directory that cannot be watched is listed at each resync all the same.  The root can be gone,
  * too (ENOENT), and come back.
@@ -45,7 +45,7 @@ struct informer_options {
 };
 
 /*
- * Watches the tree below dir.  Nothing is told yet.
+ * Watches the tree below dir.  Nothing is reported yet.
  * Returns 0 and sets *out.
  *  -ENOENT, -ENOTDIR, -EACCES, ...  dir cannot be watched
  *  -ENOSPC  the user's watches are used up (fs.inotify.max_user_watches)

@@ -52,7 +52,7 @@ const table = new Rows(byId("queues"), [
 ]);
 
 function showQueues() {
-  // A queue that breaks or is mended gets another row.
+  // A queue that breaks or is repaired gets another row.
   table.update(queues, (queue) => queue.path + (queue.error ? " error" : ""));
   for (const row of table.body.rows) row.classList.toggle("chosen", row.querySelector("[aria-current]") !== null);
   byId("no-queues").hidden = queues.length > 0;

@@ -77,7 +77,7 @@ export function shown(object, member) {
   }).join("");
 }
 
-// The same, to be told apart and to be sent back.
+// The same, to be distinguished and to be sent back.
 export function identity(object, member) {
   return object[member] !== undefined ? { [member]: object[member] } : { [member + "_hex"]: object[member + "_hex"] };
 }
