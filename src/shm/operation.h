@@ -10,7 +10,10 @@
 #include "journal.h"
 #include "lock.h"
 #include "slot.h"
+#include "stamp.h"
+#include "state.h"
 #include "table.h"
+#include "times.h"
 #include "wait.h"
 
 /* A waiter that is this late is taken for stopped. */

@@ -7,7 +7,8 @@ test_scripts += \
 	tests/lint/includes.sh \
 	tests/lint/instructions.sh \
 	tests/lint/refusals.sh \
-	tests/lint/strace.sh
+	tests/lint/strace.sh \
+	tests/lint/words.sh
 EXTRA_DIST += \
 	tests/lint/abi/libworkq-0.2.abi \
 	tests/lint/abi/program.c \

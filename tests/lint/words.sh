@@ -11,14 +11,14 @@ if [ "${WORKQ_TEST_SCALE:-100}" -lt 100 ]; then
 fi
 
 export LC_ALL=C
-cd "${WORKQ_SRCDIR:-$(dirname "$0")/..}"
+cd "${WORKQ_SRCDIR:-$(dirname "$0")/../..}"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 failed=0
 
 # list_files FOLDER...: the text files there, of the repository or of an unpacked tarball.
 list_files() {
-  if [ -e .git ] && command -v git >/dev/null && git ls-files --error-unmatch tests/words.sh >/dev/null 2>&1; then
+  if [ -e .git ] && command -v git >/dev/null && git ls-files --error-unmatch tests/lint/words.sh >/dev/null 2>&1; then
     git ls-files "$@"
   else
     find "$@" -type f
