@@ -16,8 +16,8 @@ static bool is_printable(unsigned char byte) {
   return byte >= 0x20 && byte < 0x7f;
 }
 
-/* Prints bytes with backslash escapes, so that no key can be mistaken for another or moves a terminal's
- * cursor. */
+/* Prints bytes with backslash escapes, so that no key can be mistaken for another or moves a
+ * terminal's cursor. */
 static void print_escaped(FILE *out, const void *bytes, size_t len) {
   const unsigned char *from = bytes;
   for (size_t i = 0; i < len; i++) {

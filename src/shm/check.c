@@ -95,7 +95,8 @@ static void check_ready(struct check *c) {
     const struct band *band = &copy;
     read_lines(&copy, &c->q->control->bands[i], sizeof copy);
     bool marked = hot.bitmap[i / 64] >> i % 64 & 1;
-    if (!marked && !band->keys.head && !band->keys.tail && !band->keys.count) continue; /* most are empty */
+    /* Most bands are empty. */
+    if (!marked && !band->keys.head && !band->keys.tail && !band->keys.count) continue;
     snprintf(name, sizeof name, "ready keys of priority %d", priority);
     if (marked != (band->keys.head != 0)) fault(c, "%s: the bitmap says %d", name, marked);
     total += check_list(c, &band->keys, PLACE_READY, name);

@@ -101,7 +101,7 @@ void journal_check_end(workq *q) {
                       (size_t)((const unsigned char *)(c->bands + BANDS) - q->base));
   for (uint32_t i = 0; i < g->handles; i++) {
     const struct slot *s = &q->slots[i];
-    journal_check_range(q, shadow, (size_t)((const unsigned char *)&s->who - q->base),
+    journal_check_range(q, shadow, (size_t)((const unsigned char *)&s->attachment - q->base),
                         (size_t)((const unsigned char *)&s->futex - q->base));
   }
   journal_check_range(q, shadow, (size_t)g->measures_off, shadow->measures_end);

@@ -201,7 +201,8 @@ struct measures {
   struct histogram histogram[MEASURE_KINDS];
 };
 
-/* The priorities besides 0 that metrics tell apart: the first that keys were made ready with.  Under the queue lock, journaled. */
+/* The priorities besides 0 that metrics distinguish: the first with which keys became ready.  Under the
+ * queue lock, journaled. */
 struct exported_line {
   LINE_ALIGNED uint64_t noted[BANDS / 64]; /* a bit for each band: it was noted, or there was no place left for it */
   uint32_t count;

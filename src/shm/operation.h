@@ -164,8 +164,8 @@ static inline int64_t op_relative_deadline_ns(workq *q, int64_t timeout_ns) {
 
 /*
  * Under the lock, an attempt having been -EAGAIN: polls, sleeps and tries again until there is another result, the time is over
- * (-ETIMEDOUT) or a signal handler has run (-EINTR), and ends the call.  Returns what stop() returns; -errno where the lock is not
- * to be had again.
+ * (-ETIMEDOUT) or a signal handler has run (-EINTR), and ends the call.  Returns what stop() returns; -errno where the lock cannot be
+ * acquired again.
  */
 int op_wait(workq *q, const struct op_wait *w);
 

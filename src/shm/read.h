@@ -54,7 +54,7 @@ static inline void read_attachment(struct slot *copy, const struct slot *slot) {
   read_line(&copy->attachment, &slot->attachment);
 }
 
-/* Copies the lines of a slot that are changed under the lock: attachment, own, and wait with rare. */
+/* Copies the lines of a slot that change under the lock: attachment, own, and wait with rare. */
 static inline void read_slot(struct slot *copy, const struct slot *slot) {
   const size_t first = offsetof(struct slot, attachment), end = offsetof(struct slot, futex);
   read_lines((unsigned char *)copy + first, (const unsigned char *)slot + first, end - first);

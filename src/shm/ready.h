@@ -28,7 +28,7 @@ static inline void ready_leave_hint(workq *q, uint32_t index) {
   item_at(q, before)->prefetch_hint = index;
 }
 
-/* In a transaction: metrics tell this priority apart from now on, if there is a place left. */
+/* In a transaction: metrics distinguish this priority from now on, if there is a place left. */
 COLD void ready_export_priority(workq *q, int priority);
 
 static inline void ready_note_priority(workq *q, int priority) {

@@ -307,7 +307,7 @@ static int open_object(const char *name, bool raw) {
   if (fd >= 0) return fd;
   switch (errno) {
   case ELOOP:  /* a symbolic link */
-  case EISDIR: /* a directory, for which glibc's shm_open says EINVAL; the name was checked before */
+  case EISDIR: /* a directory; glibc's shm_open says EINVAL: the name was checked */
   case EINVAL:
   case ENXIO: /* a socket, or a FIFO or device that no process serves */
   case ENODEV:

@@ -9,7 +9,7 @@
  * as free; then it unlocks the byte.  So, under the queue lock:
  *
  *   attached, mutex free                   its thread died
- *   attached, mutex busy, owner dead       its thread died, and the kernel did not mark the mutex (owner.h)
+ *   attached, mutex busy, owner dead       its thread died, and the mutex does not show it (owner.h)
  *   free, mutex busy                       a dead thread's, likewise
  *
  * SPDX-License-Identifier: Apache-2.0
@@ -229,7 +229,7 @@ int slot_reap_if_due(workq *q, int64_t now_ns) {
   struct reap_pass pass = {0};
   int rc = reap_by_mutex(q, &pass);
   if (rc == 0) rc = reap_by_owner(q, &pass);
-  reap->last_pass_ns = pass.unfinished ? INT64_MIN : now_ns; /* the next operation goes on at once */
+  reap->last_pass_ns = pass.unfinished ? INT64_MIN : now_ns; /* unfinished: at once */
   if (rc == 0) rc = end_reap_pass(q, &pass, now_ns);
   return rc < 0 ? rc : pass.found;
 }

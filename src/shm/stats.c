@@ -102,7 +102,7 @@ int shmq_stats(workq *q, workq_stats_data *stats) {
 
 /* ---- Measures ---- */
 
-/* The depths, and the priorities to tell apart: 0, and those that were noted. */
+/* The depths, and the priorities to distinguish: 0, and those that were noted. */
 static void measure_priorities(const workq *q, workq_measures *m) {
   struct exported_line exported;
   read_line(&exported, &q->control->exported);

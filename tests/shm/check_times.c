@@ -26,7 +26,7 @@ START_TEST(no_damage_makes_a_time_negative) {
   workq_item item = next();
   add_after("a", 10 * S);
   struct item *record = item_at(q, (uint32_t)(item.ticket >> 32));
-  record->since_ns = record->run_ns = q->slot->who.since_ns = INT64_MIN;
+  record->since_ns = record->run_ns = q->slot->attachment.since_ns = INT64_MIN;
   ok(workq_iterate(q, note_info, &info));
   ck_assert_int_ge(info.waiting_ns, 0);
   ck_assert_int_ge(info.running_ns, 0);

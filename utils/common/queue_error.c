@@ -19,7 +19,7 @@ static int mismatch(const char *name) {
   return fail("queue '%s' cannot be used here: %s; if it is no longer in use: workq rm '%s'", name, difference, name);
 }
 
-/* Opens the queue to look at it, whoever owns it. */
+/* Opens the queue to look at it, of any owner. */
 static int open_to_look(const char *name, workq **out) {
   workq_options options = {.flags = WORKQ_RAW};
   trust_others(&options, true);
