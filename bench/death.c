@@ -13,9 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "shm/state.h"
-#include "shm/lock.h"
 #include "queue.h"
+#include "shm/lock.h"
+#include "shm/state.h"
 
 const char *const bench_who = "workq";
 

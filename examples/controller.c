@@ -35,8 +35,8 @@
 #include <unistd.h>
 #include <workq.h>
 
-#include "watch/informer.h"
 #include "common/parse.h"
+#include "watch/informer.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -8,14 +8,14 @@
  *
  *  - A handle (workq *) belongs to the thread that opened it, like a database connection.  Another thread opens
  *    its own.  A call from another thread is -ESTALE.
- *  - After fork() the child's copy of a handle attaches anew by itself, at its first call, with a slot of its own.
+ *  - After fork() the child's copy of a handle attaches by itself, at its first call, with a slot of its own.
  *    Keys that the parent had in hand stay the parent's.
  *  - A thread that ends without workq_close() has died as far as the queue is concerned: the keys it had in hand go
  *    back to the queue as after a crash.
  *  - A segment is shared among processes that trust each other (by default: those of one user).  Damaged contents
- *    give -EUCLEAN; but whoever can write the bytes of the C library's mutexes inside the segment can harm its users:
- *    a robust mutex holds pointers into its process, through which the C library writes and which nobody can check.  So
- *    can whoever truncates the file: a mapped page that the file no longer has is SIGBUS.
+ *    give -EUCLEAN; but a process that can write the bytes of the C library's mutexes inside the segment can harm its users:
+ *    a robust mutex holds pointers into its process, through which the C library writes and which cannot be checked.  So
+ *    can a process that truncates the file: a mapped page that the file no longer has is SIGBUS.
  *  - Nor may anybody read its file who may not write to it: a lock on the file's bytes, for which reading is enough, would
  *    keep everyone from attaching.  Modes like 0644 are refused (-EINVAL at create, -EPERM at open).
  *  - A death is known from the kernel: by a robust mutex, by a lock on the segment's file, and by the thread's id, start time
@@ -32,7 +32,7 @@
  *    thread that waits in one is ended by a signal (-EINTR).  A thread must not be cancelled asynchronously inside a call.
  *  - A process that does not run while it holds the queue's lock keeps all others waiting for it: it inherits no priority from
  *    them.  Such are a low priority on a busy processor (measured: a caller under SCHED_FIFO waited for 0.2 to 3.9 s
- *    for one of nice 19 beside some fifty others), a stopped process, and one whose control group has used up its quota, until
+ *    for one of nice 19 among some fifty others), a stopped process, and one whose control group has used up its quota, until
  *    its next period, which is 100 ms if nothing else was set (measured: one that did nothing else but use the
  *    queue, 10 ms a period, was caught in the lock in 9 of 10 periods; others waited for up to 131 ms).  Where that
  *    matters give all users of a queue the same priority, and none a quota that it meets; lock_timeout_ns bounds the wait.
@@ -47,7 +47,7 @@
  *  - Options are structures whose all-zero value is the default; a null pointer stands for such a structure.  What is
  *    "reserved" in them must be 0, and what is 0 or 1 nothing else: -EINVAL.
  *  - A program that was compiled with an older version of this header runs with a newer library.  Structures may grow at their
- *    end, so the library is told how long the caller's are: see workq_create_sized().  workq_limiter, workq_key, workq_item and
+ *    end, so the library is given the size of the caller's: see workq_create_sized().  workq_limiter, workq_key, workq_item and
  *    workq_histogram keep their form.  What a program compiled with a newer header asks of an older library, by a field
  *    that this does not know, is -EINVAL.
  *  - A null pointer is -EINVAL where a function does not say what it stands for; q must be a handle, though.
@@ -65,7 +65,7 @@
  *              A function that takes an item gives it for the item, too.  workq_len(), which takes none, tells
  *              which: what it gives is the handle's.  (A handle whose slot was given up has nothing in hand any more.)
  *  -EUCLEAN    the segment is damaged; nothing was changed.
- *  -ETIMEDOUT  the queue's lock could not be had within lock_timeout_ns (by default it is waited for without limit),
+ *  -ETIMEDOUT  the queue's lock could not be acquired within lock_timeout_ns (by default it is waited for without limit),
  *              or within the call's own timeout; workq_lock_owner() then names the process that holds it.
  *  -EDEADLK    called by a signal handler that interrupted a call on the same handle, or on another handle of the queue
  *  -EBADFD     the handle's descriptor is needed and is not its own any more (see above); nothing was done
@@ -293,7 +293,7 @@ WORKQ_API int workq_close(workq *q);
 WORKQ_API int workq_unlink(const char *name);
 
 /*
- * Visits the names of all queues, in no order, whoever made them and whether they can be opened or not.
+ * Visits the names of all queues of all users, in no order, whether they can be opened or not.
  *
  * visit  gets arg and a name, which is valid until it returns; not 0 ends the visits.  It may call anything, workq_unlink() of
  *        that name, too.  A queue that is made or unlinked meanwhile is visited or not.
@@ -332,7 +332,7 @@ WORKQ_API int workq_add(workq *q, const void *key, size_t len);
 /*
  * As workq_add(), but not before delay_ns from now; delay_ns <= 0 is workq_add().  A key has one pending run, at the
  * earliest time that was asked for.  (client-go keeps delayed entries apart, and runs such a key twice.)
- * When many keys are due at one moment, they become ready in blocks of 256, one a call of whatever process.
+ * When many keys are due at one moment, they become ready in blocks of 256, one for each call of any process.
  * Returns and errors as workq_add().
  */
 WORKQ_API int workq_add_after(workq *q, const void *key, size_t len, int64_t delay_ns);
@@ -388,7 +388,7 @@ typedef struct workq_key {
  * If the caller dies inside, some of the keys, from the first, are added.
  */
 WORKQ_SIZED int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
-                              size_t *marked);
+                                size_t *marked);
 
 /* ---- Getting and finishing ----------------------------------------------------------------------------------- */
 
@@ -466,7 +466,7 @@ WORKQ_API int workq_done_key(workq *q, const void *key, size_t len);
  *  -ESTALE  the first item is refused, it is not (or no longer) this handle's: skip it and go on with the next
  *  -EINVAL  n is 0 or more than INT_MAX
  *  -ETIMEDOUT, and what else every call may give: no more can be done now, and the items that were in hand still are
- * So whoever wants to finish all that can be finished goes on from items + result, skips one item at -ESTALE, and ends at any
+ * So a caller that finishes all that can be finished goes on from items + result, skips one item at -ESTALE, and ends at any
  * other error.
  * If the caller dies inside, some of the items, from the first, are done; the others go back as after a death in workq_get().
  */
@@ -481,7 +481,7 @@ WORKQ_API int workq_complete(workq *q, const workq_item *item);
  * workq_complete() of the key in *item, then workq_get() of another one into *item: a worker's loop with the lock taken once a
  * key instead of twice.  Two transactions: the first does not depend on whether there is another key.
  *
- * item        from workq_get() on this handle; filled anew.  Where no other key came, item->key tells what is so: null (and all of
+ * item        from workq_get() on this handle; filled again.  Where no other key came, item->key tells what is so: null (and all of
  *             *item zero) after the key was completed, as it was where that could not be done
  * timeout_ns  for the other key, as for workq_get()
  *
@@ -491,7 +491,7 @@ WORKQ_API int workq_complete(workq *q, const workq_item *item);
  *  -ESTALE     the item is not (or no longer) this handle's; nothing is changed, and nothing was taken
  *  -EINVAL     timeout_ns is negative and not WORKQ_FOREVER: the key was not completed
  *  -ETIMEDOUT, -ESHUTDOWN, -EINTR  as for workq_get(): the key was completed (or, where item->key is as it was, the lock
- *              could not be had in time)
+ *              could not be acquired in time)
  *
  * If the caller dies inside, its key is completed or goes back as after a death in workq_get(), and so does the other.
  */
@@ -835,7 +835,7 @@ enum {
   WORKQ_EVENT_STARTED = 1, /* worker started, first time or again; pid */
   WORKQ_EVENT_CRASHED =
       2, /* worker died; pid, and status as waitpid(2) has it; it is started again unless the pool ends */
-  WORKQ_EVENT_ENDED = 3 /* worker ended because it was told to, by the pool or by a SIGTERM of others; pid, status */
+  WORKQ_EVENT_ENDED = 3 /* worker ended as it was asked to, by the pool or by a SIGTERM of others; pid, status */
 };
 
 typedef struct workq_pool {
@@ -851,7 +851,7 @@ typedef struct workq_pool {
 
 /*
  * Forks workers that get keys and call handler, and supervises them until the queue is shut down and drained, the pool
- * is told to stop, or (until_empty) nothing is left.  A worker that dies is reaped at once and started again.
+ * is asked to stop, or (until_empty) nothing is left.  A worker that dies is reaped at once and started again.
  *
  * Signals: SIGINT, SIGTERM and SIGCHLD are blocked in the calling thread and read from a signalfd until it
  * returns, when the mask is as before.  The first SIGINT or SIGTERM lets each worker finish the key in its hands
@@ -914,9 +914,10 @@ WORKQ_API const char *workq_version(void);
 WORKQ_API int workq_create_sized(const char *name, const workq_options *options, size_t size, workq **out);
 WORKQ_API int workq_open_sized(const char *name, const workq_options *options, size_t size, workq **out);
 WORKQ_API int workq_open_or_create_sized(const char *name, const workq_options *options, size_t size, workq **out);
-WORKQ_API int workq_add_opts_sized(workq *q, const void *key, size_t len, const workq_add_options *options, size_t size);
-WORKQ_API int workq_add_batch_sized(workq *q, const workq_key *keys, size_t n, const workq_add_options *options, size_t size,
-                                    size_t *marked);
+WORKQ_API int workq_add_opts_sized(workq *q, const void *key, size_t len, const workq_add_options *options,
+                                   size_t size);
+WORKQ_API int workq_add_batch_sized(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
+                                    size_t size, size_t *marked);
 WORKQ_API int workq_state_sized(workq *q, const void *key, size_t len, workq_info *info, size_t size);
 WORKQ_API int workq_peek_sized(workq *q, workq_info *info, size_t size);
 WORKQ_API int workq_restore_sized(workq *q, const workq_info *info, size_t size);

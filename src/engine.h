@@ -29,8 +29,6 @@ struct engine_add {
 };
 
 struct engine {
-  const char *scheme; /* of the names of its queues, as in "scheme://..." */
-
   /* By name, which was checked by name_check(), as were out, buffer and the options' flags, lock_timeout_ns and reserved. */
   int (*create)(const char *name, const workq_options *options, workq **out);
   int (*open)(const char *name, const workq_options *options, workq **out);

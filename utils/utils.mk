@@ -90,7 +90,7 @@ utils_workq_SOURCES += \
 	utils/serve/serve.h
 nodist_utils_workq_SOURCES = utils/serve/page_files.c
 else
-utils_workq_SOURCES += utils/serve/stub.c
+utils_workq_SOURCES += utils/serve/unavailable.c
 endif
 utils/serve/page_files.c: utils/serve/page/embed.sh $(page_files)
 	$(AM_V_GEN)$(MKDIR_P) utils/serve && \
@@ -112,7 +112,7 @@ utils_workq_SOURCES += \
 	utils/top/read_queues.c \
 	utils/top/terminal.c
 else
-utils_workq_SOURCES += utils/top/stub.c
+utils_workq_SOURCES += utils/top/unavailable.c
 endif
 
 utils_workq_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils $(JANSSON_CFLAGS) $(MICROHTTPD_CFLAGS) $(NCURSES_CFLAGS)

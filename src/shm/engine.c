@@ -6,7 +6,6 @@
 #include "shm.h"
 
 const struct engine shm_engine = {
-    .scheme = "shm",
     .create = shmq_create,
     .open = shmq_open,
     .unlink = shmq_unlink,

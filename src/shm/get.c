@@ -128,7 +128,8 @@ static int stop_getting(workq *q, void *arg, int result) {
 }
 
 /* Gets after the first attempt has found nothing; under the lock.  Results as get_some(). */
-__attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, size_t n, int64_t timeout_ns, int64_t deadline_ns) {
+__attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, size_t n, int64_t timeout_ns,
+                                                 int64_t deadline_ns) {
   struct request r = {items, n};
   return op_wait(q, &(struct op_wait){.kind = WAIT_GET,
                                       .timeout_ns = timeout_ns,

@@ -20,8 +20,8 @@
 
 /*
  * The most lines that a bounded operation on one key saves: one that moves nothing in the heap,
- * evicts nothing, splits no bucket and wakes no waiter.  It changes six, besides the two that are
- * always saved, and may save one twice.
+ * evicts nothing, splits no bucket and wakes no waiter.  It changes seven, one of them only when a
+ * priority is new, besides the two that are always saved, and may save one twice.
  */
 #define JOURNAL_LINES_PER_KEY 8u
 

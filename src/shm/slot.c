@@ -104,10 +104,7 @@ static int vacate(workq *q, struct slot *slot, bool dead) {
   slot->attachment.state = SLOT_FREE;
   slot->attachment.generation++;
   slot->attachment.pid = slot->attachment.tid = 0;
-  if (dead) {
-    journal_save(q, &q->control->totals.reaped);
-    q->control->totals.reaped++;
-  }
+  if (dead) q->control->totals.reaped++; /* fold_counters() has saved the line */
   journal_commit(q);
   return 0;
 }

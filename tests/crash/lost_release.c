@@ -44,7 +44,8 @@ static void kill_and_release(pid_t pid) {
 static bool is_lost(uint32_t epoch, pid_t dead) {
   bool died;
   pid_t owner = trace_mutex_owner(&lock_mutex_of(q, epoch)->mutex, &died);
-  return owner == dead && !died && owner_byte_held(q, stage->slot, atomic_load(&q->slots[stage->slot].owner.generation)) == 0;
+  return owner == dead && !died &&
+         owner_byte_held(q, stage->slot, atomic_load(&q->slots[stage->slot].owner.generation)) == 0;
 }
 
 static void check_runs(const uint32_t *runs_before, uint32_t first, const char *name) {

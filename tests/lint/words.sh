@@ -32,9 +32,7 @@ list_files() {
 }
 
 list_files src >"$scratch/src"
-list_files src utils docs man examples bench README.md >"$scratch/most"
-list_files include >"$scratch/include"
-cat "$scratch/most" "$scratch/include" >"$scratch/all"
+list_files src include utils docs man examples bench README.md >"$scratch/all"
 
 # retired LIST WORD INSTEAD: none of the files of LIST has WORD, an extended expression, as a word, in either case.
 retired() {
@@ -59,12 +57,11 @@ retired all 'guess(es|ed|ing)?' 'prefetch hint; infer'
 retired all 'newcomers?' 'new handle'
 retired all 'mend(s|ed|ing)?' 'fix, repair'
 retired all 'stands? in line' 'waits, is queued'
-# Of these the public header still has some.
-retired most 'whoever' 'the caller, the process, the thread that ...'
-retired most 'anew' 'again'
-retired most 'beside' 'next to, besides'
-retired most 'be had' 'available, acquired'
-retired most 'told' 'signalled, reported'
+retired all 'whoever' 'the caller, the process, the thread that ...'
+retired all 'anew' 'again'
+retired all 'beside' 'next to, besides'
+retired all 'be had' 'available, acquired'
+retired all 'told' 'signalled, reported'
 # In the engine a key's data is an item, a waiter sleeps, and space is free.
 retired src 'records?' 'item'
 retired src 'sleepers?' 'waiter'

@@ -232,7 +232,9 @@ START_TEST(a_forked_child_has_a_slot_and_a_byte_of_its_own) {
   pid_t pid = process_fork();
   if (pid == 0) {
     if (workq_done(q, &item) != -ESTALE) _exit(1); /* the parent's */
-    if (q->slot_id == parents_slot || !owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation))) _exit(2);
+    if (q->slot_id == parents_slot ||
+        !owner_byte_held(q, parents_slot, atomic_load(&q->slots[parents_slot].owner.generation)))
+      _exit(2);
     if (workq_add(q, "childs", 6) != 1 || workq_get(q, &item, 0) != 0) _exit(3);
     atomic_store(step, 1);
     await(2);

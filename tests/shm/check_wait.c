@@ -471,7 +471,8 @@ static int stop_in_vain(workq *mine, void *arg, int result) {
 
 /* What a call has waited for the lock is part of its timeout: then it does not sleep for all of it once more. */
 START_TEST(a_wait_for_the_lock_is_part_of_the_timeout) {
-  struct op_wait wait = {WAIT_DRAIN, NS_PER_S, op_relative_deadline_ns(q, NS_PER_S), attempt_in_vain, stop_in_vain, NULL};
+  struct op_wait wait = {WAIT_DRAIN,      NS_PER_S,     op_relative_deadline_ns(q, NS_PER_S),
+                         attempt_in_vain, stop_in_vain, NULL};
   pid_t holder = process_fork();
   if (holder == 0) {
     workq *mine;

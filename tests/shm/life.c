@@ -243,8 +243,7 @@ struct key life_born(uint32_t number, int64_t due_ns, int priority) {
   struct key key = {.state = due_ns == DUE_NOW ? READY : DELAYED, .priority = priority, .due_ns = due_ns};
   inner_begin(life_q);
   ck_assert_int_eq(life_create(number, &key.index), 0);
-  ck_assert_int_eq(inner_end(life_q, state_add(life_q, key.index, item_at(life_q, key.index), due_ns, priority)),
-                   1);
+  ck_assert_int_eq(inner_end(life_q, state_add(life_q, key.index, item_at(life_q, key.index), due_ns, priority)), 1);
   life_assert(&key, "born");
   return key;
 }

@@ -142,7 +142,8 @@ void life_begin(uint32_t life) {
 static bool life_is_gone(uint32_t life) {
   const life_record *record = life_of(life);
   thread_stat stat;
-  if (atomic_load(&record->dead) || atomic_load(&record->ended) || !read_stat(record->pid, record->tid, &stat)) return true;
+  if (atomic_load(&record->dead) || atomic_load(&record->ended) || !read_stat(record->pid, record->tid, &stat))
+    return true;
   return (stat.flags & PF_EXITING) != 0 || stat.started != atomic_load(&record->started) || atomic_load(&record->dead);
 }
 

@@ -152,8 +152,9 @@ typedef struct life_record {
   _Atomic int32_t pid;
   _Atomic int32_t tid;
   _Atomic uint32_t role;
-  _Atomic bool dead;         /* its parent has waited for it */
-  _Atomic bool ended;        /* a thread that does nothing any more: musl gives its robust mutexes up before the kernel ends it */
+  _Atomic bool dead; /* its parent has waited for it */
+  _Atomic bool
+      ended; /* a thread that does nothing any more: musl gives its robust mutexes up before the kernel ends it */
   _Atomic uint32_t inside;   /* the call it is in */
   _Atomic uint32_t calls;    /* that have returned */
   _Atomic uint32_t removing; /* the key, + 1, whose remove is under way */

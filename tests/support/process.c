@@ -68,7 +68,8 @@ void process_kill(pid_t pid) {
 
 void process_await_stop(pid_t pid) {
   int status = wait_for(pid, WUNTRACED);
-  if (!WIFSTOPPED(status)) plain_fail("process %d ended with status %x instead of stopping", (int)pid, (unsigned)status);
+  if (!WIFSTOPPED(status))
+    plain_fail("process %d ended with status %x instead of stopping", (int)pid, (unsigned)status);
 }
 
 void process_stop(pid_t pid) {

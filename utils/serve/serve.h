@@ -2,7 +2,7 @@
  * `workq serve`: a small HTTP server in one thread, with metrics, an interface in JSON and one
  * page.
  *
- *   serve.c      options, the main loop; stub.c where there is no libmicrohttpd
+ *   serve.c      options, the main loop; unavailable.c where there is no libmicrohttpd
  *   listen.c     the address to listen at
  *   auth.c       who may ask, and who may act
  *   http.c       requests and answers; the only file that knows libmicrohttpd

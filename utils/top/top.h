@@ -2,7 +2,7 @@
  * The parts of `workq top` and what they share.
  *
  *   top.c           the arguments
- *   terminal.c      the terminal, signals, the loop; stub.c where there is no ncurses
+ *   terminal.c      the terminal, signals, the loop; unavailable.c where there is no ncurses
  *   read_queues.c   the figures of queues, which there are, whether one has gone or was made again
  *   read_items.c    workers and keys
  *   history.c       earlier samples, to compare with and to plot

@@ -15,12 +15,12 @@
 enum { GUARD = 0x5a };
 
 /* Structures stand between bytes that nobody may touch. */
-#define GUARDED(type, name) \
-  struct { \
-    unsigned char before[64]; \
-    type it; \
-    unsigned char after[512]; \
-  } name; \
+#define GUARDED(type, name)                                                                                            \
+  struct {                                                                                                             \
+    unsigned char before[64];                                                                                          \
+    type it;                                                                                                           \
+    unsigned char after[512];                                                                                          \
+  } name;                                                                                                              \
   memset(&name, GUARD, sizeof name)
 
 static void check(int is, const char *what, int line) {
@@ -29,8 +29,9 @@ static void check(int is, const char *what, int line) {
   exit(1);
 }
 
-#define CHECK(condition)     check(condition, #condition, __LINE__)
-#define UNTOUCHED(structure) CHECK(is_guard(structure.before, sizeof structure.before) && is_guard(structure.after, sizeof structure.after))
+#define CHECK(condition) check(condition, #condition, __LINE__)
+#define UNTOUCHED(structure)                                                                                           \
+  CHECK(is_guard(structure.before, sizeof structure.before) && is_guard(structure.after, sizeof structure.after))
 
 static int is_guard(const unsigned char *bytes, size_t n) {
   for (size_t i = 0; i < n; i++)

@@ -69,8 +69,8 @@ static void run_timed(uint64_t seed, unsigned trial, run_trial *run) {
     if (damage_report->longest_ns <= S) return;
   }
   shared->now_ns = 1000 * S;
-  ck_abort_msg("WORKQ_SEED=%llu WORKQ_TRIAL=%u: %s took %.1f s of the processor, each time", (unsigned long long)seed, trial,
-               damage_report->longest, (double)damage_report->longest_ns / (double)S);
+  ck_abort_msg("WORKQ_SEED=%llu WORKQ_TRIAL=%u: %s took %.1f s of the processor, each time", (unsigned long long)seed,
+               trial, damage_report->longest, (double)damage_report->longest_ns / (double)S);
 }
 
 /* Only the one that was asked for, if there is one. */
