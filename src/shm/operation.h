@@ -89,9 +89,9 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   if (unlikely(q->waiter.cancelled) && rc >= 0) rc = op_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
-    q->takes_next_ready = getting && hot->ready == 0; /* else this handle takes another key */
+    q->wakes.keeps_next = getting && hot->ready == 0; /* else this handle takes another key */
     rc = state_promote(q, handle_now_ns(q));
-    q->takes_next_ready = false;
+    q->wakes.keeps_next = false;
   }
   if (unlikely(rc < 0)) {
     op_unlock(q);

@@ -332,7 +332,7 @@ static void use_slot(workq *q) {
   q->measure = times_of(q, q->slot_id);
   wait_forget(q);
   q->transaction.grouped = false;
-  q->takes_next_ready = false;
+  q->wakes.keeps_next = false;
   q->waiter.cancelled = WAIT_NONE;
   q->held = NULL;
 }
