@@ -82,6 +82,8 @@ utils_workq_SOURCES += \
 	utils/serve/actions.c \
 	utils/serve/api.c \
 	utils/serve/auth.c \
+	utils/serve/connections.c \
+	utils/serve/connections.h \
 	utils/serve/history.c \
 	utils/serve/http.c \
 	utils/serve/listen.c \

@@ -28,6 +28,15 @@ check_programs += tests/unit/check_prometheus
 tests_unit_check_prometheus_SOURCES = tests/unit/check_prometheus.c
 tests_unit_check_prometheus_LDADD = $(check_ldadd)
 
+check_programs += tests/unit/check_serve
+tests_unit_check_serve_SOURCES = \
+	tests/unit/check_serve.c \
+	utils/common/clock.h \
+	utils/serve/connections.c \
+	utils/serve/connections.h
+tests_unit_check_serve_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
+tests_unit_check_serve_LDADD = $(check_ldadd)
+
 check_programs += tests/unit/check_top
 tests_unit_check_top_SOURCES = \
 	tests/unit/check_top.c \

@@ -65,14 +65,19 @@ static const struct subcommand commands[] = {
      "  --json            as one JSON object\n"
      "  --prometheus      as metrics for Prometheus; without a NAME of all queues\n" HELP_SHARED},
     {"serve", cmd_serve, "[OPTION...]", "show the queues in a browser, and their metrics to Prometheus",
-     "  --listen ADDR:PORT  where (127.0.0.1:9180); port 0: any that is free\n"
+     "  --listen ADDR:PORT  where (127.0.0.1:9180); port 0: any that is free.  Or\n"
+     "                    unix:PATH.  systemd's socket is taken without this\n"
+     "  --socket-mode MODE  permissions of the socket at PATH (0600)\n"
+     "  --prefix PATH     all paths begin with it, for a proxy: /workq\n"
      "  --allow-actions   enable actions (kick, remove, pause, shutdown and so on);\n"
      "                    they require the token\n"
      "  --token-file FILE the token, 16 characters or more; else that in WORKQ_TOKEN\n"
+     "  --read-token-file FILE  to read requires this token, or that for actions\n"
      "  --allow-host NAME it may be called by this name, too\n"
+     "  --stuck-after DUR mark a queue without progress, or a run, after that (1m)\n"
      "  --shared          show queues of others, and those that others may write to\n"
      "It has /metrics, /healthz and /api/queues, and a page for people at /.\n"
-     "Anyone who can connect can read the keys.\n"},
+     "Without --read-token-file anyone who can connect can read the keys.\n" HELP_DURATION},
     {"top", cmd_top, "[NAME] [--interval DUR]", "watch the queues, or one of them, on the whole screen",
      "Shows depth by priority, rates, times, workers, items; ? says what its keys do.\n"
      "  --interval DUR    how often it looks (1s)\n" HELP_SHARED HELP_DURATION},
