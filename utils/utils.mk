@@ -103,6 +103,7 @@ EXTRA_DIST += utils/serve/page/embed.sh $(page_files)
 # Its live view.
 if TOP
 utils_workq_SOURCES += \
+	utils/top/details.c \
 	utils/top/draw.c \
 	utils/top/format.c \
 	utils/top/format.h \
@@ -110,6 +111,7 @@ utils_workq_SOURCES += \
 	utils/top/keyboard.c \
 	utils/top/page_queue.c \
 	utils/top/pages.c \
+	utils/top/process.c \
 	utils/top/read_items.c \
 	utils/top/read_queues.c \
 	utils/top/terminal.c

@@ -41,9 +41,15 @@ check_programs += tests/unit/check_top
 tests_unit_check_top_SOURCES = \
 	tests/unit/check_top.c \
 	utils/common/clock.h \
+	utils/common/escape.c \
+	utils/common/escape.h \
+	utils/common/hex.c \
+	utils/common/hex.h \
 	utils/common/ring.h \
 	utils/common/sample.c \
 	utils/common/sample.h \
+	utils/common/say.c \
+	utils/common/say.h \
 	utils/top/format.c \
 	utils/top/format.h \
 	utils/top/history.c \
