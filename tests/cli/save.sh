@@ -161,6 +161,13 @@ expect_figure keys 3 "$other"
 workq rm --force "$other"
 ok "bad files"
 
+cp "$file" "$scratch/old"
+expect_error 1 "not saved: '$file' exists, and is not replaced" workq save --no-replace "$queue" "$file"
+cmp -s "$file" "$scratch/old" || fail "--no-replace has replaced a file"
+expect_output '' workq save --no-replace "$queue" "$scratch/fresh"
+tail -n 1 "$scratch/fresh" | grep -q '"type":"end"' || fail "--no-replace has not saved"
+ok "save --no-replace"
+
 # Once: the file goes, and a queue that has lived on since it was saved is newer.
 once=$scratch/once
 expect_output '' workq load --once "$other" "$once"

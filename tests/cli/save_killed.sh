@@ -90,6 +90,10 @@ if command -v flock >/dev/null; then
     "$WORKQ_BUILDDIR/tests/cli/kill_at_call" 100000 --no-tmpfile workq save "$queue" "$file"
   rm "$stray"
 fi
+prepare() { rm -f "$file"; }
+killed() { [ ! -e "$file" ] || is_whole "$file" 4 || fail "killed before call $calls: half a file"; }
+each_call --no-tmpfile workq save --no-replace "$queue" "$file"
+[ "$(ls -A "$scratch/dir")" = saved ] || fail "what the killed have left is not removed: $(ls -A "$scratch/dir")"
 ok "without O_TMPFILE, killed before each of $calls calls"
 
 # ---- load --once ----

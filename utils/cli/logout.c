@@ -2,7 +2,7 @@
  * Whether a user's shared memory is removed when he has logged out: systemd-logind's RemoveIPC.
  *
  * What logind does (user_finalize() in its logind-user.c, logind.conf(5)): when the last session of
- * a user has ended it removes all IPC objects that are his, files in /dev/shm among them, unless
+ * a user has ended it removes all IPC objects that are his, shared memory among them, unless
  * RemoveIPC is off or his uid is a system user's (root's is).  A user who lingers has not ended.
  * Only its configuration can be read, not what it has loaded: a change needs a restart of logind to
  * be true.

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/clock.h"
 #include "common/open.h"
@@ -26,6 +27,7 @@
 struct saver {
   const char *name; /* of the queue */
   const char *path; /* "-": standard output */
+  bool no_replace;  /* a file that is there stays */
   struct whole_file file;
   FILE *out; /* of the file, or what is written in place */
   uint32_t keys;
@@ -37,6 +39,7 @@ struct saver {
 /* ---- The file ------------------------------------------------------------------------------------------------ */
 
 static int cannot_write(const struct saver *saver) {
+  if (errno == EEXIST) return fail("not saved: '%s' exists, and is not replaced (--no-replace)", saver->path);
   const char *why = errno == EBUSY ? "another process is saving to it" : strerror(errno);
   return fail("cannot write '%s': %s", saver->path, why);
 }
@@ -52,6 +55,8 @@ static int open_file(struct saver *saver) {
     saver->out = stdout;
     return STATUS_OK;
   }
+  errno = EEXIST;
+  if (saver->no_replace && access(saver->path, F_OK) == 0) return cannot_write(saver);
   if (is_special(saver->path)) saver->out = fopen(saver->path, "we");
   else if (whole_file_open(&saver->file, saver->path)) saver->out = saver->file.out;
   return saver->out != NULL ? STATUS_OK : cannot_write(saver);
@@ -69,7 +74,7 @@ static int close_stream(struct saver *saver, int status) {
 static int close_file(struct saver *saver, int status) {
   if (saver->out == stdout) return status;
   if (saver->file.out == NULL) return close_stream(saver, status);
-  if (status == STATUS_OK) return whole_file_commit(&saver->file) ? STATUS_OK : cannot_write(saver);
+  if (status == STATUS_OK) return whole_file_commit(&saver->file, !saver->no_replace) ? STATUS_OK : cannot_write(saver);
   whole_file_abandon(&saver->file);
   return status;
 }
@@ -164,17 +169,21 @@ static int save(struct saver *saver, workq *q, bool verbose) {
 }
 
 int cmd_save(int argc, char **argv) {
-  static const struct option options[] = {
-      {"raw", no_argument, NULL, 'r'}, {"verbose", no_argument, NULL, 'v'}, LONG_OPTION_SHARED, LONG_OPTION_END};
-  bool raw = false, shared = false, verbose = false;
+  static const struct option options[] = {{"no-replace", no_argument, NULL, 'n'},
+                                          {"raw", no_argument, NULL, 'r'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          LONG_OPTION_SHARED,
+                                          LONG_OPTION_END};
+  bool no_replace = false, raw = false, shared = false, verbose = false;
   for (int option; (option = next_option(argc, argv, ":v", options)) != -1;) {
     if (option == 'r') raw = true;
+    else if (option == 'n') no_replace = true;
     else if (option == 'v') verbose = true;
     else if (option == OPTION_SHARED) shared = true;
     else return STATUS_USAGE;
   }
   if (expect_arguments(argc, argv, 2, 2) != STATUS_OK) return STATUS_USAGE;
-  struct saver saver = {.name = argv[optind], .path = argv[optind + 1]};
+  struct saver saver = {.name = argv[optind], .path = argv[optind + 1], .no_replace = no_replace};
   workq *q;
   int status = open_any(saver.name, raw, shared, &q);
   if (status != STATUS_OK) return status;

@@ -91,6 +91,7 @@ static const struct subcommand commands[] = {
      "FILE gets JSON lines, at one moment, and appears when it is whole; - is\n"
      "standard output.  A damaged queue is saved as far as it can be read, and what\n"
      "was skipped is reported.\n"
+     "  --no-replace      a FILE that exists stays as it is, and is an error\n"
      "  --raw             without the lock: for a stuck queue; may be torn\n" HELP_VERBOSE("saved") HELP_SHARED},
     {"load", cmd_load, "NAME FILE", "bring back what save has written",
      "FILE is checked before anything is changed; - is standard input.  The queue is\n"
@@ -99,8 +100,7 @@ static const struct subcommand commands[] = {
      "                    if there is none\n" HELP_VERBOSE("loaded") HELP_SHARED},
     {"rm", cmd_rm, "NAME... [--force]", "remove queues",
      "A queue with keys (ready, in flight, delayed or buried) or users is not removed\n"
-     "without --force, and the line says what it has.  Those who use it are told that\n"
-     "it was removed.\n"
+     "without --force, and the line says what it has.  Its users get an error then.\n"
      "  -f, --force       remove it whatever is in it, and what is damaged or cannot\n"
      "                    be used here\n"},
 };

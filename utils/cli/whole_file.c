@@ -1,12 +1,12 @@
 /*
  * A file that appears under its name when it is whole.
  *
- * It is written without a name (O_TMPFILE), so that whoever is killed leaves nothing.  No system call
+ * It is written without a name (O_TMPFILE), so that a process that is killed leaves none.  No system call
  * lets such a file replace another: for that it gets a temporary name and is renamed.  A process that
  * is killed between these two leaves a whole file of that name, which the next one takes away.
  *
- * Where there is no O_TMPFILE it is written under the temporary name, with a lock (flock), by which a
- * file that a dead process has left is told from one that is being written.
+ * Where there is no O_TMPFILE it is written under the temporary name, with a lock (flock), which tells
+ * a file that is being written from one that a dead process has left.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -127,11 +127,11 @@ static bool replace(const struct whole_file *file) {
   return false;
 }
 
-static bool publish_unnamed(const struct whole_file *file) {
+static bool publish_unnamed(const struct whole_file *file, bool replaces) {
   /* What a killed process has left. */
   if (unlinkat(file->folder, file->temporary, 0) != 0 && errno != ENOENT) return false;
   if (give_name(file, file->name)) return true;
-  return errno == EEXIST && replace(file);
+  return errno == EEXIST && replaces && replace(file);
 }
 
 /* -------------------------------------------------------------------------------------------------------------- */
@@ -159,14 +159,18 @@ static bool sync_folder(int folder) {
   return fsync(folder) == 0 || errno == EBADF || errno == EINVAL;
 }
 
-static bool publish(const struct whole_file *file) {
-  if (!file->is_named) return publish_unnamed(file);
+static bool publish(const struct whole_file *file, bool replaces) {
+  if (!file->is_named) return publish_unnamed(file, replaces);
+  if (!replaces)
+    return linkat(file->folder, file->temporary, file->folder, file->name, 0) == 0 &&
+           unlinkat(file->folder, file->temporary, 0) == 0;
   return renameat(file->folder, file->temporary, file->folder, file->name) == 0;
 }
 
-bool whole_file_commit(struct whole_file *file) {
+bool whole_file_commit(struct whole_file *file, bool replaces) {
   errno = 0;
-  bool whole = fflush(file->out) == 0 && ferror(file->out) == 0 && fsync(fileno(file->out)) == 0 && publish(file);
+  bool whole =
+      fflush(file->out) == 0 && ferror(file->out) == 0 && fsync(fileno(file->out)) == 0 && publish(file, replaces);
   if (!whole) {
     whole_file_abandon(file);
     return false;

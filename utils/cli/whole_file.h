@@ -25,11 +25,11 @@ struct whole_file {
 bool whole_file_open(struct whole_file *file, const char *path);
 
 /*
- * Writes it to the disk, gives it its name instead of the file that had it, and closes it.  Returns
- * false with errno: the file that had the name is unchanged (or, where the folder could not be
- * written to the disk at the end, replaced).
+ * Writes it to the disk, gives it its name and closes it.  A file that had the name is replaced, or
+ * without `replaces` EEXIST.  Returns false with errno: a file that had the name is unchanged (or,
+ * where the folder could not be written to the disk at the end, replaced).
  */
-bool whole_file_commit(struct whole_file *file);
+bool whole_file_commit(struct whole_file *file, bool replaces);
 
 /* Closes it, and leaves all as it was. */
 void whole_file_abandon(struct whole_file *file);
