@@ -18,8 +18,12 @@ utils_workq_SOURCES = \
 	utils/cli/dump.c \
 	utils/cli/exec.c \
 	utils/cli/exec.h \
+	utils/cli/keys.c \
+	utils/cli/keys.h \
 	utils/cli/kick_remove.c \
 	utils/cli/load.c \
+	utils/cli/logout.c \
+	utils/cli/logout.h \
 	utils/cli/ls.c \
 	utils/cli/main.c \
 	utils/cli/options.c \
@@ -33,6 +37,8 @@ utils_workq_SOURCES = \
 	utils/cli/stats.c \
 	utils/cli/subcommands.c \
 	utils/cli/subcommands.h \
+	utils/cli/whole_file.c \
+	utils/cli/whole_file.h \
 	utils/common/clock.h \
 	utils/common/escape.c \
 	utils/common/escape.h \

@@ -154,10 +154,10 @@ shows_ready() {
 workq create "$queue-again"
 workq add "$queue-again" a b c d e
 eventually shows_ready 5
-workq rm "$queue-again" && workq create "$queue-again"
+workq rm --force "$queue-again" && workq create "$queue-again"
 eventually shows_ready 0
 ! shows_ready 5 || fail "the history of another queue: $(json history)"
-workq rm "$queue-again"
+workq rm --force "$queue-again"
 ok "queues"
 
 # found N [ARGUMENTS]: so many items.
@@ -492,7 +492,7 @@ ok "queues that are stuck"
 
 # ---- What happens to queues
 
-workq rm "$queue"
+workq rm --force "$queue"
 refused 404 'no such queue' "/api/queues/$queue"
 workq create "$queue" --mode 0666
 asked 403 "/api/queues/$queue"

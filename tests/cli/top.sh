@@ -100,7 +100,7 @@ for type in dumb frob; do
   ends 1
   [ "$(wc -l <"$scratch/said")" -eq 1 ] && grep -q "TERM) is '$type'" "$scratch/said" || fail "TERM=$type: $(cat "$scratch/said")"
 done
-workq rm "$queue"
+workq rm --force "$queue"
 ok "what cannot be watched is said before the screen is touched"
 
 # ---- The page of a queue
@@ -260,7 +260,7 @@ sees 'SHUT DOWN'
 kill -TERM $worker
 kill -INT $worker
 ended $worker
-workq rm "$queue"
+workq rm --force "$queue"
 sees "$queue   GONE for [0-9.a-z]+; waiting for it" 'this is its last state'
 keys p y
 sees 'was removed or created again; nothing was done'
@@ -271,7 +271,7 @@ keys i
 sees '1000 shown; [0-9.k]+ of 20000 keys were read' '^ ready .* 1$'
 keys End
 sees '^ ready .* 1000$'
-workq rm "$queue"
+workq rm --force "$queue"
 sees 'GONE'
 workq create "$queue"
 sees 'No such key'
@@ -330,7 +330,7 @@ keys Enter
 sees "^ queue   $queue-listb +PAUSED" '^ ready +3 '
 keys Escape
 sees '^ QUEUE +READY'
-workq rm "$queue-listb"
+workq rm --force "$queue-listb"
 eventually shows_not "^ $queue-listb"
 keys C-c
 ends 0

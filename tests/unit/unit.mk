@@ -20,6 +20,18 @@ check_programs += tests/unit/check_limiter
 tests_unit_check_limiter_SOURCES = tests/unit/check_limiter.c
 tests_unit_check_limiter_LDADD = $(check_ldadd)
 
+check_programs += tests/unit/check_logout
+tests_unit_check_logout_SOURCES = \
+	tests/unit/check_logout.c \
+	utils/cli/logout.c \
+	utils/cli/logout.h \
+	utils/common/hex.c \
+	utils/common/hex.h \
+	utils/common/say.c \
+	utils/common/say.h
+tests_unit_check_logout_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
+tests_unit_check_logout_LDADD = $(check_ldadd)
+
 check_programs += tests/unit/check_pool
 tests_unit_check_pool_SOURCES = tests/unit/check_pool.c
 tests_unit_check_pool_LDADD = $(check_ldadd)

@@ -32,14 +32,14 @@ static const struct subcommand commands[] = {
      "  --reap-interval DUR\n"
      "                    how often the living look for the dead, 1ms to 1m (100ms)\n"
      "  --no-metrics      measure no times: a little faster, no latencies to be seen\n"
-     "  --if-missing      no error if the queue exists; its own options stay\n" HELP_DURATION},
+     "  --if-missing      no error if the queue exists with the options given\n" HELP_DURATION},
     {"add", cmd_add, "NAME [OPTION...] [KEY...]", "add keys; without a KEY from standard input, one a line",
      "  -0, --null        keys on standard input end with NUL, not with newline\n"
      "  --priority N      -128 to 127, higher ones first (0)\n"
      "  --after DUR       not before this time from now\n"
      "  --rate-limited    count a failure of the key, and wait as the limiter says\n"
-     "  --wait DUR        where the queue is full, wait for room so long for each key;\n"
-     "                    or: forever\n" HELP_VERBOSE("added") HELP_SHARED HELP_DURATION},
+     "  --wait DUR        where the queue is full, wait for space so long for each\n"
+     "                    key; or: forever\n" HELP_VERBOSE("added") HELP_SHARED HELP_DURATION},
     {"run", cmd_run, "NAME [OPTION...] -- CMD [ARG...]", "run a command for each key, in several workers",
      "The key takes the place of {} in the ARGs, or else is the last argument.\n"
      "Exit status 0: done; 100: the key is given up; any other: it is retried later.\n"
@@ -88,19 +88,26 @@ static const struct subcommand commands[] = {
     {"pause", cmd_pause, "NAME", "let workers wait; keys can still be added", HELP_SHARED},
     {"unpause", cmd_unpause, "NAME", "end a pause", HELP_SHARED},
     {"remove", cmd_remove, "NAME KEY...", "cancel keys",
-     "A key that is being processed is finished, and does not run again.\n" HELP_VERBOSE("removed") HELP_SHARED},
-    {"kick", cmd_kick, "NAME [KEY...]", "make buried keys ready again; without a KEY all of them",
-     HELP_VERBOSE("kicked") HELP_SHARED},
+     "A key that is being processed: its run goes on, and it does not run again.\n" HELP_VERBOSE("removed")
+         HELP_SHARED},
+    {"kick", cmd_kick, "NAME {KEY... | --all}", "make buried keys ready again",
+     "  --all             all that are buried\n" HELP_VERBOSE("kicked") HELP_SHARED},
     {"save", cmd_save, "NAME FILE", "write the whole queue to a file",
      "FILE gets JSON lines, at one moment, and appears when it is whole; - is\n"
      "standard output.  A damaged queue is saved as far as it can be read, and what\n"
      "was skipped is reported.\n"
+     "  --no-replace      a FILE that exists stays as it is, and is an error\n"
      "  --raw             without the lock: for a stuck queue; may be torn\n" HELP_VERBOSE("saved") HELP_SHARED},
     {"load", cmd_load, "NAME FILE", "bring back what save has written",
      "FILE is checked before anything is changed; - is standard input.  The queue is\n"
-     "made as it was; if it exists keys are added to it, and none twice.\n" HELP_VERBOSE("loaded") HELP_SHARED},
-    {"rm", cmd_rm, "NAME", "remove the queue",
-     "Those who use it can go on; its memory is given back when the last one ends.\n"},
+     "made as it was; if it exists keys are added to it, and none twice.\n"
+     "  --once            take the file away, so that it is not loaded again; no error\n"
+     "                    if there is none\n" HELP_VERBOSE("loaded") HELP_SHARED},
+    {"rm", cmd_rm, "NAME... [--force]", "remove queues",
+     "A queue with keys (ready, in flight, delayed or buried) or users is not removed\n"
+     "without --force, and the line says what it has.  Its users get an error then.\n"
+     "  -f, --force       remove it whatever is in it, and what is damaged or cannot\n"
+     "                    be used here\n"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
