@@ -68,8 +68,12 @@ utils_workq_SOURCES = \
 	utils/top/history.h \
 	utils/top/top.c \
 	utils/top/top.h \
+	utils/watch/filter.c \
+	utils/watch/filter.h \
 	utils/watch/informer.c \
 	utils/watch/informer.h \
+	utils/watch/tree.c \
+	utils/watch/tree.h \
 	utils/watch/watch.c
 
 # Its server, with the page that it shows.

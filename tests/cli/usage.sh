@@ -100,6 +100,7 @@ for value in '' 5 s 5S 5s5s 1s1m '1 s' 5sx -5s +5s 1.5s 00x 5mss 922337203685477
   expect_error 2 "--timeout takes a duration" workq run "$queue" --timeout "$value" -- true
   expect_error 2 "--drain takes a duration" workq shutdown "$queue" --drain="$value"
   expect_error 2 "--resync takes a duration" workq watch "$queue" . --resync "$value"
+  expect_error 2 "--settle takes a duration" workq watch "$queue" . --settle "$value"
   expect_error 2 "--reap-interval takes a duration" workq create "$queue" --reap-interval "$value"
   left_out top || expect_error 2 "--interval takes a duration" workq top "$queue" --interval "$value"
   [ "$value" = forever ] || expect_error 2 "--wait takes a duration" workq add "$queue" --wait "$value" key

@@ -7,12 +7,22 @@ check_programs += tests/unit/check_errors
 tests_unit_check_errors_SOURCES = tests/unit/check_errors.c
 tests_unit_check_errors_LDADD = $(check_ldadd)
 
+check_programs += tests/unit/check_filter
+tests_unit_check_filter_SOURCES = \
+	tests/unit/check_filter.c \
+	utils/watch/filter.c \
+	utils/watch/filter.h
+tests_unit_check_filter_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
+tests_unit_check_filter_LDADD = $(check_ldadd)
+
 check_programs += tests/unit/check_informer
 tests_unit_check_informer_SOURCES = \
 	tests/unit/check_informer.c \
 	utils/common/clock.h \
 	utils/watch/informer.c \
-	utils/watch/informer.h
+	utils/watch/informer.h \
+	utils/watch/tree.c \
+	utils/watch/tree.h
 tests_unit_check_informer_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 tests_unit_check_informer_LDADD = $(check_ldadd)
 

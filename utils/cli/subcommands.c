@@ -51,10 +51,17 @@ static const struct subcommand commands[] = {
      "  --until-empty     end when no key is ready, delayed or being processed\n"
      "  --timeout DUR     end a command that takes longer; that is a failure\n"
      "  -q, --quiet       say nothing about failures, and show no progress\n" HELP_SHARED HELP_DURATION},
-    {"watch", cmd_watch, "NAME DIR [--resync DUR]", "add a key for each file that changes under a directory",
-     "A key is the file's path under DIR.  Files are added when they come, change or\n"
-     "go, and all of them every DUR (5s), so that a missed change is seen at last.\n"
-     "  --resync DUR      how often all are added again\n" HELP_SHARED HELP_DURATION},
+    {"watch", cmd_watch, "NAME DIR [OPTION...]", "add a key for each file that changes under a directory",
+     "A key is the file's path under DIR.  Files that are there are added, and then\n"
+     "each that comes, changes or goes; one that is being written once it is closed.\n"
+     "  --settle DUR      add a file when it has not changed for DUR (0)\n"
+     "  --include GLOB    only files that match this, or another --include\n"
+     "  --exclude GLOB    not files that match this, included or not\n"
+     "                    a GLOB is compared with the name of the file and of each\n"
+     "                    directory above it; one that has a / with their paths\n"
+     "  --priority N      -128 to 127, higher ones first (0)\n"
+     "  --resync DUR      list all so often, to find changes that were missed (5s)\n"
+     "  --resync-all      ... and add what has not changed, too\n" HELP_SHARED HELP_DURATION},
     {"ls", cmd_ls, "", "list the queues of this machine",
      "Columns: name, keys ready, processing, delayed, buried, handles in use, bytes\n"
      "of memory, state.  In a pipe tabs separate them, and there is no heading.\n"},
