@@ -176,7 +176,7 @@ enum {
   WORKQ_DROP = 1  /* it is forgotten, unless it was added again meanwhile */
 };
 
-/* For workq_options.max_crashes. */
+/* For workq_options.max_retries: a key never has a retry; and for max_crashes: crashes never bury a key. */
 #define WORKQ_NEVER (-1)
 
 /*
@@ -204,9 +204,10 @@ typedef struct workq_options {
                                open: group and other write bits beyond these are refused; 0 means 0600.
                                Group or others that may read but not write are refused by both. */
   workq_limiter limiter; /* create */
-  int32_t max_retries;   /* create: retries of a key before workq_retry() gives it up; 0 means no limit */
+  int32_t max_retries;   /* create: retries of a key before workq_retry(), or the death of its worker, gives it up; 0
+                               means no limit, WORKQ_NEVER means that it is never retried */
   int32_t max_crashes;   /* create: a key is buried at this crash since it was last completed or forgotten; 0 means 5,
-                               WORKQ_NEVER means no limit */
+                               WORKQ_NEVER means that crashes do not bury it.  At most 65,535 crashes are counted. */
   uint32_t give_up;      /* create: WORKQ_BURY or WORKQ_DROP */
   uint32_t flags;        /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
   uint32_t no_metrics;   /* create: 1: measure no times (see workq_measure); operations then read no clock for it */
@@ -216,6 +217,8 @@ typedef struct workq_options {
   int64_t lock_timeout_ns;  /* handle: longest wait for the queue's lock, ns; 0 or WORKQ_FOREVER means no limit */
   int64_t (*clock)(void *); /* handle: reads a monotonic clock, ns; null means CLOCK_MONOTONIC.  For tests. */
   void *clock_arg;          /* handle: given to clock */
+  int64_t crash_forget_ns;  /* create: a key's crashes no longer count this long after the last of them, ns, >= 1 s;
+                               0: an hour; WORKQ_FOREVER: they count until it is completed or forgotten */
 } workq_options;
 
 /* ---- Segments and handles ------------------------------------------------------------------------------------ */
@@ -344,6 +347,13 @@ WORKQ_API int workq_add_after(workq *q, const void *key, size_t len, int64_t del
  */
 WORKQ_API int workq_add_rate_limited(workq *q, const void *key, size_t len);
 
+/* What an add does with a pending run, for workq_add_options.when. */
+enum {
+  WORKQ_EARLIEST = 0, /* the earlier of the two times counts, and the higher priority */
+  WORKQ_KEEP = 2      /* the add changes nothing of a key that is pending, delayed, buried or failing (it has a
+                         failure or crash count): for a caller that lists everything again */
+};
+
 typedef struct workq_add_options {
   int32_t priority;      /* -128 ... 127, higher first.  A pending key takes the highest asked for, and moves to that
                            priority's tail; it never sinks. */
@@ -351,11 +361,13 @@ typedef struct workq_add_options {
   int64_t after_ns;      /* not before this, ns from now; <= 0: now */
   int64_t wait_ns;       /* how long to wait for room where the queue is full, ns; 0: not, WORKQ_FOREVER: for ever;
                            less: -EINVAL */
+  uint32_t when;         /* WORKQ_EARLIEST or WORKQ_KEEP */
+  uint32_t reserved;     /* 0 */
 } workq_add_options;
 
 /*
  * The general form of add.  Returns as workq_add().  Errors as for workq_add(), and
- *  -EINVAL     priority, rate_limited or wait_ns is out of its range
+ *  -EINVAL     priority, rate_limited, wait_ns or when is out of its range, or reserved is not 0
  *  -ETIMEDOUT  no room within wait_ns (with wait_ns 0: -ENOSPC)
  *  -EINTR      a signal handler ran while it waited for room
  */
@@ -572,6 +584,8 @@ typedef struct workq_info {
   int64_t waiting_ns; /* for how long it has been ready, dirty, delayed, buried or idle, ns, >= 0; -1 while it is
                          processed with nothing pending, or where times are not measured */
   int64_t running_ns; /* for how long its worker has had it, ns, >= 0; -1 where none has, or not measured */
+  uint32_t removed;   /* 1: it was removed during the run that its worker has, see workq_remove() */
+  uint32_t reserved;  /* 0 */
 } workq_info;
 
 /*
@@ -605,7 +619,7 @@ typedef struct workq_stats_data {
   uint32_t shut_down;  /* 1 after workq_shutdown() */
   uint32_t paused;     /* 1 after workq_pause() */
   uint32_t dirty;      /* keys of those being processed that will be ready when done */
-  int32_t max_retries; /* as set at create */
+  int32_t max_retries; /* as set at create; 0 for no limit, WORKQ_NEVER for no retries */
   int32_t max_crashes; /* as set at create; WORKQ_NEVER for no limit */
   uint32_t give_up;    /* WORKQ_BURY or WORKQ_DROP */
   uint32_t mode;       /* permission bits of the file */
@@ -632,7 +646,8 @@ typedef struct workq_stats_data {
   int64_t longest_ns;    /* the longest of these, ns */
   uint32_t metrics;      /* 1 where times are measured: see workq_options.no_metrics */
   uint32_t reserved;
-  uint64_t spare[8]; /* 0; becomes what is counted in versions to come, so that workq_measures keeps its form */
+  int64_t crash_forget_ns; /* as set at create; WORKQ_FOREVER: never */
+  uint64_t spare[7]; /* 0; becomes what is counted in versions to come, so that workq_measures keeps its form */
 } workq_stats_data;
 
 /* Fills *stats with one moment's state.  Returns 0. */
@@ -806,6 +821,15 @@ WORKQ_API int workq_unpause(workq *q);
  * Returns how many were found.
  */
 WORKQ_API int workq_reap(workq *q);
+
+/*
+ * Announces that the caller is about to end a process, pid: when its handles die, their keys go back as by
+ * workq_release(), and neither a failure nor a crash is counted.  For a supervisor, before it kills one of its
+ * workers.  It holds for the handles that the process has now, as long as they are attached.  Does not block (but for
+ * the queue's lock).
+ * Returns how many handles the process has, 0 for none; -EINVAL if pid is not positive.
+ */
+WORKQ_API int workq_expect_exit(workq *q, int pid);
 
 /*
  * For use right after a call that gave -ETIMEDOUT: the pid of the process that held the queue's lock while it waited
