@@ -846,17 +846,29 @@ typedef struct workq_pool {
   int64_t restart_max_ns;     /* ... up to this; 0 means 5 s */
   int (*worker_start)(workq *q, unsigned worker, void *arg); /* in each new worker first; not 0 ends it as a crash */
   void (*event)(void *arg, int what, unsigned worker, int pid, int status); /* in the supervisor; may be null */
-  void *arg;                                                                /* given to all three */
+  void *arg;                                                                /* given to all of these */
+  uint64_t max_keys; /* end after this many keys were handed to the handler and not released; 0: no limit.  A key
+                        whose worker died is not counted. */
+  int (*before_get)(workq *q, unsigned worker, void *arg); /* in a worker before it asks for a key, at least every
+                                 200 ms while it waits for one; not 0 ends that worker for good; may be null */
+  void (*finished)(workq *q, int verdict, int result, unsigned worker, void *arg); /* in a worker when a key was
+                                 finished: the handler's verdict, and what workq_complete(), workq_retry(),
+                                 workq_give_up() or workq_release() returned; may be null */
+  void (*before_fork)(void *arg);          /* in the supervisor before each fork(2); may be null */
+  void (*after_fork)(void *arg, int pid);  /* after each: in the supervisor with the pid, or -1 if it failed; in the
+                                 worker with 0, when its signals are set up and before worker_start; may be null.
+                                 For an interpreter, which has its own work to do around a fork. */
 } workq_pool;
 
 /*
  * Forks workers that get keys and call handler, and supervises them until the queue is shut down and drained, the pool
  * is asked to stop, or (until_empty) nothing is left.  A worker that dies is reaped at once and started again.
  *
- * Signals: SIGINT, SIGTERM and SIGCHLD are blocked in the calling thread and read from a signalfd until it
- * returns, when the mask is as before.  The first SIGINT or SIGTERM lets each worker finish the key in its hands
- * and end; a second kills them (their keys go back to the queue, as after a crash).  Workers get SIGTERM if the calling thread dies.
- * Call it where SIGINT and SIGTERM are blocked in all other threads of the process, or there are none.
+ * Signals: SIGINT, SIGTERM, SIGHUP and SIGCHLD are blocked in the calling thread and read from a signalfd until it
+ * returns, when the mask is as before; but not SIGINT, SIGTERM or SIGHUP where it is ignored, nor SIGHUP where it has
+ * a handler.  The first of these three lets each worker finish its key and end; a second kills them (their keys go
+ * back to the queue, as after a crash).  Workers get SIGTERM if the calling thread dies.
+ * Call it where these signals are blocked in all other threads of the process, or there are none.
  *
  * q     the supervisor's handle.
  * pool  may be null.
@@ -872,6 +884,70 @@ typedef struct workq_pool {
  *  -EUCLEAN, -EPROTONOSUPPORT  a worker found it so; no worker is left
  */
 WORKQ_SIZED int workq_run(workq *q, const workq_pool *pool, workq_handler handler);
+
+/* A pool that the caller's own loop drives; see workq_pool_start(). */
+typedef struct workq_supervisor workq_supervisor;
+
+/*
+ * workq_run() for a program that has a loop of its own: starts the workers and returns.  From then on the caller polls
+ * workq_pool_fd(), calls workq_pool_step() whenever it is readable, until that returns 0, and then workq_pool_end().
+ * All of them, and workq_close() of q, are called by the thread that called this: workers get SIGTERM when it ends.
+ *
+ * Signals are the caller's: none is blocked or handled, and no descriptor reads them; workq_pool_stop() is for a handler
+ * or loop that was told to stop.  The caller may ignore SIGCHLD or wait for all children; an event's status is then 0
+ * where it was not to be had.  Workers ignore SIGINT; other signals they have as the caller, but for SIGTERM, which
+ * ends them after the key in flight.
+ *
+ * q        the supervisor's handle; stays the caller's, and open until workq_pool_end().
+ * pool     may be null; copied.
+ * handler  as for workq_run()
+ * out      set on success
+ *
+ * Does not block but for the lock.  Flushes stdout and stderr before each fork.
+ *
+ * Returns 0.  Errors as for workq_run(), and then no worker is left; and
+ *  -EMFILE, -ENFILE, -ENOMEM  no descriptor for epoll_create1(2) or timerfd_create(2), or no memory
+ *
+ * If the caller dies, its workers finish their keys and end.
+ */
+WORKQ_SIZED int workq_pool_start(workq *q, const workq_pool *pool, workq_handler handler, workq_supervisor **out);
+
+/* A descriptor that poll(2) says is readable (POLLIN) when workq_pool_step() has something to do.  It is the pool's: the
+ * caller neither reads nor closes it.  Never fails. */
+WORKQ_API int workq_pool_fd(const workq_supervisor *pool);
+
+/*
+ * Does what is due: reaps workers that have died and starts others, ends the pool when there is nothing left to do.
+ * May be called at any time.  Does not block but for the lock; events are called from inside.
+ * Returns 1 while workers run or wait for their start, 0 when all have ended for good.  An error that ended the pool is
+ * returned by workq_pool_end().
+ */
+WORKQ_API int workq_pool_step(workq_supervisor *pool);
+
+/* How workq_pool_stop() ends a pool. */
+enum {
+  WORKQ_STOP_FINISH = 1, /* each worker finishes its key and ends */
+  WORKQ_STOP_KILL = 2    /* the workers are killed; their keys go back to the queue, as after a crash */
+};
+
+/*
+ * Asks the workers to end, and starts no others.  Returns at once; workq_pool_step() returns 0 when they have ended.
+ * A later call may only be stricter.
+ * Returns 0.  -EINVAL  how is none of these
+ */
+WORKQ_API int workq_pool_stop(workq_supervisor *pool, int how);
+
+/*
+ * Kills workers that still run, waits until they have ended, and frees the pool.
+ * Returns 0, or the error that ended the pool, as from workq_run().
+ */
+WORKQ_API int workq_pool_end(workq_supervisor *pool);
+
+/*
+ * In a worker of a pool, for a handler that takes long: 1 when this worker is to end (its supervisor stops or has died,
+ * or somebody sent it SIGTERM), else 0.  The handler may finish early, and give WORKQ_RELEASE.  Async-signal-safe.
+ */
+WORKQ_API int workq_pool_stopping(void);
 
 /* ---- Looking inside ------------------------------------------------------------------------------------------ */
 
@@ -925,6 +1001,8 @@ WORKQ_API int workq_stats_sized(workq *q, workq_stats_data *stats, size_t size);
 WORKQ_API int workq_measure_sized(workq *q, workq_measures *measures, size_t size);
 WORKQ_API int workq_metrics_print_sized(const workq_measures *queues, size_t size, size_t count, FILE *out);
 WORKQ_API int workq_run_sized(workq *q, const workq_pool *pool, size_t size, workq_handler handler);
+WORKQ_API int workq_pool_start_sized(workq *q, const workq_pool *pool, size_t size, workq_handler handler,
+                                     workq_supervisor **out);
 
 static inline int workq_create(const char *name, const workq_options *options, workq **out) {
   return workq_create_sized(name, options, sizeof *options, out);
@@ -962,6 +1040,9 @@ static inline int workq_metrics_print(const workq_measures *queues, size_t count
 }
 static inline int workq_run(workq *q, const workq_pool *pool, workq_handler handler) {
   return workq_run_sized(q, pool, sizeof *pool, handler);
+}
+static inline int workq_pool_start(workq *q, const workq_pool *pool, workq_handler handler, workq_supervisor **out) {
+  return workq_pool_start_sized(q, pool, sizeof *pool, handler, out);
 }
 
 #ifdef __cplusplus

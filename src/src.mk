@@ -19,6 +19,9 @@ libworkq_core_la_SOURCES = \
 	src/name.h \
 	src/open.c \
 	src/pool.c \
+	src/pool.h \
+	src/pool_run.c \
+	src/pool_worker.c \
 	src/prometheus.c \
 	src/sizes.c \
 	src/sizes.h \

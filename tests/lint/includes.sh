@@ -16,7 +16,7 @@ if [ "${WORKQ_TEST_SCALE:-100}" -lt 100 ]; then
 fi
 
 # From the bottom to the top: what is true of every engine, and what is the shared-memory engine's.
-common="clock compiler errors name sizes limiter histogram engine api open prometheus dump pool"
+common="clock compiler errors name sizes limiter histogram engine api open prometheus dump pool pool_worker pool_run"
 shm="layout region processors fingerprint thread handle read stamp journal journal_check times segment owner lock wait grow list table
   item
   ready delay state slot operation batch inspect shm finish open restore iterate iterate_order stats snapshot keys control check add get

@@ -31,6 +31,8 @@ prctl sched_yield personality pthread_setcancelstate: PR_GET_NAME, PR_SET_PDEATH
 pthread_atfork pthread_once: called once a process, before any refusal
 closedir: the directory is open
 _exit kill sigaction pthread_sigmask: cannot fail for own children and valid signals
+sigfillset sigismember: only compute
+timerfd_settime: the timer is open and the time valid
 waitpid: its one error here is that somebody else has waited for the child, which check_pool tests
 pthread_mutex_consistent pthread_mutex_unlock pthread_mutexattr_destroy: cannot fail for who holds the mutex
 pthread_mutex_timedlock: stands for pthread_mutex_clocklock where that is missing

@@ -1,5 +1,5 @@
 /*
- * workq_run: what it promises of workers, handlers' results, crashes, signals and its end.
+ * workq_run and pools in a loop of the caller's: what they promise of workers, handlers' results, crashes, signals and its end.
  *
  * Handlers run in worker processes; they tell the test through memory shared with it.  What has to wait waits for such a
  * word or for a pipe, never for a time.
@@ -12,6 +12,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -86,6 +87,15 @@ static void tear_down(void) {
     ck_assert_int_eq(workq_unlink(name), 0);
   }
   munmap(shared, sizeof *shared);
+}
+
+static int count_descriptors(void) {
+  DIR *directory = opendir("/proc/self/fd");
+  ck_assert_ptr_nonnull(directory);
+  int n = 0;
+  while (readdir(directory)) n++;
+  closedir(directory);
+  return n;
 }
 
 static void add(const char *key) {
@@ -445,6 +455,320 @@ START_TEST(second_signal_kills) {
 }
 END_TEST
 
+static void hang_up_when_all_run(void *arg, int what, unsigned worker, int pid, int status) {
+  on_event(arg, what, worker, pid, status);
+  if (count_events(WORKQ_EVENT_STARTED) == 3 && what == WORKQ_EVENT_STARTED) raise(SIGHUP);
+}
+
+START_TEST(hang_up_is_a_stop) {
+  create(NULL);
+  signal(SIGHUP, SIG_DFL); /* it may be ignored here */
+  pool.until_empty = 0;
+  pool.event = hang_up_when_all_run;
+  ck_assert_int_eq(workq_run(q, &pool, count_key), 1);
+  ck_assert_uint_eq(count_events(WORKQ_EVENT_ENDED), 3);
+}
+END_TEST
+
+static void on_hang_up(int signal) {
+  (void)signal;
+  atomic_fetch_add(&shared->other, 1);
+}
+
+/* A signal to each of its processes that says stop, were it not ignored (or, SIGHUP, handled). */
+static int signal_all(workq *worker_q, const workq_item *item, unsigned worker, void *arg) {
+  static const int stops[] = {SIGINT, SIGTERM, SIGHUP};
+  struct shared *told = arg;
+  if (is_key(item, "0"))
+    for (int i = 0; i < 3; i++) kill(getppid(), stops[i]);
+  (void)told;
+  return count_key(worker_q, item, worker, arg);
+}
+
+START_TEST(ignored_signals_stay_ignored) {
+  create(NULL);
+  add_numbers(10);
+  signal(SIGINT, SIG_IGN);
+  signal(SIGTERM, SIG_IGN);
+  signal(SIGHUP, on_hang_up);
+  pool.workers = 1;
+  ck_assert_int_eq(workq_run(q, &pool, signal_all), 0);
+  for (int i = 0; i < 10; i++) ck_assert_int_eq(shared->runs[i], 1);
+  ck_assert_int_eq(shared->other, 1);
+}
+END_TEST
+
+/* ---- What the caller is told, and may limit -------------------------------------------------------------------- */
+
+static void note_finished(workq *worker_q, int verdict, int result, unsigned worker, void *arg) {
+  struct shared *told = arg;
+  (void)worker_q, (void)worker;
+  atomic_fetch_add(&told->count, 1);
+  if (verdict == WORKQ_RETRY) atomic_fetch_add(result == 1 ? &told->other : &told->flag, 1);
+  else if (verdict != WORKQ_OK || result != 0) atomic_store(&told->wrong, 1);
+}
+
+static int fail_key(workq *worker_q, const workq_item *item, unsigned worker, void *arg) {
+  (void)worker_q, (void)worker, (void)arg;
+  return is_key(item, "0") ? WORKQ_RETRY : WORKQ_OK;
+}
+
+START_TEST(finished_tells_what_became_of_a_key) {
+  workq_options options = {.max_retries = 3};
+  create(&options);
+  add_numbers(5);
+  pool.finished = note_finished;
+  ck_assert_int_eq(workq_run(q, &pool, fail_key), 0);
+  ck_assert_int_eq(shared->count, 4 + 4);
+  ck_assert_int_eq(shared->other, 3); /* retried */
+  ck_assert_int_eq(shared->flag, 1);  /* given up */
+  ck_assert_int_eq(shared->wrong, 0);
+}
+END_TEST
+
+/* Dies once, and releases a key once: neither uses up one of the keys. */
+static int die_and_release_first(workq *worker_q, const workq_item *item, unsigned worker, void *arg) {
+  struct shared *told = arg;
+  int run = atomic_fetch_add(&told->count, 1);
+  if (run == 1) raise(SIGKILL);
+  return run == 3 ? WORKQ_RELEASE : count_key(worker_q, item, worker, arg);
+}
+
+START_TEST(max_keys_are_handled_and_no_more) {
+  create(NULL);
+  add_numbers(20);
+  pool.until_empty = 0;
+  pool.max_keys = 7;
+  ck_assert_int_eq(workq_run(q, &pool, die_and_release_first), 0);
+  int handled = 0;
+  for (int i = 0; i < 20; i++) handled += shared->runs[i];
+  ck_assert_int_eq(handled, 7);
+  ck_assert_uint_eq(stats_now().keys, 13);
+}
+END_TEST
+
+static int get_until_told(workq *worker_q, unsigned worker, void *arg) {
+  struct shared *told = arg;
+  if (workq_len(worker_q) < 0) atomic_store(&told->wrong, 1);
+  atomic_fetch_add(&told->starts[worker], 1);
+  return atomic_load(&told->flag);
+}
+
+static int raise_flag(workq *worker_q, const workq_item *item, unsigned worker, void *arg) {
+  struct shared *told = arg;
+  atomic_store(&told->flag, 1);
+  return count_key(worker_q, item, worker, arg);
+}
+
+/* One worker handles a key; the others are asked again though none comes for them. */
+START_TEST(before_get_ends_workers) {
+  create(NULL);
+  add_numbers(1);
+  pool.until_empty = 0;
+  pool.before_get = get_until_told;
+  ck_assert_int_eq(workq_run(q, &pool, raise_flag), 0);
+  ck_assert_int_eq(shared->runs[0], 1);
+  ck_assert_int_eq(shared->wrong, 0);
+  ck_assert_uint_eq(count_events(WORKQ_EVENT_STARTED), 3);
+}
+END_TEST
+
+/* In the supervisor before, in both after; of the worker's the test learns by the shared memory. */
+static int forks_begun, forks_ended, last_forked;
+
+static void before_fork(void *arg) {
+  (void)arg;
+  ck_assert_int_eq(forks_begun++, forks_ended);
+}
+
+static void after_fork(void *arg, int pid) {
+  struct shared *told = arg;
+  if (pid == 0) {
+    /* Before worker_start, in the same process. */
+    atomic_fetch_add(&told->other, 1);
+    last_forked = getpid();
+    return;
+  }
+  forks_ended++;
+  last_forked = pid;
+}
+
+static int check_hook_came_first(workq *worker_q, unsigned worker, void *arg) {
+  struct shared *told = arg;
+  (void)worker_q, (void)worker;
+  if (last_forked != getpid()) atomic_store(&told->wrong, 1);
+  return 0;
+}
+
+START_TEST(hooks_around_fork) {
+  create(NULL);
+  add("key");
+  forks_begun = forks_ended = 0;
+  pool.workers = 1;
+  pool.before_fork = before_fork;
+  pool.after_fork = after_fork;
+  pool.worker_start = check_hook_came_first;
+  ck_assert_int_eq(workq_run(q, &pool, die_first), 0);
+  ck_assert_int_eq(forks_begun, 4);
+  ck_assert_int_eq(forks_ended, 4);
+  ck_assert_int_eq(shared->other, 4);
+  ck_assert_int_eq(shared->wrong, 0);
+  ck_assert_int_eq(last_forked, events[event_count - 1].pid);
+}
+END_TEST
+
+/* ---- Driven by the caller's loop ------------------------------------------------------------------------------- */
+
+static workq_supervisor *start_pool(workq_handler handler) {
+  workq_supervisor *supervisor;
+  ck_assert_int_eq(workq_pool_start(q, &pool, handler, &supervisor), 0);
+  return supervisor;
+}
+
+/* Waits for nothing but the descriptor.  Returns how many steps it took. */
+static int drive(workq_supervisor *supervisor) {
+  int steps = 1;
+  while (workq_pool_step(supervisor) == 1) {
+    struct pollfd due = {.fd = workq_pool_fd(supervisor), .events = POLLIN};
+    ck_assert_int_eq(poll(&due, 1, -1), 1);
+    steps++;
+  }
+  return steps;
+}
+
+START_TEST(own_loop_runs_every_key_once) {
+  create(NULL);
+  int descriptors = count_descriptors();
+  add_numbers(KEYS);
+  workq_supervisor *supervisor = start_pool(count_key);
+  drive(supervisor);
+  ck_assert_int_eq(workq_pool_end(supervisor), 0);
+  for (int i = 0; i < KEYS; i++) ck_assert_int_eq(shared->runs[i], 1);
+  ck_assert_uint_eq(count_events(WORKQ_EVENT_ENDED), 3);
+  ck_assert_int_eq(count_descriptors(), descriptors);
+}
+END_TEST
+
+START_TEST(own_loop_replaces_the_dead) {
+  create(NULL);
+  add("key");
+  pool.workers = 1;
+  workq_supervisor *supervisor = start_pool(die_first);
+  drive(supervisor);
+  ck_assert_int_eq(workq_pool_end(supervisor), 0);
+  ck_assert_int_eq(shared->count, 4);
+  ck_assert_int_eq(shared->wrong, 0);
+  ck_assert_uint_eq(count_events(WORKQ_EVENT_CRASHED), 3);
+}
+END_TEST
+
+/* Neither masks nor actions are changed; and the caller's SIGCHLD may be ignored, which takes the statuses away. */
+START_TEST(own_loop_leaves_signals_alone) {
+  create(NULL);
+  add_numbers(100);
+  sigset_t before, after;
+  sigprocmask(SIG_SETMASK, NULL, &before);
+  signal(SIGCHLD, SIG_IGN);
+  workq_supervisor *supervisor = start_pool(count_key);
+  sigprocmask(SIG_SETMASK, NULL, &after);
+  for (int i = 1; i < SIGRTMAX; i++) ck_assert_int_eq(sigismember(&before, i), sigismember(&after, i));
+  drive(supervisor);
+  ck_assert_int_eq(workq_pool_end(supervisor), 0);
+  ck_assert(signal(SIGCHLD, SIG_DFL) == SIG_IGN);
+  for (int i = 0; i < 100; i++) ck_assert_int_eq(shared->runs[i], 1);
+  ck_assert_uint_eq(count_events(WORKQ_EVENT_ENDED), 3);
+}
+END_TEST
+
+/* Runs until its worker is told to stop, which the handler asks for. */
+static int run_until_stopping(workq *worker_q, const workq_item *item, unsigned worker, void *arg) {
+  struct shared *told = arg;
+  (void)worker_q, (void)item, (void)worker;
+  atomic_fetch_add(&told->flag, 1);
+  while (!workq_pool_stopping()) sched_yield();
+  return WORKQ_RELEASE;
+}
+
+START_TEST(own_loop_is_stopped) {
+  create(NULL);
+  add_numbers(3);
+  pool.until_empty = 0;
+  workq_supervisor *supervisor = start_pool(run_until_stopping);
+  wait_for(&shared->flag);
+  ck_assert_int_eq(workq_pool_step(supervisor), 1);
+  ck_assert_int_eq(workq_pool_stop(supervisor, 0), -EINVAL);
+  ck_assert_int_eq(workq_pool_stop(supervisor, WORKQ_STOP_FINISH), 0);
+  drive(supervisor);
+  ck_assert_int_eq(workq_pool_end(supervisor), 0);
+  ck_assert_uint_eq(stats_now().ready, 3);
+  ck_assert_uint_eq(stats_now().crashes, 0);
+}
+END_TEST
+
+static int hang(workq *worker_q, const workq_item *item, unsigned worker, void *arg) {
+  struct shared *told = arg;
+  (void)worker_q, (void)item, (void)worker;
+  atomic_fetch_add(&told->flag, 1);
+  while (atomic_load(&told->flag) > 0) pause();
+  return WORKQ_OK;
+}
+
+/* By a stop, and by the end alone. */
+START_TEST(own_loop_is_killed) {
+  create(NULL);
+  add_numbers(1);
+  pool.until_empty = 0;
+  workq_supervisor *supervisor = start_pool(hang);
+  wait_for(&shared->flag);
+  if (_i == 0) {
+    ck_assert_int_eq(workq_pool_stop(supervisor, WORKQ_STOP_KILL), 0);
+    drive(supervisor);
+  }
+  ck_assert_int_eq(workq_pool_end(supervisor), 0);
+  ck_assert_uint_eq(stats_now().processing, 0);
+  ck_assert_uint_eq(stats_now().attached, 1);
+  ck_assert_uint_eq(count_events(WORKQ_EVENT_ENDED), 3);
+}
+END_TEST
+
+/* No descriptor is left for pidfds: deaths are found without. */
+START_TEST(own_loop_without_pidfds) {
+  create(NULL);
+  add("key");
+  struct rlimit before, limit;
+  int last[4]; /* epoll, timer, and a pipe that is closed when the workers have started */
+  for (int i = 0; i < 4; i++) last[i] = dup(STDIN_FILENO);
+  for (int i = 0; i < 4; i++) close(last[i]);
+  getrlimit(RLIMIT_NOFILE, &before);
+  limit = before;
+  limit.rlim_cur = (rlim_t)last[3] + 1;
+  pool.workers = 3;
+  setrlimit(RLIMIT_NOFILE, &limit);
+  workq_supervisor *supervisor = start_pool(die_first);
+  drive(supervisor);
+  setrlimit(RLIMIT_NOFILE, &before);
+  ck_assert_int_eq(workq_pool_end(supervisor), 0);
+  ck_assert_int_eq(shared->count, 4);
+}
+END_TEST
+
+START_TEST(own_loop_without_descriptors) {
+  create(NULL);
+  struct rlimit before, limit;
+  workq_supervisor *supervisor;
+  int next = dup(STDIN_FILENO);
+  close(next);
+  getrlimit(RLIMIT_NOFILE, &before);
+  limit = before;
+  limit.rlim_cur = (rlim_t)(next + _i);
+  setrlimit(RLIMIT_NOFILE, &limit);
+  int result = workq_pool_start(q, &pool, count_key, &supervisor);
+  setrlimit(RLIMIT_NOFILE, &before);
+  ck_assert_int_eq(result, -EMFILE);
+  ck_assert_uint_eq(event_count, 0);
+}
+END_TEST
+
 /* The supervisor's death is the workers' end: they hold the pipe's other end. */
 START_TEST(workers_end_with_their_supervisor) {
   int ends[2];
@@ -468,15 +792,6 @@ START_TEST(workers_end_with_their_supervisor) {
 END_TEST
 
 /* ---- What it leaves as it was -------------------------------------------------------------------------------- */
-
-static int count_descriptors(void) {
-  DIR *directory = opendir("/proc/self/fd");
-  ck_assert_ptr_nonnull(directory);
-  int n = 0;
-  while (readdir(directory)) n++;
-  closedir(directory);
-  return n;
-}
 
 static void on_child(int signal) {
   (void)signal;
@@ -687,7 +1002,12 @@ int main(void) {
   const TTest *const end[] = {until_empty_waits_for_delayed_keys, until_empty_of_nothing,
                               shutdown_drains_and_ends_it,        resume_brings_ended_workers_back,
                               first_signal_ends_idle_workers,     second_signal_kills,
-                              workers_end_with_their_supervisor};
+                              workers_end_with_their_supervisor,  hang_up_is_a_stop,
+                              ignored_signals_stay_ignored};
+  const TTest *const told[] = {finished_tells_what_became_of_a_key, max_keys_are_handled_and_no_more,
+                               before_get_ends_workers, hooks_around_fork};
+  const TTest *const own_loop[] = {own_loop_runs_every_key_once, own_loop_replaces_the_dead,
+                                   own_loop_leaves_signals_alone, own_loop_is_stopped, own_loop_without_pidfds};
   const TTest *const leaves[] = {signals_and_descriptors_are_as_before, signals_of_workers,
                                  other_children_are_left_alone, caller_may_ignore_its_children,
                                  buffered_output_comes_out_once};
@@ -698,6 +1018,10 @@ int main(void) {
   add_case(suite, "crashes", crashes, sizeof crashes / sizeof *crashes);
   TCase *end_case = add_case(suite, "end", end, sizeof end / sizeof *end);
   tcase_add_loop_test(end_case, first_signal_lets_keys_be_finished, 0, 2);
+  add_case(suite, "told", told, sizeof told / sizeof *told);
+  TCase *loop_case = add_case(suite, "own loop", own_loop, sizeof own_loop / sizeof *own_loop);
+  tcase_add_loop_test(loop_case, own_loop_is_killed, 0, 2);
+  tcase_add_loop_test(loop_case, own_loop_without_descriptors, 0, 4);
   add_case(suite, "leaves", leaves, sizeof leaves / sizeof *leaves);
   TCase *faults_case = add_case(suite, "faults", faults, sizeof faults / sizeof *faults);
   tcase_add_loop_test(faults_case, no_descriptors_left, 0, 3);

@@ -48,6 +48,7 @@ static const struct promise {
     {"dump", false, {EIO, ENOMEM}},
     {"check", false, {ENOMEM}},
     {"run", false, {EAGAIN, ENOMEM, EMFILE, EUSERS, ENOSPC, EUCLEAN, EPROTONOSUPPORT, ENFILE, ENODEV}},
+    {"pool_start", false, {EAGAIN, ENOMEM, EMFILE, EUSERS, ENOSPC, EUCLEAN, EPROTONOSUPPORT, ENFILE, ENODEV}},
 };
 
 static bool lists(const int *errors, int error) {

@@ -10,9 +10,9 @@ tests_shm_failures_check_failures_SOURCES = \
 	tests/shm/failures/refusals.h
 tests_shm_failures_check_failures_LDADD = $(check_ldadd)
 tests_shm_failures_check_failures_LDFLAGS = \
-	-Wl,--wrap=access,--wrap=calloc,--wrap=close,--wrap=fchmod,--wrap=fcntl,--wrap=fork,--wrap=free,--wrap=fstat \
+	-Wl,--wrap=access,--wrap=calloc,--wrap=close,--wrap=epoll_create1,--wrap=epoll_ctl,--wrap=fchmod,--wrap=fcntl,--wrap=fork,--wrap=free,--wrap=fstat \
 	-Wl,--wrap=ftruncate,--wrap=getrandom,--wrap=getrlimit,--wrap=linkat,--wrap=madvise,--wrap=malloc \
 	-Wl,--wrap=memfd_create,--wrap=mmap,--wrap=munmap,--wrap=open,--wrap=opendir,--wrap=pipe2,--wrap=posix_fallocate \
 	-Wl,--wrap=ppoll,--wrap=pread,--wrap=pthread_mutex_clocklock,--wrap=pthread_mutex_init,--wrap=pthread_mutex_trylock \
 	-Wl,--wrap=pthread_mutexattr_init,--wrap=pthread_mutexattr_setpshared,--wrap=pthread_mutexattr_setrobust \
-	-Wl,--wrap=pwrite,--wrap=read,--wrap=readdir,--wrap=realloc,--wrap=shm_open,--wrap=shm_unlink,--wrap=signalfd,--wrap=stat,--wrap=syscall
+	-Wl,--wrap=pwrite,--wrap=read,--wrap=readdir,--wrap=realloc,--wrap=shm_open,--wrap=shm_unlink,--wrap=signalfd,--wrap=stat,--wrap=timerfd_create,--wrap=syscall

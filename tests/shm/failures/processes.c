@@ -6,6 +6,7 @@
  */
 #include "check_failures.h"
 
+#include <poll.h>
 #include <signal.h>
 
 /* ---- The first call after a fork ---- */
@@ -116,11 +117,31 @@ START_TEST(a_pools_workers) {
 }
 END_TEST
 
+static int drive_pool(void) {
+  workq_supervisor *supervisor;
+  refusals_arm();
+  int result = workq_pool_start(q, &pool, handle_key, &supervisor);
+  if (result < 0) return refusals_disarm(result);
+  while (workq_pool_step(supervisor) == 1) {
+    struct pollfd due = {.fd = workq_pool_fd(supervisor), .events = POLLIN};
+    poll(&due, 1, -1);
+  }
+  return refusals_disarm(workq_pool_end(supervisor));
+}
+
+static const struct scenario driving = {"pool_start", prepare_pool, drive_pool, 0, finish_pool};
+
+START_TEST(a_pool_in_the_callers_loop) {
+  ck_assert_uint_gt(refuse_each(&driving), 10);
+}
+END_TEST
+
 Suite *processes_suite(void) {
   Suite *suite = suite_create("processes");
   TCase *tcase = failures_case(suite, "each call in");
   tcase_add_test(tcase, the_first_call_after_a_fork);
   tcase_add_test(tcase, a_pools_supervisor);
   tcase_add_test(tcase, a_pools_workers);
+  tcase_add_test(tcase, a_pool_in_the_callers_loop);
   return suite;
 }

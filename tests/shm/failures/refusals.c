@@ -18,12 +18,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -335,6 +337,7 @@ int __wrap_fcntl(int fd, int command, ...) {
 static int syscall_refused(long number, long operation) {
   static const int sleep_errors[] = {EINTR, 0}, wait_errors[] = {EAGAIN, EINTR, 0}, wake_errors[] = {EFAULT, 0};
   static const int none[] = {0}, affinity_errors[] = {EPERM, ENOSYS, EINVAL, 0};
+  static const int pidfd_errors[] = {ENOSYS, EMFILE, ENFILE, ENOMEM, EPERM, 0};
   static const int membarrier_errors[] = {ENOSYS, EPERM, 0}, rename_errors[] = {ENOSPC, EEXIST, EROFS, EACCES, 0};
   switch (number) {
   case SYS_futex:
@@ -347,6 +350,10 @@ static int syscall_refused(long number, long operation) {
     return refused("renameat2", rename_errors);
   case SYS_sched_getaffinity:
     return refused("sched_getaffinity", affinity_errors);
+  case SYS_pidfd_open:
+    return refused("pidfd_open", pidfd_errors);
+  case SYS_pidfd_send_signal:
+    return refused("pidfd_send_signal", affinity_errors);
   case SYS_rt_sigprocmask: /* only asks whether a page can be reached */
   case SYS_gettid:
   case SYS_get_robust_list:
@@ -388,6 +395,31 @@ int __wrap_pipe2(int ends[2], int flags) {
   static const int errors[] = {EMFILE, ENFILE, 0};
   flags_checked(flags, O_CLOEXEC);
   return refused("pipe2", errors) ? -1 : __real_pipe2(ends, flags);
+}
+
+int __real_epoll_create1(int flags);
+int __wrap_epoll_create1(int flags);
+int __wrap_epoll_create1(int flags) {
+  static const int errors[] = {EMFILE, ENFILE, ENOMEM, 0};
+  flags_checked(flags, EPOLL_CLOEXEC);
+  return refused("epoll_create1", errors) ? -1 : __real_epoll_create1(flags);
+}
+
+int __real_epoll_ctl(int set, int operation, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int set, int operation, int fd, struct epoll_event *event);
+int __wrap_epoll_ctl(int set, int operation, int fd, struct epoll_event *event) {
+  static const int add_errors[] = {ENOMEM, ENOSPC, 0}, none[] = {0};
+  return refused("epoll_ctl", operation == EPOLL_CTL_ADD ? add_errors : none)
+             ? -1
+             : __real_epoll_ctl(set, operation, fd, event);
+}
+
+int __real_timerfd_create(int clock, int flags);
+int __wrap_timerfd_create(int clock, int flags);
+int __wrap_timerfd_create(int clock, int flags) {
+  static const int errors[] = {EMFILE, ENFILE, ENOMEM, ENODEV, 0};
+  flags_checked(flags, TFD_CLOEXEC);
+  return refused("timerfd_create", errors) ? -1 : __real_timerfd_create(clock, flags);
 }
 
 int __real_signalfd(int fd, const sigset_t *mask, int flags);
