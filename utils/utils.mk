@@ -12,6 +12,8 @@ bin_PROGRAMS += utils/workq
 
 utils_workq_SOURCES = \
 	utils/cli/add.c \
+	utils/cli/attend.c \
+	utils/cli/attend.h \
 	utils/cli/check.c \
 	utils/cli/control.c \
 	utils/cli/create.c \
@@ -28,6 +30,7 @@ utils_workq_SOURCES = \
 	utils/cli/progress.h \
 	utils/cli/rm.c \
 	utils/cli/run.c \
+	utils/cli/run_shared.h \
 	utils/cli/save.c \
 	utils/cli/savefile.h \
 	utils/cli/stats.c \

@@ -104,7 +104,7 @@ for words in check dump kick pause unpause resume shutdown 'resume' 'remove key'
   expect 0 workq "$command" --shared "$queue" "$@"
 done
 workq add --shared "$queue" key
-expect_output key workq run --shared "$queue" --until-empty -- echo
+expect_output key workq run -q --shared "$queue" --until-empty -- echo
 expect 0 workq ls
 grep -q "^$queue	.*	open$" "$scratch/out" || fail "ls does not show a shared queue"
 chmod 0600 "$SHM$queue"

@@ -22,13 +22,23 @@ ln -s "$WORKQ" "$scratch/bin/workq"
 PATH=$scratch/bin:$PATH
 export PATH
 
+# repeat_term PID: SIGTERM until it has ended.
+repeat_term() {
+  looks=0
+  until is_gone "$1" || is_stopped "$1" || [ $looks -ge 100 ]; do
+    looks=$((looks + 1))
+    sleep 0.02
+    kill -TERM "$1" 2>/dev/null || :
+  done
+}
+
 clean_up() {
   status=$?
   trap - EXIT
   for child in $children; do
-    # Two signals, because `workq run` ends its workers' commands only at the second.
+    # More than once, because `workq run` ends its workers' commands only at the second.
     kill -TERM "$child" 2>/dev/null || :
-    kill -INT "$child" 2>/dev/null || :
+    repeat_term "$child"
     # SIGCONT for those only that are stopped: a sanitizer's leak search, which may be going on, does not survive it.
     ! is_stopped "$child" || kill -CONT "$child" 2>/dev/null || :
     wait "$child" 2>/dev/null || :

@@ -29,29 +29,36 @@ ok "arguments, environment, input"
 
 workq add "$queue" ok
 expect 0 workq run "$queue" --until-empty -- true
-[ ! -s "$scratch/err" ] || fail "words about a command that went well"
+grep -Eqx 'workq: 1 done, 0 given up, 0 left, [0-9]+[.][0-9] s' "$scratch/err" || fail "the last line"
+[ "$(wc -l <"$scratch/err")" = 1 ] || fail "other words about a command that went well"
+workq add "$queue" ok
+expect_output '' workq run "$queue" -q --until-empty -- true
 expect_figure keys 0
 
 workq add "$queue" gone
-expect 0 workq run "$queue" --until-empty -- sh -c 'exit 100'
-[ "$(cat "$scratch/err")" = "workq: key 'gone': exit status 100, given up" ] || fail "100 gives the key up"
+expect 3 workq run "$queue" --until-empty -- sh -c 'exit 100'
+[ "$(head -n 1 "$scratch/err")" = "workq: key 'gone': exit status 100, given up" ] || fail "100 gives the key up"
+grep -q '^workq: 0 done, 1 given up, 0 left, ' "$scratch/err" || fail "the last line counts what was given up"
 expect_figure buried 1
 expect_figure retries 0
 workq remove "$queue" gone
 
 workq add "$queue" bad
-expect 0 workq run "$queue" --until-empty -- sh -c 'echo $WORKQ_FAILURES; exit 3'
+expect 3 workq run "$queue" --until-empty -- sh -c 'echo $WORKQ_FAILURES; exit 3'
 [ "$(cat "$scratch/out")" = "$(printf '0\n1\n2')" ] || fail "the command is run again with the failures counted"
 printf "workq: key 'bad': exit status 3, retry\n%s\n%s\n" "workq: key 'bad': exit status 3, retry" \
-  "workq: key 'bad': exit status 3, given up after 3 failures" | cmp -s - "$scratch/err" || fail "retries are reported"
+  "workq: key 'bad': exit status 3, given up after 3 failures" >"$scratch/wanted"
+head -n 3 "$scratch/err" | cmp -s - "$scratch/wanted" || fail "retries are reported"
 expect_figure buried 1
 workq kick "$queue"
-expect_output "$(printf '0\n1\n2')" workq run "$queue" --until-empty --quiet -- sh -c 'echo $WORKQ_FAILURES; exit 1'
+expect 3 workq run "$queue" --until-empty --quiet -- sh -c 'echo $WORKQ_FAILURES; exit 1'
+[ "$(cat "$scratch/out")" = "$(printf '0\n1\n2')" ] || fail "the command is run again, quietly"
+[ ! -s "$scratch/err" ] || fail "words with --quiet"
 workq kick "$queue"
-expect 0 workq run "$queue" --until-empty -- sh -c 'kill -SEGV $$'
+expect 3 workq run "$queue" --until-empty -- sh -c 'kill -SEGV $$'
 grep -q "key 'bad': killed by signal 11, retry" "$scratch/err" || fail "a command that is killed"
 workq kick "$queue"
-expect 0 workq run "$queue" --until-empty -- sh -c 'exit 101'
+expect 3 workq run "$queue" --until-empty -- sh -c 'exit 101'
 grep -q "key 'bad': exit status 101, retry" "$scratch/err" || fail "101 is a failure like any other"
 workq kick "$queue"
 # Fails twice, then goes well: the key is gone and so is its count.
@@ -60,13 +67,13 @@ expect_figure keys 0
 ok "exit statuses"
 
 printf 'a\0b\n' | workq add "$queue"
-expect 0 workq run "$queue" --until-empty -- echo
-[ "$(cat "$scratch/err")" = "workq: key 'a\\x00b': a key with a NUL byte cannot be an argument, given up" ] || fail "a key with NUL"
+expect 3 workq run "$queue" --until-empty -- echo
+[ "$(head -n 1 "$scratch/err")" = "workq: key 'a\\x00b': a key with a NUL byte cannot be an argument, given up" ] || fail "a key with NUL"
 [ ! -s "$scratch/out" ] || fail "the command was run for a key with NUL"
 workq rm "$queue"
 workq create "$queue" --max-retries 1 --limiter exp:1us:1us
 workq add "$queue" "$(printf '\033[2J\377')"
-expect 0 workq run "$queue" --until-empty -- false
+expect 3 workq run "$queue" --until-empty -- false
 ! grep -q '[^ -~]' "$scratch/err" || fail "bytes that are not printable reach the terminal"
 grep -Fq "key '\\x1b[2J\\xff': exit" "$scratch/err" || fail "a key that is not printable"
 ok "keys that are no words"
@@ -84,11 +91,11 @@ expect_figure ready 1
 expect_figure gets 2
 printf '\001\002\003' >"$scratch/script"
 chmod +x "$scratch/script"
-expect 0 workq run "$queue" --until-empty -- "$scratch/script"
+expect 3 workq run "$queue" --until-empty -- "$scratch/script"
 grep -q 'retry$' "$scratch/err" || fail "a command that cannot be executed is a failure"
 printf 'echo "a script: $1"\n' >"$scratch/script"
 workq kick "$queue" waits
-expect_output 'a script: waits' workq run "$queue" --until-empty -- "$scratch/script"
+expect_output 'a script: waits' workq run -q "$queue" --until-empty -- "$scratch/script"
 ok "commands that cannot be executed"
 
 seq 1 200 | workq add "$queue"
@@ -99,7 +106,7 @@ ok "several workers"
 
 # Until empty is until nothing is delayed, either.
 workq add "$queue" --after 50ms delayed
-expect_output delayed workq run "$queue" --until-empty -- echo
+expect_output delayed workq run -q "$queue" --until-empty -- echo
 # Without it the workers wait for more, and end at shutdown.
 workq run "$queue" -j 2 -- echo >"$scratch/seen" &
 runner=$!
@@ -118,5 +125,5 @@ ok "--until-empty, and without"
 workq rm "$queue"
 workq create "$queue" --handles 4
 expect_error 1 'free handles for 3 workers, not for 4' workq run "$queue" -j 4 --until-empty -- true
-expect_output '' workq run "$queue" -j 3 --until-empty -- true
+expect_output '' workq run -q "$queue" -j 3 --until-empty -- true
 ok "more workers than handles"

@@ -127,7 +127,7 @@ odd_path="$queue-%3Cb%3E%22%C3%A4%25%FF"
 workq create "$queue" --max-retries 1 --limiter none
 workq create "$odd"
 printf 'apple\0Apple pie\0<img src=x>\0new\nline\0\033[31m\0\377\376\0bad\0worse' | workq add "$queue" -0
-workq run "$queue" -q --until-empty -- sh -c 'case $0 in bad | worse) exit 100 ;; esac'
+expect 3 workq run "$queue" -q --until-empty -- sh -c 'case $0 in bad | worse) exit 100 ;; esac'
 printf 'apple\0Apple pie\0<img src=x>\0new\nline\0\033[31m\0\377\376' | workq add "$queue" -0
 workq add "$queue" --priority 7 urgent
 workq add "$queue" --after 1h later

@@ -71,7 +71,7 @@ ok "each byte is shown in its own way"
 workq rm "$queue"
 workq create "$queue" --max-retries 1 --limiter exp:1us:1us
 workq add "$queue" buried
-workq run "$queue" -q --until-empty -- false
+expect 3 workq run "$queue" -q --until-empty -- false
 workq add "$queue" --after 1h delayed
 workq add "$queue" processing
 mkfifo "$scratch/started" "$scratch/go"

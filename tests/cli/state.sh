@@ -55,7 +55,7 @@ expect_output '' workq pause "$queue"
 expect_output '' workq pause "$queue"
 expect_figure paused yes
 workq add "$queue" e
-workq run "$queue" --until-empty -- echo >"$scratch/seen" &
+workq run "$queue" --max-keys 1 -- echo >"$scratch/seen" &
 runner=$!
 later $runner
 eventually figure_is waiting 1
@@ -79,7 +79,7 @@ expect_error 1 "key '\\\\x1b\[2J': nothing to remove" workq remove "$queue" "$(p
 ok "remove"
 
 workq add "$queue" i j k
-workq run "$queue" -q --until-empty -- false
+expect 3 workq run "$queue" -q --until-empty -- false
 expect_figure buried 3
 expect_error 1 "key 'x': not buried" workq kick "$queue" x i
 expect_figure ready 1
@@ -87,7 +87,7 @@ expect_error 0 'kicked 2' workq kick -v "$queue"
 [ "$(drain)" = "$(printf 'i\nj\nk')" ] || fail "kicked keys, oldest first"
 expect_output '' workq kick "$queue"
 workq add "$queue" l
-workq run "$queue" -q --until-empty -- false
+expect 3 workq run "$queue" -q --until-empty -- false
 expect_error 0 'removed 1' workq remove -v "$queue" l
 expect_figure keys 0
 ok "kick, and remove of buried keys"

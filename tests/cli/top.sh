@@ -107,7 +107,7 @@ ok "what cannot be watched is said before the screen is touched"
 
 workq create "$queue" --limiter none --max-retries 1
 printf 'bad1\nbad2\nbad\033]0;evil\007\n' | workq add "$queue"
-workq run "$queue" -q --until-empty -- false
+expect 3 workq run "$queue" -q --until-empty -- false
 workq add "$queue" --after 2h later1 later2
 mkfifo "$scratch/go"
 workq add "$queue" --priority 100 held

@@ -1,10 +1,5 @@
 /*
- * The command that `workq run` runs for each key: its arguments, its process, its end.
- *
- * A command is a child of its worker and the leader of a process group of its own, so that an
- * interrupt typed at the terminal reaches the supervisor only, and the commands in hand can finish.
- * It dies with its worker: the kernel kills it then (PR_SET_PDEATHSIG), and the supervisor kills
- * the rest of its group.
+ * The command's arguments, and its process until it executes; see exec.h and run_shared.h.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -12,30 +7,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/clock.h"
-#include "common/escape.h"
 #include "common/say.h"
-
-/* How long a command that was asked to end because its time is up may take for that. */
-#define GRACE_NS (2 * NS_PER_S)
-
-/*
- * The exit status by which a command gives its key up at once, and that of one that could not be
- * executed.
- */
-enum { EXIT_GIVE_UP = 100, EXIT_NOT_EXECUTED = 127 };
 
 /* ---- Is there such a command? -------------------------------------------------------------------------------- */
 
@@ -67,38 +48,6 @@ int exec_check(const struct command *command) {
     return fail("'%s' is not an executable file", name);
   }
   return is_in_path(name) ? STATUS_OK : fail("command '%s' not found in PATH", name);
-}
-
-/* ---- The supervisor's part ----------------------------------------------------------------------------------- */
-
-static int open_pidfd(pid_t pid) {
-  return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
-int exec_prepare(struct command *command, const workq_stats_data *stats, unsigned workers) {
-  if (command->timeout_ns > 0) {
-    int probe = open_pidfd(getpid());
-    if (probe < 0) return fail("--timeout requires a kernel with pidfd_open (Linux 5.3): %s", strerror(errno));
-    close(probe);
-  }
-  void *shared =
-      mmap(NULL, workers * sizeof *command->groups, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  if (shared == MAP_FAILED) return fail("out of memory");
-  command->groups = shared;
-  command->workers = workers;
-  command->max_retries = stats->max_retries;
-  sigprocmask(SIG_SETMASK, NULL, &command->signal_mask);
-  return STATUS_OK;
-}
-
-void exec_kill(struct command *command, unsigned worker) {
-  pid_t group = atomic_exchange(&command->groups[worker], 0);
-  if (group > 0) kill(-group, SIGKILL);
-}
-
-void exec_finish(struct command *command) {
-  for (unsigned worker = 0; worker < command->workers; worker++) exec_kill(command, worker);
-  munmap((void *)command->groups, command->workers * sizeof *command->groups);
 }
 
 /* ---- Arguments ----------------------------------------------------------------------------------------------- */
@@ -148,6 +97,22 @@ static char **make_arguments(const struct command *command, const char *key) {
 
 /* ---- The process --------------------------------------------------------------------------------------------- */
 
+/* The signals whose actions or blocking `workq run` changes. */
+static const int changed_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE, SIGTSTP};
+enum { CHANGED_SIGNALS = sizeof changed_signals / sizeof changed_signals[0] };
+
+void exec_keep_signals(struct command *command) {
+  sigprocmask(SIG_SETMASK, NULL, &command->signal_mask);
+  sigemptyset(&command->ignored);
+  for (size_t i = 0; i < CHANGED_SIGNALS; i++) {
+    struct sigaction action;
+    sigaction(changed_signals[i], NULL, &action);
+    /* What starts us may ignore SIGPIPE for itself, as Python does; commands rely on the default. */
+    if (changed_signals[i] == SIGPIPE || changed_signals[i] == SIGCHLD) continue;
+    if (action.sa_handler == SIG_IGN) sigaddset(&command->ignored, changed_signals[i]);
+  }
+}
+
 static void set_environment(const struct command *command, const workq_item *item, unsigned worker, const char *key) {
   char number[16];
   setenv("WORKQ_NAME", command->queue_name, 1);
@@ -158,117 +123,72 @@ static void set_environment(const struct command *command, const workq_item *ite
   setenv("WORKQ_WORKER", number, 1);
 }
 
-/* In the new process: becomes the command. */
-static _Noreturn void execute(const struct command *command, char **arguments, unsigned worker, pid_t parent) {
-  setpgid(0, 0);
-  atomic_store(&command->groups[worker], getpid());
-  prctl(PR_SET_PDEATHSIG, SIGKILL);
-  if (getppid() != parent) _exit(EXIT_NOT_EXECUTED); /* the worker died before the line above */
-  int null = open("/dev/null", O_RDONLY);
-  if (null > STDIN_FILENO) {
-    dup2(null, STDIN_FILENO);
-    close(null);
+static int empty_input(void) {
+  int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  if (null < 0) return -errno;
+  if (null == STDIN_FILENO) return fcntl(null, F_SETFD, 0) < 0 ? -errno : 0;
+  if (dup2(null, STDIN_FILENO) < 0) return -errno;
+  close(null);
+  return 0;
+}
+
+static void restore_signals(const struct command *command) {
+  for (size_t i = 0; i < CHANGED_SIGNALS; i++) {
+    bool ignored = sigismember(&command->ignored, changed_signals[i]) == 1;
+    signal(changed_signals[i], ignored ? SIG_IGN : SIG_DFL);
   }
-  static const int changed_by_pool[] = {SIGINT, SIGTERM, SIGCHLD, SIGPIPE};
-  for (size_t i = 0; i < sizeof changed_by_pool / sizeof changed_by_pool[0]; i++) signal(changed_by_pool[i], SIG_DFL);
   sigprocmask(SIG_SETMASK, &command->signal_mask, NULL);
-  execvp(arguments[0], arguments);
-  say("cannot execute '%s': %s", arguments[0], strerror(errno));
-  _exit(EXIT_NOT_EXECUTED);
-}
-
-/* Waits until the process has ended, at most timeout_ns.  Returns whether it has. */
-static bool wait_for_end(int pidfd, int64_t timeout_ns) {
-  int64_t deadline_ns = clock_now_ns() + timeout_ns;
-  for (;;) {
-    struct timespec left = clock_left_until(deadline_ns);
-    struct pollfd watched = {.fd = pidfd, .events = POLLIN};
-    int result = ppoll(&watched, 1, &left, NULL);
-    if (result > 0) return true;
-    if (result == 0 || errno != EINTR) return false;
-  }
-}
-
-/* Ends the command when its time is up.  Returns whether that was necessary. */
-static bool enforce_timeout(const struct command *command, pid_t pid) {
-  if (command->timeout_ns == 0) return false;
-  int pidfd = open_pidfd(pid);
-  bool ended = pidfd >= 0 && wait_for_end(pidfd, command->timeout_ns);
-  if (!ended) {
-    kill(-pid, SIGTERM);
-    if (pidfd >= 0) wait_for_end(pidfd, GRACE_NS);
-    kill(-pid, SIGKILL);
-  }
-  if (pidfd >= 0) close(pidfd);
-  return !ended;
 }
 
 /*
- * Runs the command and returns its status as waitpid(2) has it, or -errno where no process could be
- * had.
+ * In the new process: becomes the command.  The worker may die at any line: if it is no longer the
+ * parent, nothing is started.
  */
-static int run_process(const struct command *command, char **arguments, unsigned worker, bool *timed_out) {
+static _Noreturn void execute(const struct command *command, char **arguments, _Atomic pid_t *group, pid_t parent,
+                              int tell) {
+  setsid();
+  atomic_store(group, getpid());
+  prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (getppid() != parent) _exit(EXIT_FAILURE);
+  int error = -empty_input();
+  if (error == 0) {
+    restore_signals(command);
+    execvp(arguments[0], arguments);
+    error = errno;
+  }
+  /* An error that does not arrive is an end without a reason, which is a failure of the key. */
+  while (write(tell, &error, sizeof error) < 0 && errno == EINTR) continue;
+  _exit(EXIT_FAILURE);
+}
+
+static pid_t start(const struct command *command, char **arguments, _Atomic pid_t *group, int *told) {
+  int ends[2];
   pid_t parent = getpid();
+  if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
   pid_t pid = fork();
-  if (pid < 0) return -errno;
-  if (pid == 0) execute(command, arguments, worker, parent);
-  setpgid(pid, pid); /* the child does so as well; the first one wins */
-  *timed_out = enforce_timeout(command, pid);
-  /* The group is forgotten before its number can be used again: while the process is still to be waited for. */
-  siginfo_t info;
-  while (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT) < 0 && errno == EINTR) continue;
-  atomic_store(&command->groups[worker], 0);
-  int status = 0;
-  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
-  return status;
-}
-
-/* ---- A key --------------------------------------------------------------------------------------------------- */
-
-/* Says how the command failed and what becomes of the key. */
-static void report(const struct command *command, const workq_item *item, const char *how, int outcome) {
-  if (command->quiet) return;
-  bool last = command->max_retries > 0 && item->failures >= (uint32_t)command->max_retries;
-  char *key = escape(item->key, item->key_len);
-  if (outcome == WORKQ_RETRY && last) say("key '%s': %s, given up after %u failures", key, how, item->failures + 1);
-  else say("key '%s': %s, %s", key, how, outcome == WORKQ_RETRY ? "retry" : "given up");
-  free(key);
-}
-
-/* What the command's end means for its key. */
-static int judge(const struct command *command, const workq_item *item, int status, bool timed_out) {
-  char how[64];
-  int outcome = WORKQ_RETRY;
-  if (status < 0) {
-    snprintf(how, sizeof how, "cannot start a process (%s)", strerror(-status));
-  } else if (timed_out) {
-    snprintf(how, sizeof how, "timed out");
-  } else if (WIFSIGNALED(status)) {
-    snprintf(how, sizeof how, "killed by signal %d", WTERMSIG(status));
-  } else if (WEXITSTATUS(status) == 0) {
-    return WORKQ_OK;
-  } else {
-    snprintf(how, sizeof how, "exit status %d", WEXITSTATUS(status));
-    if (WEXITSTATUS(status) == EXIT_GIVE_UP) outcome = WORKQ_GIVE_UP;
+  int error = errno;
+  if (pid == 0) execute(command, arguments, group, parent, ends[1]);
+  close(ends[1]);
+  if (pid < 0) {
+    close(ends[0]);
+    return -error;
   }
-  report(command, item, how, outcome);
-  return outcome;
+  /* Not setpgid(), which would not let it begin a session. */
+  atomic_store(group, pid);
+  *told = ends[0];
+  return pid;
 }
 
-int exec_run(struct command *command, const workq_item *item, unsigned worker) {
-  if (memchr(item->key, '\0', item->key_len) != NULL) {
-    report(command, item, "a key with a NUL byte cannot be an argument", WORKQ_GIVE_UP);
-    return WORKQ_GIVE_UP;
-  }
+pid_t exec_start(const struct command *command, const workq_item *item, unsigned worker, _Atomic pid_t *group,
+                 int *told) {
   char *key = strndup(item->key, item->key_len);
   char **arguments = key == NULL ? NULL : make_arguments(command, key);
-  int status = -ENOMEM;
-  bool timed_out = false;
+  pid_t pid = -ENOMEM;
   if (arguments != NULL) {
     set_environment(command, item, worker, key);
-    status = run_process(command, arguments, worker, &timed_out);
+    pid = start(command, arguments, group, told);
   }
   free_arguments(arguments);
   free(key);
-  return judge(command, item, status, timed_out);
+  return pid;
 }

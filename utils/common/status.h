@@ -6,7 +6,7 @@
 #ifndef WORKQ_UTILS_COMMON_STATUS_H
 #define WORKQ_UTILS_COMMON_STATUS_H
 
-enum { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_USAGE = 2 };
+enum { STATUS_OK = 0, STATUS_ERROR = 1, STATUS_USAGE = 2, STATUS_GIVEN_UP = 3 };
 
 /* No exit status: somebody else is to say it, or to do otherwise. */
 enum { STATUS_DECLINED = -1 };
