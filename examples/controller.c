@@ -9,7 +9,7 @@
  *   this one      the informer: adds the key `namespace/name` for each file that comes, changes or goes, and all of them
  *                 again every 5 s, so that nothing that was missed is missed for long
  *   a supervisor  workq_run(): starts the workers, and others in the place of those that die
- *   3 workers     get a key, look at the file *as it is now*, and make the output agree with it
+ *   3 workers     get a key, read the file *as it is now*, and make the output agree with it
  *
  * A key says only that there may be something to do.  That is why ten changes of a file may be one run, and why a run that
  * was not necessary does no harm.  The queue never hands a key to two workers at a time, so they need no lock of their own.
@@ -74,7 +74,7 @@ static void report(const char *format, ...) {
   va_end(arguments);
   size_t len = strlen(line);
   line[len] = '\n';
-  if (write(STDOUT_FILENO, line, len + 1) < 0) return; /* nobody listens; the work goes on */
+  if (write(STDOUT_FILENO, line, len + 1) < 0) return; /* no reader; the work goes on */
 }
 
 /* ---- The workers' side: make one output file agree with its input file ----------------------------------------- */
@@ -259,7 +259,7 @@ static int inform(struct controller *controller) {
 
 /*
  * No more keys; the workers go on with those that are ready, and end.  Keys that wait for a retry are left: the next
- * start lists all files anyway.  A signal more: they end after the key in their hands.  Yet another: at once.
+ * start lists all files anyway.  A signal more: they end after the key that they process.  Yet another: at once.
  */
 static int drain(struct controller *controller, pid_t pool) {
   int status;

@@ -391,12 +391,10 @@ function put_deaths(list_of, count,    i, any, handle) {
   }
 }
 
-# What the opening comment says of that, without its last sentence, which is about the header.
+# What the opening comment says about that.
 function common_death(    text) {
   text = substr(opening, index(opening, "IF THE CALLER DIES\n\n") + 20)
-  text = one_line(substr(text, 1, index(text, "\n\n")))
-  sub(/  [^.]*\.$/, "", text)
-  return text
+  return one_line(substr(text, 1, index(text, "\n\n")))
 }
 
 # Pages mentioned, and those of the types in the prototypes, by section and name.

@@ -1,5 +1,6 @@
 /*
- * api.c: the public functions of a handle: they check their arguments, and the engine does the rest.
+ * api.c: the public functions of a handle: they check their arguments, and the engine does the
+ * rest.
  *
  * SPDX-License-Identifier: Apache-2.0
  */

@@ -69,7 +69,7 @@ static void print_queue(FILE *out, const workq_stats_data *stats, const workq_li
           " idle\n",
           stats->ready, stats->processing, stats->delayed, stats->buried, stats->idle);
   if (stats->next_due_in_ns >= 0) fprintf(out, "  next due in  %.3fs\n", seconds(stats->next_due_in_ns));
-  fprintf(out, "  workers      %" PRIu32 " of %" PRIu32 " handles, %" PRIu32 " waiting, looked after every %gs\n",
+  fprintf(out, "  workers      %" PRIu32 " of %" PRIu32 " handles, %" PRIu32 " waiting, checked every %gs\n",
           stats->attached, stats->handles, stats->waiting, seconds(stats->reap_interval_ns));
   fprintf(out, "  memory       %" PRIu64 " of %" PRIu64 " bytes, mode %04" PRIo32 "\n", stats->committed, stats->size,
           stats->mode);
@@ -88,7 +88,7 @@ static void print_queue(FILE *out, const workq_stats_data *stats, const workq_li
 /* ---- Workers and keys ---- */
 
 static const char *waiting_words(uint32_t waiting) {
-  static const char *const words[] = {"not waiting", "waiting for a key", "waiting for room", "waiting for the drain"};
+  static const char *const words[] = {"not waiting", "waiting for a key", "waiting for space", "waiting for the drain"};
   return waiting < sizeof words / sizeof words[0] ? words[waiting] : "waiting";
 }
 
@@ -97,7 +97,7 @@ static int visit_worker(void *arg, const workq_worker *worker) {
   fprintf(out, "worker %" PRIu32 ": pid %" PRId32 " tid %" PRId32 " ", worker->slot, worker->pid, worker->tid);
   print_escaped(out, worker->command, strnlen(worker->command, sizeof worker->command));
   fprintf(out,
-          "%s, %" PRIu32 " in hand, %s, since %.3fs; %" PRIu64 " adds, %" PRIu64 " coalesced, %" PRIu64
+          "%s, %" PRIu32 " in flight, %s, since %.3fs; %" PRIu64 " adds, %" PRIu64 " coalesced, %" PRIu64
           " gets, %" PRIu64 " dones, %" PRIu64 " retries\n",
           worker->self != 0 ? " (this one)" : "", worker->processing, waiting_words(worker->waiting),
           seconds(worker->age_ns), worker->adds, worker->coalesced, worker->gets, worker->dones, worker->retries);

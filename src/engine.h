@@ -1,12 +1,14 @@
 /*
  * engine.h: the border between what is true of every queue and the engine that keeps one.
  *
- * The public functions (api.c, open.c) check their arguments, fill in defaults, and call the engine of the handle by the table
- * below.  An engine defines `struct workq`, its handle, which begins with a `struct engine_head`; nobody else looks into it.
- * Nothing outside an engine's folder includes a header from there.
+ * The public functions (api.c, open.c) check their arguments, fill in defaults, and call the engine
+ * of the handle by the table below.  An engine defines `struct workq`, its handle, which begins
+ * with a `struct engine_head`; no other code reads it.  Nothing outside an engine's folder
+ * includes a header from there.
  *
- * What the functions of the table do, return and promise is what include/workq.h says of the public function of the same
- * name.  Arguments have been checked where a comment says so here; all else is the engine's to check.
+ * What the functions of the table do, return and promise is what include/workq.h says of the public
+ * function of the same name.  Arguments have been checked where a comment says so here; all else is
+ * the engine's to check.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -19,7 +21,8 @@
 #include "compiler.h"
 #include "workq.h"
 
-/* How a key is added, from workq_add_options and the functions that are short for some.  Checked. */
+/* How a key is added, from workq_add_options and the functions that are short for some.
+ * Checked. */
 struct engine_add {
   int64_t after_ns; /* not before that time has passed; not positive: at once */
   int64_t wait_ns;  /* for space: 0: not, WORKQ_FOREVER */
@@ -29,7 +32,8 @@ struct engine_add {
 };
 
 struct engine {
-  /* By name, which was checked by name_check(), as were out, buffer and the options' flags, lock_timeout_ns and reserved. */
+  /* By name, which was checked by name_check(), as were out, buffer and the options' flags,
+   * lock_timeout_ns and reserved. */
   int (*create)(const char *name, const workq_options *options, workq **out);
   int (*open)(const char *name, const workq_options *options, workq **out);
   int (*unlink)(const char *name);
@@ -39,13 +43,14 @@ struct engine {
   int (*close)(workq *q);
   int (*snapshot)(workq *q, workq **out);
 
-  /* Adding.  The key was checked by engine_check_key(); those of a batch are checked one by one.  A null pointer instead of an
-   * engine_add is a plain add. */
+  /* Adding.  The key was checked by engine_check_key(); those of a batch are checked one by one.  A
+   * null pointer instead of an engine_add is a plain add. */
   int (*add)(workq *q, const void *key, size_t len, const struct engine_add *how);
   int (*add_batch)(workq *q, const workq_key *keys, size_t n, const struct engine_add *how, size_t *marked);
   int (*restore)(workq *q, const workq_info *info);
 
-  /* Getting and finishing.  Pointers are not null, timeouts are WORKQ_FOREVER or not negative, 0 < n <= INT_MAX. */
+  /* Getting and finishing.  Pointers are not null, timeouts are WORKQ_FOREVER or not negative; n is
+   * 1 ... INT_MAX. */
   int (*get)(workq *q, workq_item *item, int64_t timeout_ns);
   int (*get_batch)(workq *q, workq_item *items, size_t n, int64_t timeout_ns);
   int (*next)(workq *q, workq_item *item, int64_t timeout_ns);
@@ -104,8 +109,8 @@ static inline int engine_check_key(const workq *q, const void *key, size_t len) 
   return unlikely(len > engine_head(q)->key_max) ? -EMSGSIZE : 0;
 }
 
-/* May a caller wait for so long?  A negative duration is a fault of the caller's arithmetic: a deadline that has passed must not
- * become a wait without end.  0 or -EINVAL. */
+/* May a caller wait for that long?  A negative duration is an error of the caller: a deadline that
+ * has passed must not become a wait without end.  0 or -EINVAL. */
 static inline int engine_check_timeout(int64_t timeout_ns) {
   return unlikely(timeout_ns < WORKQ_FOREVER) ? -EINVAL : 0;
 }

@@ -15,10 +15,10 @@ static const struct {
   const char *words;
 } errors_own[] = {
     {0, "success"},
-    {EACCES, "permission denied by the mode of the queue or of /dev/shm"},
-    {EAGAIN, "not at the moment: no process can be started, or the queue comes and goes"},
-    {EBADF, "the handle was opened for looking only"},
-    {EBADFD, "the handle's descriptor was closed, and leads to another file or none"},
+    {EACCES, "permission denied by the mode of the queue or of shared memory"},
+    {EAGAIN, "try again: no process can be started now, or others create and remove the queue"},
+    {EBADF, "the handle was opened for reading only"},
+    {EBADFD, "the handle's descriptor was closed, or now refers to another file"},
     {ECANCELED, "the wait was ended by a shutdown or resume"},
     {EDEADLK, "called by a signal handler that interrupted a call on the same queue"},
     {EEXIST, "a queue of this name exists already"},
@@ -33,14 +33,14 @@ static const struct {
     {ENFILE, "the system has too many open files"},
     {ENOENT, "no such queue or key"},
     {ENOMEM, "out of memory"},
-    {ENOSPC, "the queue or /dev/shm is full"},
+    {ENOSPC, "the queue or shared memory is full"},
     {EPERM, "the queue belongs to another user, or others may write to it, or may only read it"},
     {EPROTONOSUPPORT, "the queue was made by another version, C library, boot, namespace or kind of machine"},
     {ESHUTDOWN, "the queue is shut down"},
     {ESTALE, "the handle or item is no longer the caller's own"},
-    {ETIMEDOUT, "the time allowed is over"},
+    {ETIMEDOUT, "timed out"},
     {EUCLEAN, "not a queue, or a damaged one"},
-    {EUSERS, "the queue has no room for another handle"},
+    {EUSERS, "the queue has no free slot for another handle"},
 };
 
 /* The description of a code that is not the library's own: the C library's, but never from a buffer

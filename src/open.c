@@ -11,7 +11,8 @@
 
 #define OPEN_TRIES 100
 
-/* What opens, maps and closes is full of cancellation points: a thread is cancelled before or after, not inside. */
+/* What opens, maps and closes is full of cancellation points: a thread is cancelled before or
+ * after, not inside. */
 static int hold_cancellation(void) {
   int state;
   pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);

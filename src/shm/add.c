@@ -152,8 +152,8 @@ static int attempt_add(workq *q, void *arg, bool slept) {
   return rc == -ENOSPC && is_full(q) ? -EAGAIN : rc;
 }
 
-/* Under the lock: ends waiting for space with a result.  More than one place may have come, and others may wait to add the same
- * key: each waiter that leaves signals the next. */
+/* Under the lock: ends waiting for space with a result.  More than one place may have come, and
+ * others may wait to add the same key: each waiter that leaves signals the next. */
 static int stop_adding(workq *q, void *arg, int result) {
   const struct request *r = arg;
   journal_begin(q);

@@ -91,9 +91,9 @@ static int reap_for_get(workq *q, bool waited) {
   const struct hot_line *hot = &q->control->hot;
   if (likely(!waited && hot->processing <= q->slot->own.processing.count)) return 0;
   int64_t now_ns = q->clock ? q->clock(q->clock_arg) : clock_read(CLOCK_MONOTONIC_COARSE);
-  q->takes_next_ready = q->control->hot.ready == 0;
+  q->wakes.keeps_next = q->control->hot.ready == 0;
   int rc = slot_reap_if_due(q, now_ns);
-  q->takes_next_ready = false;
+  q->wakes.keeps_next = false;
   return rc < 0 ? rc : 0;
 }
 

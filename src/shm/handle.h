@@ -45,9 +45,14 @@ struct transaction {
   uint64_t marks[MARKS]; /* lines that it saved: number << 32 | line */
 };
 
-/* Slots to be woken after the commit. */
+/*
+ * Slots to be woken after the commit.  A get that finds no ready key, and makes keys ready itself
+ * (by promotion or a reap), takes the first of them: it sets keeps_next around that, so that no
+ * waiter is signalled for that key.  state_signal_ready() clears it with the first key.
+ */
 struct wakes {
   uint32_t count;
+  bool keeps_next;
   uint32_t *slots; /* each once */
   uint64_t *noted; /* a bit for each slot: is it among them? */
 };
@@ -105,10 +110,9 @@ struct workq {
   struct regions regions;
   uint32_t slot_id; /* index of slot */
   uint32_t generation;
-  uint32_t flags;        /* WORKQ_ANY_OWNER, ... */
-  bool takes_next_ready; /* a get takes the next key made ready: signal no waiter for it */
-  bool in_call;          /* the thread is inside a call: another call comes from a signal handler */
-  bool sleeping;         /* ... in which it waits without the lock */
+  uint32_t flags; /* WORKQ_ANY_OWNER, ... */
+  bool in_call;   /* the thread is inside a call: another call comes from a signal handler */
+  bool sleeping;  /* ... in which it waits without the lock */
   struct wakes wakes;
   struct transaction transaction;
   struct recent recent_queued; /* by this handle, in any band */

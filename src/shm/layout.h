@@ -201,10 +201,11 @@ struct measures {
   struct histogram histogram[MEASURE_KINDS];
 };
 
-/* The priorities besides 0 that metrics distinguish: the first with which keys became ready.  Under the
- * queue lock, journaled. */
+/* The priorities besides 0 that metrics distinguish: the first with which keys became ready.  Under
+ * the queue lock, journaled. */
 struct exported_line {
-  LINE_ALIGNED uint64_t noted[BANDS / 64]; /* a bit for each band: it was noted, or there was no place left for it */
+  LINE_ALIGNED uint64_t noted[BANDS / 64]; /* a bit for each band: it was noted, or there was no
+                                              place left for it */
   uint32_t count;
   int8_t priority[PRIORITIES_EXPORTED];
 };
@@ -213,7 +214,8 @@ struct exported_line {
  * valid. */
 struct reap_line {
   LINE_ALIGNED int64_t last_pass_ns; /* when the last pass began */
-  uint32_t next_mutex;               /* the slot at which the next pass starts to try life mutexes ... */
+  uint32_t next_mutex;               /* the slot at which the next pass starts to try life
+                                        mutexes ... */
   uint32_t next_owner;               /* ... and to ask the kernel about owners */
 };
 

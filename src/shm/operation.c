@@ -92,8 +92,8 @@ static int enter_list(workq *q, uint32_t kind, bool again, int64_t now_ns, int64
   return rc < 0 ? rc : wait_advance_leader(q, slot_leader_wake_ns(q, now_ns));
 }
 
-/* Under the lock: enters the list of that kind, again: as wait_enter() has it, and sleeps without the lock.  Returns 0, ETIMEDOUT,
- * EINTR or -EUCLEAN. */
+/* Under the lock: enters the list of that kind, again: as wait_enter() has it, and sleeps without
+ * the lock.  Returns 0, ETIMEDOUT, EINTR or -EUCLEAN. */
 static int sleep_in_list(workq *q, uint32_t kind, bool again, int64_t deadline_ns) {
   int64_t now_ns = handle_now_ns(q), wake_ns;
   q->waiter.kind = kind;
@@ -113,8 +113,8 @@ static int sleep_in_list(workq *q, uint32_t kind, bool again, int64_t deadline_n
   return rc;
 }
 
-/* Under the lock, after a sleep that nobody ended: takes the lead over if the oldest waiter has not woken in time.  0 or
- * -EUCLEAN. */
+/* Under the lock, after a sleep that ended without a signal: takes the lead over if the oldest
+ * waiter has not woken in time.  0 or -EUCLEAN. */
 static int take_lead(workq *q) {
   int64_t now_ns = handle_now_ns(q);
   if (wait_is_leader(q)) return 0;
@@ -149,7 +149,8 @@ static int cancel_waiting(workq *q, int result) {
   return result;
 }
 
-/* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that is what the last sleep said.  Makes the deadline absolute. */
+/* Returns 0 to sleep (on), -ETIMEDOUT, or -EINTR if that was the result of the last sleep.  Makes
+ * the deadline absolute. */
 static int is_waiting_over(workq *q, int64_t timeout_ns, int64_t *deadline_ns, int woken_by) {
   q->lock_owner = 0; /* a timeout is not the lock's */
   if (timeout_ns == 0) return -ETIMEDOUT;
@@ -168,7 +169,8 @@ static void prefetch_get(const workq *q) {
   prefetch_to_write(&q->control->bands[number]);
 }
 
-/* Under the lock, nothing being ready: releases it and polls for a key without, if one is likely to come soon. */
+/* Under the lock, nothing being ready: releases it and polls for a key without, if one is likely to
+ * come soon. */
 static bool poll_for_key(workq *q, int64_t deadline_ns) {
   int64_t budget_ns = wait_poll_ns(q);
   if (budget_ns == 0) return false;
@@ -199,7 +201,8 @@ int op_wait(workq *q, const struct op_wait *w) {
       call_end(q);
       return rc;
     }
-    /* A waiter that was signalled, and finds that another took what it was signalled for, has its place again. */
+    /* A waiter that was signalled, and finds that another took what it was signalled for, has its
+     * place again. */
     again = again || q->slot->wait.kind != w->kind;
     if (woken_by == ETIMEDOUT && w->kind == WAIT_GET) rc = take_lead(q);
     if (rc == 0) rc = w->attempt(q, w->arg, slept);

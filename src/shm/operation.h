@@ -89,9 +89,9 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   if (unlikely(q->waiter.cancelled) && rc >= 0) rc = op_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
-    q->takes_next_ready = getting && hot->ready == 0; /* else this handle takes another key */
+    q->wakes.keeps_next = getting && hot->ready == 0; /* else this handle takes another key */
     rc = state_promote(q, handle_now_ns(q));
-    q->takes_next_ready = false;
+    q->wakes.keeps_next = false;
   }
   if (unlikely(rc < 0)) {
     op_unlock(q);
@@ -132,7 +132,8 @@ static inline int op_find(workq *q, uint32_t hash, const void *key, size_t len, 
   return rc;
 }
 
-/* Begins a call as op_begin(), on a key, which it looks up as op_find().  Returns 0 or -errno, and then the call is over. */
+/* Begins a call as op_begin(), on a key, which it looks up as op_find().  Returns 0 or -errno, and
+ * then the call is over. */
 static inline int op_begin_on_key(workq *q, const void *key, size_t len, uint32_t *index, struct item **item) {
   uint32_t hash = table_hash(q, key, len);
   table_prefetch(q, hash);
@@ -143,14 +144,16 @@ static inline int op_begin_on_key(workq *q, const void *key, size_t len, uint32_
 }
 
 /*
- * A call that may wait.  It begins with deadline_ns, which is relative, so that a call which need not wait reads no clock, and
- * makes its first attempt by itself; where that is -EAGAIN, op_wait() does the rest.
+ * A call that may wait.  It begins with deadline_ns, which is relative, so that a call which need
+ * not wait reads no clock, and makes its first attempt by itself; where that is -EAGAIN, op_wait()
+ * does the rest.
  */
 struct op_wait {
   uint32_t kind; /* WAIT_* */
   int64_t timeout_ns;
   int64_t deadline_ns; /* of op_relative_deadline_ns() */
-  /* Under the lock: the call's result; -EAGAIN to wait (on).  slept: the call has slept since it began. */
+  /* Under the lock: the call's result; -EAGAIN to wait (on).  slept: the call has slept since it
+   * began. */
   int (*attempt)(workq *q, void *arg, bool slept);
   /* Under the lock: ends the call with a result, as op_stop_waiting(). */
   int (*stop)(workq *q, void *arg, int result);
@@ -163,13 +166,14 @@ static inline int64_t op_relative_deadline_ns(workq *q, int64_t timeout_ns) {
 }
 
 /*
- * Under the lock, an attempt having been -EAGAIN: polls, sleeps and tries again until there is another result, the time is over
- * (-ETIMEDOUT) or a signal handler has run (-EINTR), and ends the call.  Returns what stop() returns; -errno where the lock cannot be
- * acquired again.
+ * Under the lock, an attempt having been -EAGAIN: polls, sleeps and tries again until there is
+ * another result, the time is over (-ETIMEDOUT) or a signal handler has run (-EINTR), and ends the
+ * call.  Returns what stop() returns; -errno where the lock cannot be acquired again.
  */
 int op_wait(workq *q, const struct op_wait *w);
 
-/* Under the lock: ends waiting with a result, passes on what it may have been signalled for, and ends the call. */
+/* Under the lock: ends waiting with a result, passes on what it may have been signalled for, and
+ * ends the call. */
 int op_stop_waiting(workq *q, uint32_t kind, int result);
 
 /*

@@ -8,9 +8,9 @@
  * detaches, it unlocks the mutex under the same hold of the queue lock in which it marks the slot
  * as free; then it unlocks the byte.  So, under the queue lock:
  *
- *   attached, mutex free                   its thread died
- *   attached, mutex busy, owner dead       its thread died, and the mutex does not show it (owner.h)
- *   free, mutex busy                       a dead thread's, likewise
+ *   attached, mutex free                 its thread died
+ *   attached, mutex busy, owner dead     its thread died, and the mutex does not show it (owner.h)
+ *   free, mutex busy                     a dead thread's, likewise
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -332,7 +332,7 @@ static void use_slot(workq *q) {
   q->measure = times_of(q, q->slot_id);
   wait_forget(q);
   q->transaction.grouped = false;
-  q->takes_next_ready = false;
+  q->wakes.keeps_next = false;
   q->waiter.cancelled = WAIT_NONE;
   q->held = NULL;
 }

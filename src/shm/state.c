@@ -24,8 +24,8 @@ static uint64_t random_next(workq *q) {
 
 int state_signal_ready(workq *q) {
   if (q->control->hot.flags & QUEUE_PAUSED) return 0;
-  if (q->takes_next_ready) {
-    q->takes_next_ready = false;
+  if (q->wakes.keeps_next) {
+    q->wakes.keeps_next = false;
     return 0;
   }
   int rc = wait_signal(q, WAIT_GET);

@@ -86,7 +86,7 @@ grep -q '^"item"	"delayed"	"delayed"	0	0	[0-9]*$' "$scratch/items" || fail "the 
 grep -q '^"item"	"processing"	"processing"	0	0	-$' "$scratch/items" || fail "the key being processed"
 grep -q '^"item"	"ready"	"ready"	5	0	-$' "$scratch/items" || fail "the ready key"
 worker=$(workq dump "$queue" --json | grep '"key":"processing"' | json pid)
-workq dump "$queue" | grep -q "^worker [0-9]*: pid $worker .*1 in hand" || fail "the worker that has the key"
+workq dump "$queue" | grep -q "^worker [0-9]*: pid $worker .*1 in flight" || fail "the worker that has the key"
 workq add "$queue" processing
 workq dump "$queue" | grep -Eq "^dirty .* pid $worker  key processing" || fail "the dirty key"
 ok "states"

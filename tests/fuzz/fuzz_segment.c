@@ -113,7 +113,7 @@ static void reset(void) {
     handles_let_go(h);
     handles[h]->held = NULL;
     handles[h]->wakes.count = 0;
-    handles[h]->takes_next_ready = false;
+    handles[h]->wakes.keeps_next = false;
   }
   stores_copy(handles[0], handles[0]->base, pristine);
   for (uint32_t i = 0; i < handles[0]->geometry.handles; i++) {

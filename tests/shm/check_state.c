@@ -255,7 +255,7 @@ END_TEST
 
 START_TEST(nobody_is_told_of_a_key_that_the_handle_takes_itself) {
   start_with_sleepers(WAIT_GET);
-  life_q->takes_next_ready = true;
+  life_q->wakes.keeps_next = true;
   (void)life_born(1, DUE_NOW, 0);
   ck_assert_int_eq(in_line(), 2);
   (void)life_born(2, DUE_NOW, 0); /* only the first */

@@ -67,7 +67,13 @@ struct run {
 
 /* ---- Arguments ----------------------------------------------------------------------------------------------- */
 
-enum { OPTION_FORWARD_STOP = OPTION_SHARED + 1, OPTION_KILL_AFTER, OPTION_MAX_KEYS, OPTION_NO_WAIT, OPTION_START_TIMEOUT };
+enum {
+  OPTION_FORWARD_STOP = OPTION_SHARED + 1,
+  OPTION_KILL_AFTER,
+  OPTION_MAX_KEYS,
+  OPTION_NO_WAIT,
+  OPTION_START_TIMEOUT
+};
 
 static int read_duration(const char *command, const char *option, int64_t min_ns, int64_t *out) {
   if (parse_duration(optarg, out) && *out >= min_ns) return STATUS_OK;
