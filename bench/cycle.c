@@ -69,7 +69,7 @@ static void *set_dedup(const bench_case *c) {
 static void strike_dedup(const bench_case *c, void *state) {
   dedup *d = state;
   (void)c;
-  workq_close(d->q);
+  bench_close(d->q);
   free(d->keys);
   free(d);
 }
@@ -106,7 +106,7 @@ static void *set_fail_once(const bench_case *c) {
 static void strike_fail_once(const bench_case *c, void *state) {
   failing *f = state;
   (void)c;
-  workq_close(f->q);
+  bench_close(f->q);
   free(f->keys);
   free(f);
 }

@@ -80,7 +80,7 @@ static void *set_recover(const bench_case *c) {
 static void strike_recover(const bench_case *c, void *state) {
   victim *v = state;
   (void)c;
-  workq_close(v->q);
+  bench_close(v->q);
 }
 
 static int start_victim(victim *v, void (*run)(void *arg)) {
@@ -196,7 +196,7 @@ static void *set_reclaim(const bench_case *c) {
 static void strike_reclaim(const bench_case *c, void *state) {
   claim *cl = state;
   (void)c;
-  workq_close(cl->q);
+  bench_close(cl->q);
 }
 
 /* One key, when all workers are waiting: ns from the first's death until another has it. */

@@ -28,7 +28,7 @@ typedef struct delayed {
 static void strike(const bench_case *c, void *state) {
   delayed *d = state;
   (void)c;
-  workq_close(d->q);
+  bench_close(d->q);
   free(d->keys);
   free(d);
 }
@@ -103,7 +103,7 @@ static void *set_beside(const bench_case *c) {
 static void strike_beside(const bench_case *c, void *state) {
   steady *s = state;
   (void)c;
-  workq_close(s->q);
+  bench_close(s->q);
   free(s);
 }
 

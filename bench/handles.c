@@ -109,7 +109,6 @@ static state *start(unsigned count, void (*run)(void *arg)) {
     if (waitpid(s->pid, NULL, WNOHANG) != 0) bench_die("the crowd has ended");
     bench_ok(workq_stats(s->q, &stats), "workq_stats");
   } while (stats.attached < count + 1 || (run == start_getters && stats.waiting < count));
-  bench_ok(workq_unlink(s->name), "workq_unlink");
   return s;
 }
 
@@ -118,7 +117,7 @@ static void strike(const bench_case *c, void *arg) {
   (void)c;
   kill(s->pid, SIGKILL);
   while (waitpid(s->pid, NULL, 0) < 0 && errno == EINTR) continue;
-  workq_close(s->q);
+  bench_close(s->q);
   free(s);
 }
 

@@ -230,7 +230,7 @@ static struct seen run_once(const burden *b, bool is_apart) {
   const workq_options options = {.clock = b->clock};
   workq *q = b->on ? *b->on : bench_queue(GROWN + SMALL, &options);
   struct seen seen = perform_before(q, is_apart ? apart : q, b->play);
-  if (!b->on) workq_close(q);
+  if (!b->on) bench_close(q);
   return seen;
 }
 
@@ -247,8 +247,8 @@ static double run_burden(const bench_case *c, void *state, double *extra) {
 static void strike(const bench_case *c, void *state) {
   (void)c;
   (void)state;
-  workq_close(million_keys);
-  workq_close(apart);
+  bench_close(million_keys);
+  bench_close(apart);
   million_keys = apart = NULL;
 }
 

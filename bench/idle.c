@@ -74,7 +74,7 @@ static void strike(const bench_case *c, void *state) {
   (void)c;
   bench_crew_kill(s->crew);
   for (unsigned i = 0; i < WORKERS; i++) close(s->fds[i]);
-  workq_close(s->q);
+  bench_close(s->q);
   free(s);
 }
 

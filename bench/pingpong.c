@@ -40,8 +40,8 @@ static void *set_game(const workq_options *options, uint32_t turns) {
 static void strike(const bench_case *c, void *state) {
   game *g = state;
   (void)c;
-  workq_close(g->there);
-  workq_close(g->back);
+  bench_close(g->there);
+  bench_close(g->back);
   munmap(g->took_ns, g->turns * sizeof *g->took_ns);
   free(g);
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 enum { KEY_MAX = 64, FILL = 256, NAME_SIZE = 64 };
@@ -17,6 +18,43 @@ void bench_name(char *name, size_t size) {
   snprintf(name, size, "bench%u-%d", number++, (int)getpid());
 }
 
+/* The queues that are to be removed. */
+struct made {
+  struct made *next;
+  workq *q;
+  char name[NAME_SIZE];
+};
+
+static struct made *all_made;
+static pid_t maker;
+
+/* A forked child runs this, too, if it calls exit(). */
+static void remove_all(void) {
+  if (getpid() != maker) return;
+  for (const struct made *made = all_made; made; made = made->next) workq_unlink(made->name);
+}
+
+static void note_made(workq *q, const char *name) {
+  struct made *made = bench_alloc(sizeof *made);
+  if (!maker) atexit(remove_all);
+  maker = getpid();
+  *made = (struct made){.next = all_made, .q = q};
+  snprintf(made->name, sizeof made->name, "%s", name);
+  all_made = made;
+}
+
+void bench_close(workq *q) {
+  workq_close(q);
+  for (struct made **place = &all_made; *place; place = &(*place)->next) {
+    struct made *made = *place;
+    if (made->q != q) continue;
+    workq_unlink(made->name);
+    *place = made->next;
+    free(made);
+    return;
+  }
+}
+
 workq *bench_queue_named(size_t keys, const workq_options *options, char *name, size_t size) {
   workq_options own = options ? *options : (workq_options){0};
   workq *q;
@@ -24,14 +62,13 @@ workq *bench_queue_named(size_t keys, const workq_options *options, char *name, 
   if (own.capacity < keys) own.capacity = (uint32_t)keys;
   bench_name(name, size);
   bench_ok(workq_create(name, &own, &q), "workq_create");
+  note_made(q, name);
   return q;
 }
 
 workq *bench_queue(size_t keys, const workq_options *options) {
   char name[NAME_SIZE];
-  workq *q = bench_queue_named(keys, options, name, sizeof name);
-  bench_ok(workq_unlink(name), "workq_unlink");
-  return q;
+  return bench_queue_named(keys, options, name, sizeof name);
 }
 
 void bench_add_numbers(workq *q, const uint32_t *numbers, size_t count, const workq_add_options *options) {

@@ -1,5 +1,5 @@
 /*
- * A queue for a benchmark: its name is gone as soon as it is there.
+ * A queue for a benchmark: it is removed when it is closed, and when this process exits.
  *
  * Copyright 2026 The workq authors
  * SPDX-License-Identifier: Apache-2.0
@@ -10,11 +10,14 @@
 #include "bench.h"
 #include "workq.h"
 
-/* With key_max 64 and room for `keys` of them; null: options of the default kind otherwise. */
+/* With key_max 64 and space for `keys` of them; null: options of the default kind otherwise. */
 workq *bench_queue(size_t keys, const workq_options *options);
 
-/* The same with its name left to the caller, who is to unlink it as soon as may be. */
+/* The same, and tells its name. */
 workq *bench_queue_named(size_t keys, const workq_options *options, char *name, size_t size);
+
+/* Closes a handle, and removes the queue if it is the one that made it. */
+void bench_close(workq *q);
 
 /* A name that no other queue has. */
 void bench_name(char *name, size_t size);

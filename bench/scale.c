@@ -60,7 +60,7 @@ static void *set_key(const bench_case *c) {
 static void strike_key(const bench_case *c, void *state) {
   sized *s = state;
   (void)c;
-  workq_close(s->q);
+  bench_close(s->q);
   free(s->keys);
   free(s);
 }
@@ -121,14 +121,13 @@ static void *set_handles(const bench_case *c) {
   many *m = set_many(c);
   m->q[0] = bench_queue_named(0, NULL, name, sizeof name);
   for (size_t i = 1; i < c->size && rc == 0; i++) rc = workq_open(name, NULL, &m->q[i]);
-  workq_unlink(name);
   bench_ok(rc, "workq_open");
   return m;
 }
 
 static void strike_many(const bench_case *c, void *state) {
   many *m = state;
-  for (size_t i = 0; i < c->size; i++) workq_close(m->q[i]);
+  for (size_t i = 0; i < c->size; i++) bench_close(m->q[i]);
   free(m->q);
   free(m->keys);
   free(m);

@@ -36,8 +36,7 @@ static double run_attach(const bench_case *c, void *state, double *extra) {
   (void)extra;
   int rc = workq_open(name, NULL, &other);
   double attach_ns = bench_in_parts(attach, name, ATTACHES);
-  workq_unlink(name);
-  workq_close(q);
+  bench_close(q);
   bench_ok(rc, "workq_open");
   workq_close(other);
   return attach_ns / US;
@@ -46,7 +45,7 @@ static double run_attach(const bench_case *c, void *state, double *extra) {
 static void create(void *arg, size_t first, size_t count) {
   (void)arg;
   (void)first;
-  for (size_t i = 0; i < count; i++) workq_close(bench_queue(0, NULL));
+  for (size_t i = 0; i < count; i++) bench_close(bench_queue(0, NULL));
 }
 
 static double run_create(const bench_case *c, void *state, double *extra) {
@@ -72,15 +71,12 @@ static double bytes_of(int fd) {
   return (double)status.st_blocks * BLOCK;
 }
 
-/* The file stays open when its name is gone. */
+/* Opens the file, too. */
 static workq *make(const workq_options *options, int *fd) {
   char name[NAME_SIZE], path[NAME_SIZE * 2];
-  workq *q;
-  bench_name(name, sizeof name);
+  workq *q = bench_queue_named(0, options, name, sizeof name);
   snprintf(path, sizeof path, "/dev/shm/workq.%s", name);
-  bench_ok(workq_create(name, options, &q), "workq_create");
   *fd = open(path, O_RDONLY | O_CLOEXEC);
-  workq_unlink(name);
   if (*fd < 0) bench_die("%s cannot be opened", path);
   return q;
 }
@@ -95,7 +91,7 @@ static void fill(workq *q, size_t count, const workq_add_options *options) {
 }
 
 static void weigh(memory *m, size_t count, int kind) {
-  workq_options options = {0};
+  workq_options options = {.key_max = 256};
   workq_add_options later = {.after_ns = INT64_C(3600000000000)};
   int fd;
   if (kind != DEFAULT) options = (workq_options){.key_max = 64, .capacity = (uint32_t)count};
@@ -106,7 +102,7 @@ static void weigh(memory *m, size_t count, int kind) {
   bench_drain(q);
   m->after = bytes_of(fd);
   close(fd);
-  workq_close(q);
+  bench_close(q);
 }
 
 static void *set(const bench_case *c) {

@@ -57,7 +57,7 @@ void steady_close(steady *s) {
   while (last + 1 < SHARED_MAX && shared[last + 1]) last++;
   shared[place] = shared[last];
   shared[last] = NULL;
-  workq_close(s->q);
+  bench_close(s->q);
   free(s);
 }
 

@@ -23,6 +23,7 @@ static const struct {
     {EDEADLK, "called by a signal handler that interrupted a call on the same queue"},
     {EEXIST, "a queue of this name exists already"},
     {EFBIG, "the process's file size limit is below the queue's size"},
+    {EIDRM, "the queue was removed while it was in use"},
     {EINTR, "interrupted by a signal"},
     {EINVAL, "an argument is out of its range"},
     {EIO, "the output could not be written"},

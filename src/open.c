@@ -71,7 +71,9 @@ int workq_close(workq *q) {
 
 int workq_unlink(const char *name) {
   int rc = name_check(name);
-  return rc < 0 ? rc : engine_of(name)->unlink(name);
+  if (rc < 0) return rc;
+  int state = hold_cancellation();
+  return allow_cancellation(state, engine_of(name)->unlink(name));
 }
 
 int workq_list(int (*visit)(void *arg, const char *name), void *arg) {

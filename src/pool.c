@@ -245,6 +245,7 @@ static bool is_permanent(const struct worker *worker, int outcome) {
   switch (outcome) {
   case -EUCLEAN:
   case -EBADF:
+  case -EIDRM:
   case -EPROTONOSUPPORT:
     return true;
   case -EUSERS:

@@ -88,14 +88,11 @@ COLD static int evict_for_memory(workq *q) {
   return journal_end(q, state_evict(q));
 }
 
-/* Is the queue full, rather than /dev/shm? */
-static bool is_full(const workq *q) {
-  return q->control->hot.used >= q->geometry.capacity;
-}
-
 static int add_transaction(workq *q, const struct request *r) {
+  int rc = op_is_removed(q);
+  if (unlikely(rc < 0)) return rc;
   if (unlikely(q->control->hot.flags & QUEUE_SHUT_DOWN)) return -ESHUTDOWN;
-  int rc = add_once(q, r);
+  rc = add_once(q, r);
   if (unlikely(rc == -ENOSPC) && evict_for_memory(q) == 0) rc = add_once(q, r);
   return rc;
 }
@@ -115,28 +112,34 @@ FLAT static int add_now(workq *q, struct request *r) {
   return rc;
 }
 
-/* Skips waiters for space that do not run, because they are stopped perhaps: they must not block
- * others for longer than a tick. */
+/*
+ * Skips waiters for space that do not run, because they are stopped perhaps: they must not block others for longer than a tick.
+ * If there are none it signals nobody: where /dev/shm is full, rather than the queue, waiters would else wake each other without
+ * end.
+ */
 static int pass_over_stopped(workq *q) {
+  const struct list *lists = q->control->wait.list;
   int64_t late_ns = clock_add_ns(handle_now_ns(q), -WAIT_LATE_NS);
-  if (!wait_grants(q) && !wait_anyone(q, WAIT_SPACE)) return 0;
+  uint32_t before = wait_grants(q) + lists[WAIT_SPACE].count;
+  if (before == 0) return 0;
   journal_begin(q);
   int rc = wait_prune(q, WAIT_GRANTED, late_ns);
   if (rc == 0) rc = wait_prune(q, WAIT_SPACE, late_ns);
-  if (rc == 0) rc = state_signal_space(q);
+  if (rc == 0 && wait_grants(q) + lists[WAIT_SPACE].count != before) rc = state_signal_space(q);
   return journal_end(q, rc);
 }
 
-/* Under the lock: may this handle, which waits for space or is about to, try its add?  Not if
- * others arrived before it, unless the key exists already. */
+/*
+ * Under the lock: may this handle, which waits for space or is about to, try its add?  Not if others arrived before it, unless
+ * the key exists already.  Nor while another has been granted space and has not taken it: whether there is more than that is
+ * not known where /dev/shm is full.  Who takes it, or leaves, signals the next.
+ */
 static int may_add(workq *q, const struct request *r) {
   uint32_t index;
   struct item *item;
   int rc = pass_over_stopped(q);
   if (rc < 0) return rc;
-  uint32_t others = wait_grants(q) - (q->slot->wait.kind == WAIT_GRANTED);
-  if (wait_is_next_for_space(q) && (others == 0 || state_space(q) > others || q->slot->wait.kind == WAIT_GRANTED))
-    return 1;
+  if (q->slot->wait.kind == WAIT_GRANTED || (wait_is_next_for_space(q) && wait_grants(q) == 0)) return 1;
   rc = op_find(q, r->hash, r->key, r->len, &index, &item);
   return rc < 0 ? rc : item != NULL;
 }
@@ -145,11 +148,12 @@ static int may_add(workq *q, const struct request *r) {
 static int attempt_add(workq *q, void *arg, bool slept) {
   const struct request *r = arg;
   (void)slept;
-  int rc = slot_reap_if_due(q, handle_now_ns(q));
+  int rc = op_is_removed(q);
+  if (rc == 0) rc = slot_reap_if_due(q, handle_now_ns(q));
   if (rc >= 0) rc = may_add(q, r);
   if (rc == 0) return q->control->hot.flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : -EAGAIN;
   if (rc > 0) rc = add_transaction(q, r);
-  return rc == -ENOSPC && is_full(q) ? -EAGAIN : rc;
+  return rc == -ENOSPC ? -EAGAIN : rc; /* where /dev/shm is full, too: each tick tries again */
 }
 
 /* Under the lock: ends waiting for space with a result.  More than one place may have come, and others may wait to add the same
@@ -234,6 +238,7 @@ FLAT static size_t add_some(workq *q, const workq_key *keys, size_t n, struct re
     return 0;
   }
   group g = {0};
+  if (unlikely((*rc = op_is_removed(q)) < 0)) checked = 0;
   while (done < checked) {
     r->key = keys[done].data;
     r->len = keys[done].len;

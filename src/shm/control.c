@@ -8,22 +8,6 @@
 
 /* ---- The queue's flags ---- */
 
-/* Under the lock: signals up to count waiters of a kind, each as a transaction. */
-static int signal_many(workq *q, uint32_t kind, uint32_t count) {
-  int rc = 1;
-  while (count-- > 0 && rc == 1) {
-    journal_begin(q);
-    rc = journal_end(q, wait_signal(q, kind));
-  }
-  return rc < 0 ? rc : 0;
-}
-
-static int signal_everyone(workq *q) {
-  int rc = 0;
-  for (uint32_t kind = WAIT_GET; kind < WAIT_KINDS && rc == 0; kind++) rc = signal_many(q, kind, UINT32_MAX);
-  return rc;
-}
-
 /* Sets and clears flags, as a transaction.  Returns the previous flags. */
 static uint32_t change_flags(workq *q, uint32_t set, uint32_t clear, bool new_round) {
   struct hot_line *hot = &q->control->hot;
@@ -42,7 +26,7 @@ int shmq_shutdown(workq *q) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (rc < 0) return rc;
   change_flags(q, QUEUE_SHUT_DOWN, 0, true);
-  rc = signal_everyone(q);
+  rc = op_signal_everyone(q);
   op_end(q);
   return rc;
 }
@@ -63,7 +47,7 @@ int shmq_resume(workq *q) {
   if (rc < 0) return rc;
   uint32_t before = q->control->hot.flags;
   rc = reopen(q);
-  if (rc == 0) rc = signal_everyone(q);
+  if (rc == 0) rc = op_signal_everyone(q);
   op_end(q);
   return rc < 0 ? rc : (before & QUEUE_SHUT_DOWN) != 0;
 }
@@ -80,7 +64,7 @@ int shmq_unpause(workq *q) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (rc < 0) return rc;
   uint32_t before = change_flags(q, 0, QUEUE_PAUSED, false);
-  rc = signal_many(q, WAIT_GET, q->control->hot.ready);
+  rc = op_signal_many(q, WAIT_GET, q->control->hot.ready);
   op_end(q);
   return rc < 0 ? rc : (before & QUEUE_PAUSED) != 0;
 }
@@ -116,8 +100,8 @@ int shmq_lock_owner(const workq *q) {
 /* Starts a drain.  Returns the number of its round. */
 static uint32_t drain_start(workq *q, int *rc) {
   change_flags(q, QUEUE_SHUT_DOWN, 0, false);
-  *rc = signal_many(q, WAIT_GET, UINT32_MAX);
-  if (*rc == 0) *rc = signal_many(q, WAIT_SPACE, UINT32_MAX);
+  *rc = op_signal_many(q, WAIT_GET, UINT32_MAX);
+  if (*rc == 0) *rc = op_signal_many(q, WAIT_SPACE, UINT32_MAX);
   return q->control->cold.drain_round;
 }
 
@@ -125,7 +109,8 @@ static uint32_t drain_start(workq *q, int *rc) {
 static int attempt_drain(workq *q, void *arg, bool slept) {
   const uint32_t *round = arg;
   (void)slept;
-  int rc = slot_reap_if_due(q, handle_now_ns(q));
+  int rc = op_is_removed(q);
+  if (rc == 0) rc = slot_reap_if_due(q, handle_now_ns(q));
   if (rc < 0) return rc;
   if (q->control->cold.drain_round != *round) return -ECANCELED;
   return q->control->hot.ready == 0 && q->control->hot.processing == 0 ? 0 : -EAGAIN;

@@ -97,10 +97,11 @@ static int reap_for_get(workq *q, bool waited) {
   return rc < 0 ? rc : 0;
 }
 
-/* Under the lock.  Returns how many keys were taken, 0 to wait, or -ESHUTDOWN, -EUCLEAN. */
+/* Under the lock.  Returns how many keys were taken, 0 to wait, or -EIDRM, -ESHUTDOWN, -EUCLEAN. */
 static int try_get(workq *q, workq_item *items, size_t n, bool waited) {
   const struct hot_line *hot = &q->control->hot;
-  int rc = reap_for_get(q, waited);
+  int rc = op_is_removed(q);
+  if (likely(rc == 0)) rc = reap_for_get(q, waited);
   if (unlikely(rc < 0)) return rc;
   if (hot->ready == 0) return hot->flags & QUEUE_SHUT_DOWN ? -ESHUTDOWN : 0;
   if (hot->flags & QUEUE_PAUSED) return 0;

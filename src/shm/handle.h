@@ -72,6 +72,15 @@ struct backoff {
   int64_t duration_ns;
 };
 
+/* When this handle asks next whether its segment has been removed: see op_is_removed(). */
+struct removal {
+  int64_t asked_ns;   /* stamp of the last time */
+  uint32_t countdown; /* in a queue without metrics, which has no stamps: calls until it reads a clock, */
+  uint32_t every;     /* calls between two such readings, */
+  int64_t read_ns;    /* and when it last asked, by that clock */
+  bool seen;          /* it has been removed */
+};
+
 /* Which part of the growing regions has memory. */
 struct regions {
   struct region items;   /* by index - 1 */
@@ -103,6 +112,7 @@ struct workq {
   workq *outer; /* in a call: the handle whose call it interrupts, from within a signal handler */
   pid_t thread; /* as in the fork page, but kept in a forked child */
   struct regions regions;
+  struct removal removal;
   uint32_t slot_id; /* index of slot */
   uint32_t generation;
   uint32_t flags;        /* WORKQ_ANY_OWNER, ... */

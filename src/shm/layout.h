@@ -97,7 +97,12 @@ struct header {
 struct lock_line {
   LINE_ALIGNED _Atomic uint32_t epoch;
   _Atomic uint32_t settled; /* the epoch; LOCK_DAMAGED: a roll-back was impossible */
+  _Atomic uint32_t removed; /* REMOVED_*: the queue has lost its name.  Written with or without the
+                               lock; any value is valid, for a handle that sees it asks the kernel. */
 };
+
+/* Not removed, as far as is known; unlinked by workq_unlink(); and all waiters were signalled. */
+enum { REMOVED_NOT = 0, REMOVED_TOLD = 1, REMOVED_SIGNALLED = 2 };
 
 /* One queue mutex, and its holder's slot (number + 1; 0: no holder).  The holder writes it; not
  * journaled. */

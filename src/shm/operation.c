@@ -6,6 +6,7 @@
 #include "operation.h"
 
 #include "ready.h"
+#include "segment.h"
 
 #include <unistd.h>
 
@@ -64,6 +65,39 @@ int op_leave_cancelled(workq *q) {
   int rc = op_leave_list(q);
   if (rc >= 0) rc = signal_next(q, kind);
   return journal_end(q, rc < 0 ? rc : 0);
+}
+
+int op_signal_many(workq *q, uint32_t kind, uint32_t count) {
+  int rc = 1;
+  while (count-- > 0 && rc == 1) {
+    journal_begin(q);
+    rc = journal_end(q, wait_signal(q, kind));
+  }
+  return rc < 0 ? rc : 0;
+}
+
+int op_signal_everyone(workq *q) {
+  int rc = 0;
+  for (uint32_t kind = WAIT_GET; kind < WAIT_KINDS && rc == 0; kind++) rc = op_signal_many(q, kind, UINT32_MAX);
+  return rc;
+}
+
+int op_ask_removed(workq *q) {
+  _Atomic uint32_t *removed = &q->control->lock.removed;
+  q->removal.asked_ns = q->stamp_ns;
+  if (!q->removal.seen) {
+    int rc = segment_is_removed(q);
+    /* Without a descriptor, what others say is all there is. */
+    if (rc < 0) rc = atomic_load(removed) != REMOVED_NOT;
+    if (rc == 0) {
+      atomic_store(removed, REMOVED_NOT);
+      return 0;
+    }
+    q->removal.seen = true;
+  }
+  if (atomic_exchange(removed, REMOVED_SIGNALLED) == REMOVED_SIGNALLED) return -EIDRM;
+  int rc = op_signal_everyone(q);
+  return rc < 0 ? rc : -EIDRM;
 }
 
 /* The wake-up time of a waiter that is not the leader: a part of all in each interval, spread by
@@ -201,6 +235,8 @@ int op_wait(workq *q, const struct op_wait *w) {
     }
     /* A waiter that was signalled, and finds that another took what it was signalled for, has its place again. */
     again = again || q->slot->wait.kind != w->kind;
+    /* A tick: whoever sleeps asks at each, for it has no stamps of other calls. */
+    if (woken_by == ETIMEDOUT) q->removal.asked_ns = q->stamp_ns - q->header.reap_interval_ns;
     if (woken_by == ETIMEDOUT && w->kind == WAIT_GET) rc = take_lead(q);
     if (rc == 0) rc = w->attempt(q, w->arg, slept);
     if (rc != -EAGAIN) return w->stop(q, w->arg, rc);

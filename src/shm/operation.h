@@ -33,6 +33,26 @@ COLD int op_after_repair(workq *q);
  * passes a signal that it got on to the next waiter. */
 COLD int op_leave_cancelled(workq *q);
 
+/* For op_is_removed(): asks the kernel. */
+COLD int op_ask_removed(workq *q);
+
+/*
+ * Under the lock, not in a transaction: has the queue been removed (its file has lost its name)?  Asks the kernel once each
+ * reap interval, and if the segment says so.  Keys are neither added to nor taken from such a queue; those in flight can be
+ * finished.  Returns 0; -EIDRM, and then all waiters were signalled; or another -errno.
+ */
+static inline int op_is_removed(workq *q) {
+  uint64_t passed_ns = (uint64_t)q->stamp_ns - (uint64_t)q->removal.asked_ns;
+  bool due = passed_ns >= (uint64_t)q->header.reap_interval_ns;
+  if (likely(!due && !atomic_load_explicit(&q->control->lock.removed, memory_order_relaxed))) return 0;
+  return op_ask_removed(q);
+}
+
+/* Under the lock, not in a transaction: signals waiters of a kind, count of them at most.  0 or -errno. */
+int op_signal_many(workq *q, uint32_t kind, uint32_t count);
+/* The same for all waiters of all kinds. */
+int op_signal_everyone(workq *q);
+
 /* Begins and ends a call.  A signal handler that makes another call on the same handle meanwhile
  * gets -EDEADLK. */
 static inline int call_begin(workq *q) {

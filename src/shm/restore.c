@@ -68,6 +68,7 @@ int shmq_restore(workq *q, const workq_info *info) {
   table_prefetch(q, hash);
   int rc = op_begin(q, CLOCK_NEVER);
   if (rc < 0) return rc;
+  if ((rc = op_is_removed(q)) < 0) return op_fail(q, rc);
   if (q->control->hot.flags & QUEUE_SHUT_DOWN) return op_fail(q, -ESHUTDOWN);
   if (table_is_crowded(q) && (rc = table_grow(q)) < 0) return op_fail(q, rc);
   journal_begin(q);

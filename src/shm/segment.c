@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <sys/mman.h>
@@ -173,6 +174,17 @@ static int commit_range(int fd, uint64_t offset, uint64_t len) {
   return rc == EINTR || rc == ENOMEM || rc == EDQUOT ? -ENOSPC : -rc;
 }
 
+/* Slots that have memory from the start: so a full /dev/shm never keeps so many handles from attaching. */
+#define SLOTS_COMMITTED 16u
+
+/* Allocates the memory of slots `from` and up to `end`: of their journals, and their measures. */
+static int commit_slots(int fd, const struct geometry *g, bool metrics, uint32_t from, uint32_t end) {
+  uint64_t count = end - from;
+  int rc = commit_range(fd, g->journals_off + from * sizeof(struct journal), count * sizeof(struct journal));
+  if (rc < 0 || !metrics) return rc;
+  return commit_range(fd, g->measures_off + from * sizeof(struct measures), count * sizeof(struct measures));
+}
+
 int segment_build(const struct header *header, int *fd_out, char *temporary) {
   struct geometry geometry;
   int rc = geometry_compute(header->capacity, header->key_max, header->handles, &geometry);
@@ -182,6 +194,8 @@ int segment_build(const struct header *header, int *fd_out, char *temporary) {
   if (fd < 0) return fd;
   if (ftruncate(fd, (off_t)geometry.total_size) != 0) rc = -errno;
   if (rc == 0) rc = commit_range(fd, 0, geometry.journals_off);
+  uint32_t slots = geometry.handles < SLOTS_COMMITTED ? geometry.handles : SLOTS_COMMITTED;
+  if (rc == 0) rc = commit_slots(fd, &geometry, header->metrics, 0, slots);
   if (rc == 0) rc = write_header(fd, header);
   if (rc < 0) {
     segment_discard(temporary);
@@ -229,12 +243,6 @@ int segment_publish(const char *name, int fd, const char *temporary, uint32_t mo
   return temporary[0] ? rename_temporary(temporary, path) : link_by_descriptor(fd, path);
 }
 
-int segment_unlink(const char *name) {
-  char object[OBJECT_SIZE];
-  object_name(object, name);
-  return shm_unlink(object) == 0 ? 0 : -errno;
-}
-
 int segment_list(int (*visit)(void *arg, const char *name), void *arg) {
   const size_t prefix = sizeof OBJECT_PREFIX - 2; /* without the slash */
   DIR *directory = opendir(SHM_DIR);
@@ -266,6 +274,11 @@ static int check_file(const struct stat *st, const workq_options *options) {
   if (st->st_mode & 022 & ~mode) return -EPERM;
   if (st->st_size < (off_t)sizeof(struct header)) return -EUCLEAN;
   return 0;
+}
+
+static bool is_of_this_layout(const struct header *header) {
+  return memcmp(header->magic, LAYOUT_MAGIC, sizeof header->magic) == 0 && header->layout_version == LAYOUT_VERSION &&
+         header->header_size == sizeof *header;
 }
 
 static int check_versions(const struct header *header, char *reason, size_t size) {
@@ -339,6 +352,53 @@ int segment_open(const char *name, const workq_options *options, struct header *
   return 0;
 }
 
+/* ---- Removal ---- */
+
+/* Wakes all that sleep, so that they see the flag.  The kernel reads no memory for that, so a file that is cut off meanwhile
+ * does no harm. */
+static void wake_everyone(int fd, const struct geometry *g) {
+  size_t len = g->journals_off - g->slots_off;
+  const struct slot *slots = mmap(NULL, len, PROT_READ, MAP_SHARED, fd, (off_t)g->slots_off);
+  if (slots == MAP_FAILED) return;
+  for (uint32_t i = 0; i < g->handles; i++) syscall(SYS_futex, &slots[i].futex.word, FUTEX_WAKE, 1, NULL, NULL, 0);
+  munmap((void *)(uintptr_t)slots, len);
+}
+
+/*
+ * The file has lost its name: sets the flag and wakes those that sleep, so that they notice at once.  Writes through the
+ * descriptor, and not through a mapping: the file may be another user's, who could cut it off.  Whatever fails is made up for
+ * by the handles themselves, within a reap interval.
+ */
+static void tell_removed(int fd) {
+  const off_t place = (off_t)(REGION_ALIGN + offsetof(struct control, lock.removed));
+  const uint32_t told = REMOVED_TOLD;
+  struct header header;
+  struct geometry geometry;
+  struct stat st;
+  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 0) return;
+  if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header || !is_of_this_layout(&header)) return;
+  if (check_header(&header, st.st_size, NULL, 0) < 0 || segment_check_size(header.total_size) < 0) return;
+  if (geometry_compute(header.capacity, header.key_max, header.handles, &geometry) < 0) return;
+  if (pwrite(fd, &told, sizeof told, place) == (ssize_t)sizeof told) wake_everyone(fd, &geometry);
+}
+
+int segment_unlink(const char *name) {
+  char object[OBJECT_SIZE];
+  object_name(object, name);
+  int fd = open_object(name, false);
+  int rc = shm_unlink(object) == 0 ? 0 : -errno;
+  if (rc == 0 && fd >= 0) tell_removed(fd);
+  if (fd >= 0) close(fd);
+  return rc;
+}
+
+int segment_is_removed(const workq *q) {
+  struct stat st;
+  if (fstat(q->file.fd, &st) != 0) return -errno;
+  if (st.st_dev != q->file.device || st.st_ino != q->file.inode) return -EBADFD;
+  return st.st_nlink == 0;
+}
+
 /* ---- Mapping and growth ---- */
 
 static void set_regions(workq *q) {
@@ -381,6 +441,11 @@ void segment_unmap(workq *q) {
 
 int segment_commit(const workq *q, uint64_t offset, uint64_t len) {
   return segment_fd_is_own(q) ? commit_range(q->file.fd, offset, len) : -EBADFD;
+}
+
+int segment_commit_slot(const workq *q, uint32_t slot) {
+  if (!segment_fd_is_own(q)) return -EBADFD;
+  return commit_slots(q->file.fd, &q->geometry, q->header.metrics, slot, slot + 1);
 }
 
 /* ---- The descriptor ---- */

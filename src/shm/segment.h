@@ -35,7 +35,8 @@ int segment_publish(const char *name, int fd, const char *temporary, uint32_t mo
 /* Removes a temporary name, if there is one. */
 void segment_discard(const char *temporary);
 
-/* Removes the name.  Returns 0, -ENOENT or -EACCES. */
+/* Removes the name; tells those that are attached, as far as that is possible without waiting.  Returns 0, -ENOENT or
+ * -EACCES. */
 int segment_unlink(const char *name);
 
 /* Visits the names of all existing segments, of any user, until visit does not return 0.  Returns
@@ -49,6 +50,9 @@ int segment_list(int (*visit)(void *arg, const char *name), void *arg);
  */
 int segment_open(const char *name, const workq_options *options, struct header *header, int *fd, char *reason,
                  size_t size);
+
+/* Allocates the memory of a slot's journal and measures.  As segment_commit(). */
+int segment_commit_slot(const workq *q, uint32_t slot);
 
 /* Maps the handle's file by its header and sets the handle's pointers. */
 int segment_map(workq *q, bool writable);
@@ -70,6 +74,9 @@ int segment_adopt(workq *q, int fd);
 int segment_mark(workq *q);
 /* Does the descriptor still lead to the handle's file, through its own description? */
 bool segment_fd_is_own(const workq *q);
+/* Has the file lost its name?  Asks the kernel.  Returns 1, 0, or -errno if that cannot be determined: the descriptor leads
+ * elsewhere, say. */
+int segment_is_removed(const workq *q);
 /* Closes the descriptor if it is still the handle's. */
 void segment_close(workq *q);
 

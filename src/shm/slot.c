@@ -337,17 +337,10 @@ static void use_slot(workq *q) {
   q->held = NULL;
 }
 
-static int commit_slot(workq *q) {
-  uint64_t journal_off = q->geometry.journals_off + (uint64_t)q->slot_id * sizeof(struct journal);
-  int rc = segment_commit(q, journal_off, sizeof(struct journal));
-  if (rc < 0 || !q->measure) return rc;
-  return segment_commit(q, (uint64_t)((unsigned char *)q->measure - q->base), sizeof *q->measure);
-}
-
 /* Takes the slot that was claimed.  Returns 0 or -errno as enter_slot(), also of the lock. */
 static int take_slot(workq *q) {
   use_slot(q);
-  int rc = commit_slot(q);
+  int rc = segment_commit_slot(q, q->slot_id);
   if (rc < 0) return rc;
   stamp_take(q);
   lock_clear_stale_holder(q);

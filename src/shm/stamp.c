@@ -108,7 +108,27 @@ static bool scale_is_good(const struct tick_scale *scale) {
 
 #endif
 
+/* Calls between two readings of the clock, at most.  A handle whose calls are far apart reads it at
+ * each. */
+#define CALLS_MAX 32u
+
+void stamp_read_coarsely(workq *q) {
+  struct removal *r = &q->removal;
+  int64_t now_ns = clock_read(CLOCK_MONOTONIC_COARSE), interval_ns = q->header.reap_interval_ns;
+  bool due = clock_since_ns(r->read_ns, now_ns) >= interval_ns || now_ns < r->read_ns;
+  if (due) {
+    r->read_ns = now_ns;
+    r->asked_ns = q->stamp_ns - interval_ns; /* so it is due */
+    r->every = 1;
+  } else if (r->every < CALLS_MAX) {
+    r->every *= 2;
+  }
+  r->countdown = r->every - 1;
+}
+
 void stamp_start(workq *q) {
+  q->removal.every = 1;
+  q->removal.read_ns = clock_read(CLOCK_MONOTONIC_COARSE);
   if (!q->header.metrics) q->stamps = STAMPS_NONE;
   else q->stamps = !q->clock && scale_is_good(&q->header.ticks) ? STAMPS_TICKS : STAMPS_CLOCK;
 }

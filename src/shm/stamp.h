@@ -41,9 +41,14 @@ static inline int64_t stamp_now_ns(workq *q) {
   return q->stamps == STAMPS_CLOCK ? handle_now_ns(q) : q->stamp_ns;
 }
 
+/* In a queue without metrics, now and then: makes the handle ask whether its segment has been
+ * removed, if the last time is a reap interval ago. */
+__attribute__((noinline, cold)) void stamp_read_coarsely(workq *q);
+
 /* Sets the stamp of the operation that begins; it stays 0 in a queue without metrics. */
 static inline void stamp_take(workq *q) {
   if (q->stamps != STAMPS_NONE) q->stamp_ns = stamp_now_ns(q);
+  else if (unlikely(q->removal.countdown-- == 0)) stamp_read_coarsely(q);
 }
 
 #endif

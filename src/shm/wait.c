@@ -365,6 +365,8 @@ static int sleep_until_signalled(workq *q, int64_t end_ns) {
   uint32_t spinning = own_word(q, SPINNING), asleep = own_word(q, ASLEEP);
   if (!atomic_compare_exchange_strong(word, &spinning, asleep)) return 0;
   while (atomic_load(word) == asleep) {
+    /* Who unlinks a queue wakes all that sleep, but takes no lock, and changes no word. */
+    if (atomic_load(&q->control->lock.removed) == REMOVED_TOLD) return 0;
     int64_t now_ns = clock_monotonic_ns();
     if (now_ns >= end_ns) return ETIMEDOUT;
     struct timespec left = clock_timespec(end_ns - now_ns);

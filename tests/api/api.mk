@@ -15,6 +15,7 @@ tests_api_check_api_SOURCES = \
 	tests/api/look.c \
 	tests/api/metrics.c \
 	tests/api/size.c \
+	tests/api/removed.c \
 	tests/api/wait.c \
 	tests/api/whole.c
 tests_api_check_api_LDADD = $(check_ldadd)

@@ -12,6 +12,6 @@ int main(void) {
   engine_choose();
   static suite_maker *const suites[] = {adding_suite,  arguments_suite, batch_suite,  death_suite,   delay_suite,
                                         error_suite,   finish_suite,    handle_suite, limiter_suite, look_suite,
-                                        metrics_suite, size_suite,      wait_suite,   whole_suite};
+                                        metrics_suite, removed_suite,   size_suite,   wait_suite,    whole_suite};
   return fixture_run("check-api", suites, sizeof suites / sizeof *suites);
 }

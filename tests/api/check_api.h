@@ -20,6 +20,7 @@ Suite *handle_suite(void);
 Suite *limiter_suite(void);
 Suite *look_suite(void);
 Suite *metrics_suite(void);
+Suite *removed_suite(void);
 Suite *size_suite(void);
 Suite *wait_suite(void);
 Suite *whole_suite(void);

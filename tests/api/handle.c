@@ -141,15 +141,17 @@ START_TEST(a_queue_that_is_made_anew_is_another_one) {
 }
 END_TEST
 
-START_TEST(an_unlinked_queue_stays_good_until_it_is_closed) {
+START_TEST(the_name_of_an_unlinked_queue_can_be_another_ones) {
   create();
   workq *first = q;
+  ok(workq_add(first, "a", 1));
   ok(workq_unlink(name));
   ck_assert_int_eq(workq_open(name, &options, &q), -ENOENT);
   create();
-  ok(workq_add(first, "a", 1));
+  ck_assert_int_eq(workq_add(first, "b", 1), -EIDRM);
   ck_assert_int_eq(workq_len(first), 1);
   ck_assert_int_eq(workq_len(q), 0);
+  ok(workq_add(q, "b", 1));
   ok(workq_close(first));
 }
 END_TEST
@@ -403,7 +405,7 @@ START_TEST(a_child_attaches_to_the_same_segment_though_its_name_is_another_queue
   create();
   pid_t child = process_fork();
   if (child == 0) {
-    take_by(first, "of the first");
+    ck_assert_int_eq(workq_len(first), 1);
     ck_assert_int_eq(workq_len(q), 0);
     ok(workq_close(first));
     ok(workq_close(q));
@@ -460,7 +462,7 @@ Suite *handle_suite(void) {
   tcase_add_test(tcase, a_queue_that_is_made_anew_is_another_one);
 
   tcase = fixture_case_with(suite, "the file", ENGINE_FILE);
-  tcase_add_test(tcase, an_unlinked_queue_stays_good_until_it_is_closed);
+  tcase_add_test(tcase, the_name_of_an_unlinked_queue_can_be_another_ones);
   tcase_add_test(tcase, a_child_attaches_to_the_same_segment_though_its_name_is_another_queues_now);
   tcase_add_test(tcase, a_handles_descriptor_is_closed_on_exec);
 

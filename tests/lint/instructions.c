@@ -132,7 +132,6 @@ static void make_queue(const operation *o, int64_t *now_ns) {
                            .clock = tick,
                            .clock_arg = now_ns};
   plain_ok(workq_create(name, &options, &queue), "create");
-  plain_ok(workq_unlink(name), "unlink");
   add(GROWN);
   for (unsigned i = 0; i < GROWN; i++) {
     plain_ok(workq_get(queue, items, 0), "get");
@@ -160,6 +159,7 @@ static void count(const operation *o, unsigned rounds) {
   instructions_stretch(o->run, rounds);
   printf("%s %u\n", o->name, rounds);
   workq_close(queue);
+  plain_ok(workq_unlink(name), "unlink");
 }
 
 /* Of the compiler's switches instructions.sh knows more. */

@@ -239,6 +239,40 @@ START_TEST(a_signal_handler_ends_the_wait_and_leaves_the_line) {
 }
 END_TEST
 
+/* ---- The queue is removed ---- */
+
+/* By workq_unlink(), which takes no lock: without a tick. */
+START_TEST(an_unlink_wakes_all_that_sleep) {
+  pid_t pids[20];
+  for (int i = 0; i < 20; i++) {
+    pids[i] = process_fork();
+    if (pids[i] > 0) continue;
+    workq *mine;
+    workq_item item;
+    if (attach(name, NULL, &mine) != 0) _exit(1);
+    int rc = workq_get(mine, &item, WORKQ_FOREVER);
+    workq_close(mine);
+    _exit(rc == -EIDRM ? 0 : 2);
+  }
+  await_waiting(20);
+  ck_assert_int_eq(workq_unlink(name), 0);
+  for (int i = 0; i < 20; i++) process_wait_pass(pids[i], "the worker of an unlinked queue");
+  ck_assert_uint_eq(waiting(), 0);
+}
+END_TEST
+
+START_TEST(a_flag_that_lies_is_taken_back) {
+  for (uint32_t flag = 1; flag <= 3; flag++) {
+    atomic_store(&q->control->lock.removed, flag);
+    ck_assert_int_ge(workq_add(q, "a", 1), 0);
+    ck_assert_uint_eq(atomic_load(&q->control->lock.removed), REMOVED_NOT);
+  }
+  workq_item item;
+  ck_assert_int_eq(workq_get(q, &item, 0), 0);
+  ck_assert_int_eq(workq_done(q, &item), 0);
+}
+END_TEST
+
 /* ---- Death ---- */
 
 START_TEST(a_wake_up_that_died_is_passed_on) {
@@ -598,6 +632,8 @@ int main(int argc, char **argv) {
   TCase *told = tcase_create("without ticks");
   tcase_set_timeout(told, 900);
   tcase_add_checked_fixture(told, setup_without_tick, teardown);
+  tcase_add_test(told, an_unlink_wakes_all_that_sleep);
+  tcase_add_test(told, a_flag_that_lies_is_taken_back);
   tcase_add_test(told, an_add_wakes_a_sleeper);
   tcase_add_test(told, every_way_to_become_ready_tells_a_sleeper);
   tcase_add_test(told, a_delayed_key_wakes_the_leader_when_it_is_due);

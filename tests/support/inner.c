@@ -8,17 +8,20 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "shm/item.h"
 #include "shm/journal.h"
 #include "shm/operation.h"
 #include "shm/table.h"
+#include "test_engine.h"
 
 #define TEST_SECONDS 900
 #define OPENED_MAX   64
 
 static uint64_t seed, state;
+static char prefix[32]; /* of the names of this program's queues */
 
 int64_t inner_now_ns;
 
@@ -44,10 +47,12 @@ TCase *inner_case(Suite *suite, const char *name) {
 
 int inner_main(int argc, char **argv, Suite *suite) {
   seed = plain_begin(&argc, argv);
+  snprintf(prefix, sizeof prefix, "inner-%d", (int)getpid());
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);
   int failed = srunner_ntests_failed(runner);
   srunner_free(runner);
+  engine_remove_all(prefix); /* a test that failed has not removed its queues */
   return failed == 0 ? 0 : 1;
 }
 
@@ -87,12 +92,11 @@ void inner_open_raw(const workq_options *options, workq **handles, unsigned n, w
   if (!with_clock.clock) with_clock.clock = read_clock;
   bool never_look = with_clock.reap_interval_ns > WORKQ_REAP_INTERVAL_MAX;
   if (never_look) with_clock.reap_interval_ns = WORKQ_REAP_INTERVAL_MAX;
-  snprintf(name, sizeof name, "inner-%d-%u", (int)getpid(), number++);
+  snprintf(name, sizeof name, "%s-%d-%u", prefix, (int)getpid(), number++);
   ck_assert_int_eq(workq_create(name, &with_clock, &handles[0]), 0);
   int rc = 0;
   for (unsigned i = 1; i < n && rc == 0; i++) rc = workq_open(name, &with_clock, &handles[i]);
   if (raw && rc == 0) rc = workq_open(name, &only_reading, raw);
-  ck_assert_int_eq(workq_unlink(name), 0);
   ck_assert_int_eq(rc, 0);
   for (unsigned i = 0; i < n; i++) {
     if (never_look) handles[i]->header.reap_interval_ns = options->reap_interval_ns;
@@ -105,13 +109,19 @@ void inner_open(const workq_options *options, workq **handles, unsigned n) {
   inner_open_raw(options, handles, n, NULL);
 }
 
+/* The queue is removed with its last handle. */
 void inner_close(workq *q) {
+  char name[sizeof q->name];
+  bool last = true;
   for (unsigned i = 0; i < opened_count; i++) {
     if (opened[i] != q) continue;
     opened[i] = opened[--opened_count];
     break;
   }
+  snprintf(name, sizeof name, "%s", q->name);
+  for (unsigned i = 0; i < opened_count; i++) last = last && strcmp(opened[i]->name, name) != 0;
   ck_assert_int_eq(workq_close(q), 0);
+  if (last) ck_assert_int_eq(workq_unlink(name), 0);
 }
 
 workq *inner_create(uint32_t capacity) {
