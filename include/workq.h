@@ -201,7 +201,8 @@ typedef struct workq_options {
                                to 64, whatever its length. */
   uint32_t handles;      /* create: most handles at one time; 0 means 128 */
   uint32_t mode;         /* create: permission bits, whatever the umask; 0 means 0600.
-                               open: group and other write bits beyond these are refused; 0 means 0600.
+                               open: group and other write bits beyond these are refused; 0 means 0600; see
+                               workq_open() for whom its owner and its group are.
                                Group or others that may read but not write are refused by both. */
   workq_limiter limiter; /* create */
   int32_t max_retries;   /* create: retries of a key before workq_retry() gives it up; 0 means no limit */
@@ -210,7 +211,8 @@ typedef struct workq_options {
   uint32_t give_up;      /* create: WORKQ_BURY or WORKQ_DROP */
   uint32_t flags;        /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
   uint32_t no_metrics;   /* create: 1: measure no times (see workq_measure); operations then read no clock for it */
-  uint32_t reserved;     /* 0 */
+  uint32_t group;        /* create: id of the group that may share the queue: its file is given to it, and mode 0 means
+                               0660; 0: the creator's, as for any file */
   int64_t reap_interval_ns; /* create: how often the living look for the dead, ns; 1 ms ... a minute; 0: 100 ms.  A
                                wake-up that died with its sender may be waited for as long */
   int64_t lock_timeout_ns;  /* handle: longest wait for the queue's lock, ns; 0 or WORKQ_FOREVER means no limit */
@@ -231,7 +233,8 @@ typedef struct workq_options {
  *
  * Returns 0.
  *  -EEXIST        the name is taken
- *  -EINVAL        name or an option is out of its range
+ *  -EINVAL        name or an option is out of its range, or mode gives group no write permission
+ *  -EPERM         the caller may not give a file to group: it is not a member
  *  -ENAMETOOLONG  name is longer than WORKQ_NAME_MAX
  *  -ENOSPC        /dev/shm is full
  *  -EFBIG         the process's file size limit (RLIMIT_FSIZE) is below the segment's size
@@ -247,6 +250,13 @@ WORKQ_SIZED int workq_create(const char *name, const workq_options *options, wor
  * Parameters as for workq_create(); the options marked "create" are not looked at.  Everything that is read from the
  * file is checked before it is used.  Blocks as long as the queue's lock is held by another.
  *
+ * Whose queue it is.  By default a process opens queues that belong to its own (effective) user or to root, and that
+ * nobody else may write to; WORKQ_ANY_OWNER and mode allow more.  Neither is needed in two cases, if the file still has
+ * the permissions that it was made with (workq_options.mode at create):
+ *  - the caller's user owns the file: it decided who else may write;
+ *  - the caller is in the file's group, which may write, and others may not: whoever is in that group trusts its members
+ *    (workq_options.group).
+ *
  * Returns 0.
  *  -ENOENT           no such segment
  *  -EINVAL           name or an option is out of its range
@@ -254,8 +264,8 @@ WORKQ_SIZED int workq_create(const char *name, const workq_options *options, wor
  *  -EUCLEAN          not a segment (a directory, FIFO, symbolic link, hard link, foreign or cut-off file), or damaged
  *  -EPROTONOSUPPORT  made by another version, C library, boot, pid namespace, time namespace or kind of machine;
  *                    workq_describe_mismatch() says which
- *  -EPERM            owned by another user who is not root (and no WORKQ_ANY_OWNER), or writable for more than mode, or
- *                    readable for group or others who may not write
+ *  -EPERM            owned by another user who is not root (and no WORKQ_ANY_OWNER), or writable for more than mode, and
+ *                    neither of the cases above; or readable for group or others who may not write
  *  -EACCES           its permission bits forbid it
  *  -EUSERS           all slots are taken by living handles
  *  -ENOSPC           /dev/shm is full

@@ -32,7 +32,7 @@ static const struct engine *engine_of(const char *name) {
 /* Reads the caller's options.  0 or -EINVAL. */
 static int take_options(const workq_options *given, size_t size, uint32_t flags, workq_options *o) {
   if (sizes_read(o, sizeof *o, given, size) < 0) return -EINVAL;
-  return (o->flags & ~flags) || o->reserved || o->lock_timeout_ns < WORKQ_FOREVER ? -EINVAL : 0;
+  return (o->flags & ~flags) || o->lock_timeout_ns < WORKQ_FOREVER ? -EINVAL : 0;
 }
 
 int workq_create_sized(const char *name, const workq_options *given, size_t size, workq **out) {

@@ -116,7 +116,7 @@ int shmq_create(const char *name, const workq_options *options, workq **out) {
   if (rc == 0) rc = segment_fill(q);
   if (rc == 0) rc = attach(q);
   bool attached = rc == 0;
-  if (rc == 0) rc = segment_publish(name, q->file.fd, temporary, q->header.mode);
+  if (rc == 0) rc = segment_publish(name, q->file.fd, temporary, q->header.mode, options ? options->group : 0);
   else segment_discard(temporary);
   if (rc < 0) {
     if (attached) slot_detach(q);

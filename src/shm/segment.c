@@ -12,6 +12,7 @@
 #include <linux/futex.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/resource.h>
@@ -99,7 +100,7 @@ int segment_describe(const workq_options *options, struct header *header) {
   header->capacity = o->capacity ? o->capacity : 1u << 20;
   header->key_max = o->key_max ? o->key_max : 256;
   header->handles = o->handles ? o->handles : 128;
-  header->mode = o->mode ? o->mode : 0600;
+  header->mode = o->mode ? o->mode : o->group ? 0660 : 0600;
   header->max_retries = o->max_retries;
   header->max_crashes = o->max_crashes ? o->max_crashes : 5;
   header->give_up = o->give_up;
@@ -107,6 +108,7 @@ int segment_describe(const workq_options *options, struct header *header) {
   if (header->metrics) stamp_describe(header);
   header->reap_interval_ns = o->reap_interval_ns ? o->reap_interval_ns : 100 * NS_PER_MS;
   header->limiter = o->limiter;
+  if (o->group && (!(header->mode & 020) || o->group == (gid_t)-1)) return -EINVAL;
   if (!segment_mode_valid(header->mode) || header->max_retries < 0 || header->max_crashes < WORKQ_NEVER) return -EINVAL;
   if (header->give_up > WORKQ_DROP || o->no_metrics > 1 || !interval_valid(header->reap_interval_ns)) return -EINVAL;
   rc = limiter_normalize(&header->limiter);
@@ -232,10 +234,10 @@ static int rename_temporary(const char *temporary, const char *path) {
   return rc;
 }
 
-int segment_publish(const char *name, int fd, const char *temporary, uint32_t mode) {
+int segment_publish(const char *name, int fd, const char *temporary, uint32_t mode, uint32_t group) {
   char path[PATH_SIZE];
   object_path(path, OBJECT_PREFIX, name);
-  if (fchmod(fd, (mode_t)mode) != 0) {
+  if ((group && fchown(fd, (uid_t)-1, (gid_t)group) != 0) || fchmod(fd, (mode_t)mode) != 0) {
     int rc = -errno;
     segment_discard(temporary);
     return rc;
@@ -264,16 +266,39 @@ int segment_list(int (*visit)(void *arg, const char *name), void *arg) {
 
 /* ---- Checks at open ---- */
 
-static int check_file(const struct stat *st, const workq_options *options) {
-  uint32_t mode = options && options->mode ? options->mode : 0600;
-  uint32_t flags = options ? options->flags : 0;
+static int check_file(const struct stat *st) {
   if (!S_ISREG(st->st_mode)) return -EUCLEAN;
   if (st->st_nlink == 0) return -ENOENT; /* unlinked just now */
   if (st->st_nlink != 1) return -EUCLEAN;
-  if (st->st_uid != geteuid() && st->st_uid != 0 && !(flags & WORKQ_ANY_OWNER)) return -EPERM;
-  if (st->st_mode & 022 & ~mode) return -EPERM;
   if (st->st_size < (off_t)sizeof(struct header)) return -EUCLEAN;
   return 0;
+}
+
+/* Is the calling thread in that group?  If that cannot be determined: no. */
+static bool is_member(gid_t group) {
+  gid_t groups[64], *all = groups;
+  bool found = getegid() == group;
+  int count = found ? 0 : getgroups(0, NULL);
+  if (count > (int)(sizeof groups / sizeof *groups)) all = calloc((size_t)count, sizeof *all);
+  if (count > 0 && all) count = getgroups(count, all);
+  for (int i = 0; i < count && all && !found; i++) found = all[i] == group;
+  if (all != groups) free(all);
+  return found;
+}
+
+/* May this file be opened by the options alone, whatever is in it? */
+static bool options_allow(const struct stat *st, const workq_options *options) {
+  uint32_t mode = options && options->mode ? options->mode : 0600;
+  bool any = options && options->flags & WORKQ_ANY_OWNER;
+  if (st->st_mode & 022 & ~mode) return false;
+  return any || st->st_uid == geteuid() || st->st_uid == 0;
+}
+
+/* May it be opened if it still has the permissions that it was made with?  Its owner has decided about these; a member of its
+ * group trusts the others. */
+static bool owner_allows(const struct stat *st) {
+  if (st->st_uid == geteuid()) return true;
+  return st->st_mode & 020 && !(st->st_mode & 02) && is_member(st->st_gid);
 }
 
 static bool is_of_this_layout(const struct header *header) {
@@ -335,12 +360,15 @@ int segment_open(const char *name, const workq_options *options, struct header *
   int fd = open_object(name, options && options->flags & WORKQ_RAW);
   if (fd < 0) return fd;
   struct stat st;
-  int rc = fstat(fd, &st) == 0 ? check_file(&st, options) : -errno;
+  int rc = fstat(fd, &st) == 0 ? check_file(&st) : -errno;
+  bool allowed = rc == 0 && options_allow(&st, options);
+  if (rc == 0 && !allowed && !owner_allows(&st)) rc = -EPERM;
   if (rc == 0) {
     ssize_t n = pread(fd, header, sizeof *header, 0);
     rc = n == (ssize_t)sizeof *header ? check_versions(header, reason, size) : n < 0 ? -errno : -EUCLEAN;
   }
   if (rc == 0) rc = check_header(header, st.st_size, reason, size);
+  if (rc == 0 && !allowed && header->mode != (st.st_mode & 0777)) rc = -EPERM;
   /* Last: if the file is not a queue at all, the error must say that, and not that its mode is
    * wrong. */
   if (rc == 0 && !segment_mode_valid(st.st_mode & 0777)) rc = -EPERM;

@@ -28,9 +28,9 @@ int segment_describe(const workq_options *options, struct header *header);
  */
 int segment_build(const struct header *header, int *fd, char *temporary);
 
-/* Gives it its name and mode.  Returns 0; -EEXIST or another -errno, and then a temporary name is
- * removed. */
-int segment_publish(const char *name, int fd, const char *temporary, uint32_t mode);
+/* Gives it its name, its mode and, if that is not 0, its group.  Returns 0; -EEXIST or another
+ * -errno, and then a temporary name is removed. */
+int segment_publish(const char *name, int fd, const char *temporary, uint32_t mode, uint32_t group);
 
 /* Removes a temporary name, if there is one. */
 void segment_discard(const char *temporary);

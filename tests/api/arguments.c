@@ -131,17 +131,21 @@ END_TEST
 /* ---- Fields ---- */
 
 START_TEST(what_is_reserved_must_be_0) {
-  static const workq_options wrong[] = {
-      {.reserved = 1}, {.reserved = UINT32_MAX}, {.limiter.reserved = 1}, {.limiter = {.kinds = 8, .reserved = 1}}};
+  static const workq_options wrong[] = {{.limiter.reserved = 1}, {.limiter = {.kinds = 8, .reserved = 1}}};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     ck_assert_msg(workq_create(name, &wrong[i], &q) == -EINVAL, "options %zu", i);
     ck_assert_ptr_null(q);
   }
-  create();
-  workq *other = NULL;
-  ck_assert_int_eq(workq_open(name, &wrong[0], &other), -EINVAL);
-  ck_assert_int_eq(workq_open_or_create(name, &wrong[0], &other), -EINVAL);
-  ck_assert_ptr_null(other);
+}
+END_TEST
+
+START_TEST(a_group_needs_a_mode_in_which_it_may_write) {
+  static const workq_options wrong[] = {
+      {.group = UINT32_MAX}, {.group = 1, .mode = 0600}, {.group = 1, .mode = 0606}, {.group = 1, .mode = 0640}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    ck_assert_msg(workq_create(name, &wrong[i], &q) == -EINVAL, "options %zu", i);
+    ck_assert_ptr_null(q);
+  }
 }
 END_TEST
 
@@ -264,6 +268,7 @@ Suite *arguments_suite(void) {
 
   tcase = fixture_case(suite, "fields");
   tcase_add_test(tcase, what_is_reserved_must_be_0);
+  tcase_add_test(tcase, a_group_needs_a_mode_in_which_it_may_write);
   tcase_add_test(tcase, what_is_0_or_1_is_nothing_else);
   tcase_add_loop_test(tcase, a_key_to_restore_with_a_negative_time_is_einval, 0, NEGATIVES);
 

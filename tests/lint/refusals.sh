@@ -25,7 +25,8 @@ done >>"$scratch/known" <<'LIST'
 memchr memcmp memcpy memmove memset strchr strcmp strcspn strlen strrchr strstr strtoll __isoc23_strtoll strtoull __isoc23_strtoull strncmp strnlen strerrordesc_np bcmp: only compute
 sigaddset sigdelset sigemptyset snprintf vsnprintf qsort: only compute
 lseek: the file is open, and its end is no refusal
-clock_gettime geteuid getpid getppid gettid pthread_self: cannot fail
+clock_gettime getegid geteuid getpid getppid gettid pthread_self: cannot fail
+getgroups: asks for as many as there are
 sysconf: asked for what every system knows
 prctl sched_yield personality pthread_setcancelstate: PR_GET_NAME, PR_SET_PDEATHSIG and these cannot fail
 pthread_atfork pthread_once: called once a process, before any refusal

@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
+#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,7 @@ enum {
   OPTION_KEY_MAX,
   OPTION_HANDLES,
   OPTION_MODE,
+  OPTION_GROUP,
   OPTION_LIMITER,
   OPTION_MAX_RETRIES,
   OPTION_MAX_CRASHES,
@@ -33,6 +35,7 @@ static const struct option long_options[] = {{"capacity", required_argument, NUL
                                              {"key-max", required_argument, NULL, OPTION_KEY_MAX},
                                              {"handles", required_argument, NULL, OPTION_HANDLES},
                                              {"mode", required_argument, NULL, OPTION_MODE},
+                                             {"group", required_argument, NULL, OPTION_GROUP},
                                              {"limiter", required_argument, NULL, OPTION_LIMITER},
                                              {"max-retries", required_argument, NULL, OPTION_MAX_RETRIES},
                                              {"max-crashes", required_argument, NULL, OPTION_MAX_CRASHES},
@@ -78,6 +81,18 @@ static int read_mode(workq_options *out) {
   return STATUS_OK;
 }
 
+/* A group's name or number. */
+static int read_group(workq_options *out) {
+  int64_t number;
+  const struct group *entry = getgrnam(optarg);
+  if (entry != NULL) number = entry->gr_gid;
+  else if (!parse_integer(optarg, 0, UINT32_MAX - 1, &number))
+    return usage_error("create", "--group takes the name or number of a group, and there is none named '%s'", optarg);
+  if (number == 0) return usage_error("create", "--group takes another group than root's, not '%s'", optarg);
+  out->group = (uint32_t)number;
+  return STATUS_OK;
+}
+
 static int read_limiter(workq_options *out) {
   const char *problem = parse_limiter(optarg, &out->limiter);
   return problem == NULL ? STATUS_OK : usage_error("create", "--limiter '%s': %s", optarg, problem);
@@ -107,6 +122,8 @@ static int read_option(int option, workq_options *out) {
     return read_count("--handles", WORKQ_HANDLES_MAX, &out->handles);
   case OPTION_MODE:
     return read_mode(out);
+  case OPTION_GROUP:
+    return read_group(out);
   case OPTION_LIMITER:
     return read_limiter(out);
   case OPTION_MAX_RETRIES:
@@ -131,9 +148,13 @@ int cmd_create(int argc, char **argv) {
     else if (read_option(option, &options) != STATUS_OK) return STATUS_USAGE;
   }
   if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
+  if (options.group != 0 && options.mode != 0 && (options.mode & 020) == 0)
+    return usage_error("create", "--group needs a --mode in which the group may write, such as 0660");
   const char *name = argv[optind];
   workq *q;
   int result = if_missing ? workq_open_or_create(name, &options, &q) : workq_create(name, &options, &q);
+  if (result == -EPERM && options.group != 0 && !if_missing)
+    return fail("queue '%s' cannot be given to group %u: you are not in it (see: id)", name, (unsigned)options.group);
   if (result == -ENOSPC) return fail("no space for queue '%s': " MEMORY_IS_FULL, name);
   if (result == -EFBIG)
     return fail("queue '%s' would exceed the file size limit (ulimit -f); raise it, or use a smaller --capacity", name);

@@ -22,6 +22,7 @@ static const struct subcommand commands[] = {
      "  --key-max N       longest key, in bytes (256)\n"
      "  --handles N       most workers and other users at one time (128)\n"
      "  --mode OCTAL      permissions of the queue: 0600, 0660, 0606 or 0666 (0600)\n"
+     "  --group GROUP     its members share the queue; --mode is then 0660\n"
      "  --limiter SPEC    how long a failed key waits: default, controller, none, or a\n"
      "                    list, of which the longest delay counts (exp:5ms:1s:2):\n"
      "                    exp:INITIAL:MAX[:FACTOR], fastslow:FAST:SLOW:ATTEMPTS,\n"

@@ -10,7 +10,7 @@ tests_shm_failures_check_failures_SOURCES = \
 	tests/shm/failures/refusals.h
 tests_shm_failures_check_failures_LDADD = $(check_ldadd)
 tests_shm_failures_check_failures_LDFLAGS = \
-	-Wl,--wrap=access,--wrap=calloc,--wrap=close,--wrap=fchmod,--wrap=fcntl,--wrap=fork,--wrap=free,--wrap=fstat \
+	-Wl,--wrap=access,--wrap=calloc,--wrap=close,--wrap=fchmod,--wrap=fchown,--wrap=fcntl,--wrap=fork,--wrap=free,--wrap=fstat \
 	-Wl,--wrap=ftruncate,--wrap=getrandom,--wrap=getrlimit,--wrap=linkat,--wrap=madvise,--wrap=malloc \
 	-Wl,--wrap=memfd_create,--wrap=mmap,--wrap=munmap,--wrap=open,--wrap=opendir,--wrap=pipe2,--wrap=posix_fallocate \
 	-Wl,--wrap=ppoll,--wrap=pread,--wrap=pthread_mutex_clocklock,--wrap=pthread_mutex_init,--wrap=pthread_mutex_trylock \

@@ -122,6 +122,7 @@ WRAP(refused, int, madvise, (void *at, size_t len, int advice), (at, len, advice
 WRAP(refused, int, stat, (const char *path, struct stat *st), (path, st), -1, ENOMEM)
 WRAP(refused, int, ftruncate, (int fd, off_t size), (fd, size), -1, ENOMEM, EFBIG)
 WRAP(refused, int, fchmod, (int fd, mode_t mode), (fd, mode), -1, ENOMEM)
+WRAP(refused, int, fchown, (int fd, uid_t user, gid_t group), (fd, user, group), -1, ENOMEM)
 WRAP(refused, int, linkat, (int from_dir, const char *from, int to_dir, const char *to, int flags),
      (from_dir, from, to_dir, to, flags), -1, ENOSPC, EEXIST, ENOENT, EACCES, EPERM, EDQUOT, ENOMEM, EROFS)
 WRAP(refused, ssize_t, pread, (int fd, void *to, size_t len, off_t at), (fd, to, len, at), -1, EIO, EINTR)

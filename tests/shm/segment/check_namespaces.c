@@ -19,6 +19,7 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -72,10 +73,34 @@ START_TEST(create_in_a_full_shm_is_enospc_and_leaves_nothing) {
 }
 END_TEST
 
+/* Slots that have memory from the start. */
+enum { SLOTS_WITH_MEMORY = 16 };
+
+/* As many as that, or as there are, and whoever had them before. */
+START_TEST(a_full_shm_admits_sixteen_handles) {
+  workq *others[SLOTS_WITH_MEMORY];
+  need_own_shm("size=64m");
+  options.handles = (const uint32_t[]){128, 128, 17, 16, 4}[_i];
+  options.no_metrics = _i == 1;
+  create();
+  unsigned admitted = options.handles < SLOTS_WITH_MEMORY ? options.handles : SLOTS_WITH_MEMORY;
+  fill_shm_but(0);
+  for (int round = 0; round < 2; round++) {
+    workq *one_more = NULL;
+    for (unsigned i = 1; i < admitted; i++) others[i] = open_again();
+    ck_assert_int_eq(workq_open(name, &options, &one_more), options.handles > admitted ? -ENOSPC : -EUSERS);
+    for (unsigned i = 1; i < admitted; i++) ok(workq_close(others[i]));
+  }
+  fill_shm_empty();
+}
+END_TEST
+
 START_TEST(open_in_a_full_shm_is_enospc) {
+  workq *others[SLOTS_WITH_MEMORY];
   need_own_shm("size=64m");
   create();
   add("a");
+  for (int i = 1; i < SLOTS_WITH_MEMORY; i++) others[i] = open_again();
   fill_shm_but(0);
   workq *other = NULL;
   ck_assert_int_eq(workq_open(name, &options, &other), -ENOSPC);
@@ -87,11 +112,12 @@ START_TEST(open_in_a_full_shm_is_enospc) {
     process_done();
   }
   process_join(child);
-  ck_assert_uint_eq(stats().attached, 1);
-  fill_shm_but(1);
+  ck_assert_uint_eq(stats().attached, SLOTS_WITH_MEMORY);
+  fill_shm_but(2); /* journal and measures */
   other = open_again();
   ck_assert_int_eq(workq_len(other), 1);
   ok(workq_close(other));
+  for (int i = 1; i < SLOTS_WITH_MEMORY; i++) ok(workq_close(others[i]));
   fill_shm_empty();
 }
 END_TEST
@@ -137,8 +163,9 @@ START_TEST(add_in_a_full_shm_is_enospc_and_every_key_is_there) {
   create();
   fill_shm_but((unsigned long)_i * 37);
   int keys = add_until_full(0, 0);
-  ck_assert_int_eq(workq_add_wait(q, "x", 1, WORKQ_FOREVER), -ENOSPC); /* it is not the queue that is full */
-  ck_assert_int_eq(workq_add_opts(q, "x", 1, &(workq_add_options){.wait_ns = S}), -ENOSPC);
+  ck_assert_int_eq(workq_add_wait(q, "x", 1, 0), -ENOSPC);
+  ck_assert_int_eq(workq_add_wait(q, "x", 1, MS), -ETIMEDOUT); /* though it is not the queue that is full */
+  ck_assert_int_eq(workq_add_opts(q, "x", 1, &(workq_add_options){.wait_ns = MS}), -ETIMEDOUT);
   assert_all_there(keys);
   for (int i = 0; i < keys; i++) {
     workq_item item;
@@ -152,6 +179,61 @@ START_TEST(add_in_a_full_shm_is_enospc_and_every_key_is_there) {
   fill_shm_empty();
   ck_assert_int_eq(add("x"), 1);
   ck_assert_int_eq(workq_len(q), keys + 1);
+}
+END_TEST
+
+static pid_t fork_adder(int number) {
+  pid_t child = process_fork();
+  if (child > 0) return child;
+  char key[16];
+  int len = snprintf(key, sizeof key, "new-%d", number);
+  ck_assert_int_eq(workq_add_wait(q, key, (size_t)len, WORKQ_FOREVER), 1);
+  ok(workq_close(q));
+  process_done();
+}
+
+/* 0: until a key of the queue is gone; 1: until others have left memory, which nobody tells. */
+START_TEST(add_wait_in_a_full_shm_waits_for_memory) {
+  enum { ADDERS = 3 };
+  pid_t children[ADDERS];
+  need_own_shm("size=8m");
+  options = (workq_options){.key_max = 16};
+  create();
+  fill_shm_but(5);
+  int keys = add_until_full(0, 0);
+  ck_assert_int_gt(keys, ADDERS);
+  for (int i = 0; i < ADDERS; i++) children[i] = fork_adder(i);
+  await_waiting(2, ADDERS);
+  if (_i) fill_shm_empty();
+  for (int i = 0; i < ADDERS && !_i; i++) {
+    workq_item item;
+    ck_assert_int_eq(workq_get(q, &item, 0), 0);
+    ck_assert_int_eq(workq_done(q, &item), 0);
+  }
+  for (int i = 0; i < ADDERS; i++) process_join(children[i]);
+  ck_assert_int_eq(workq_len(q), keys + (_i ? ADDERS : 0));
+  fill_shm_empty();
+}
+END_TEST
+
+/* They sleep, and do not wake each other again and again. */
+START_TEST(waiters_for_memory_do_not_keep_a_processor_busy) {
+  enum { ADDERS = 3 };
+  pid_t children[ADDERS];
+  need_own_shm("size=8m");
+  options = (workq_options){.key_max = 16, .reap_interval_ns = WORKQ_REAP_INTERVAL_MAX};
+  create();
+  fill_shm_but(5);
+  (void)add_until_full(3600 * S, 0);
+  for (int i = 0; i < ADDERS; i++) children[i] = fork_adder(i);
+  await_waiting(2, ADDERS);
+  /* What ends signals the next. */
+  for (int i = 0; i < 3; i++) ck_assert_int_eq(workq_add_wait(q, "x", 1, 20 * MS), -ETIMEDOUT);
+  struct rusage after;
+  for (int i = 0; i < ADDERS; i++) process_kill(children[i]);
+  ck_assert_int_eq(getrusage(RUSAGE_CHILDREN, &after), 0);
+  ck_assert_int_lt(after.ru_nvcsw, 500); /* sleeps of all children so far */
+  fill_shm_empty();
 }
 END_TEST
 
@@ -237,13 +319,15 @@ static int handle_key(workq *own, const workq_item *item, unsigned worker, void 
 
 /* Its workers would be started again and again, and could never attach. */
 START_TEST(in_a_full_shm_a_pool_that_cannot_attach_is_enospc) {
+  workq *others[SLOTS_WITH_MEMORY];
   need_own_shm("size=8m");
   create();
   add("a");
+  for (int i = 1; i < SLOTS_WITH_MEMORY; i++) others[i] = open_again();
   fill_shm_but(0);
   ck_assert_int_eq(workq_run(q, &(workq_pool){.until_empty = 1}, handle_key), -ENOSPC);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY);
-  fill_shm_empty();
+  for (int i = 1; i < SLOTS_WITH_MEMORY; i++) ok(workq_close(others[i]));
   ck_assert_int_eq(workq_run(q, &(workq_pool){.until_empty = 1}, handle_key), 0);
   ck_assert_uint_eq(stats().keys, 0);
 }
@@ -568,13 +652,14 @@ START_TEST(without_proc_a_child_does_not_take_its_names_next_queue_for_its_own) 
   if (child == 0) {
     create();
     add("a");
+    workq_item item = take("a");
     pid_t second = process_fork();
     if (second == 0) {
       find_another_queue(_i);
       process_done();
     }
     process_join(second);
-    finish("a");
+    ck_assert_int_eq(workq_done(q, &item), 0); /* also where the queue was removed meanwhile */
     ok(workq_close(q));
     process_done();
   }
@@ -628,8 +713,11 @@ static Suite *namespace_suite(void) {
   Suite *suite = suite_create("namespaces");
   TCase *tcase = fixture_case(suite, "a full /dev/shm");
   tcase_add_test(tcase, create_in_a_full_shm_is_enospc_and_leaves_nothing);
+  tcase_add_loop_test(tcase, a_full_shm_admits_sixteen_handles, 0, 5);
   tcase_add_test(tcase, open_in_a_full_shm_is_enospc);
   tcase_add_loop_test(tcase, add_in_a_full_shm_is_enospc_and_every_key_is_there, 0, 8);
+  tcase_add_loop_test(tcase, add_wait_in_a_full_shm_waits_for_memory, 0, 2);
+  tcase_add_test(tcase, waiters_for_memory_do_not_keep_a_processor_busy);
   tcase_add_loop_test(tcase, add_after_in_a_full_shm_is_enospc_and_every_key_is_there, 0, 8);
   tcase_add_test(tcase, in_a_full_shm_every_outcome_of_a_key_in_hand_is_possible);
   tcase_add_test(tcase, in_a_full_shm_the_keys_of_the_dead_go_back);

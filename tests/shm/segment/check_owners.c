@@ -164,6 +164,123 @@ START_TEST(users_of_a_group_can_share_a_queue) {
 }
 END_TEST
 
+/* ---- Those who need no option ---- */
+
+/* A group of which nobody is a member but by setgroups(). */
+enum { TEAM = 65532 };
+
+/* A child that is the user, in the user's own group and in these. */
+static pid_t fork_member(uid_t user, size_t count, const gid_t *groups) {
+  pid_t child = process_fork();
+  if (child > 0) return child;
+  ck_assert_int_eq(setgroups(count, groups), 0);
+  ck_assert_int_eq(setgid(user), 0);
+  ck_assert_int_eq(setuid(user), 0);
+  return child;
+}
+
+/* What such a child gets that opens the queue without options. */
+static void assert_open_by(uid_t user, size_t count, const gid_t *groups, int expected) {
+  pid_t child = fork_member(user, count, groups);
+  if (child == 0) {
+    options = (workq_options){0};
+    int rc = try_open(0, 0), raw = try_open(WORKQ_RAW, 0);
+    ck_assert_msg(rc == expected, "user %u: %d, not %d", user, rc, expected);
+    ck_assert_msg(raw == expected, "user %u, raw: %d, not %d", user, raw, expected);
+    process_done();
+  }
+  process_join(child);
+}
+
+START_TEST(an_owner_needs_no_option_for_the_mode_that_the_queue_was_made_with) {
+  options.mode = (const uint32_t[]){0660, 0666, 0606, 0620}[_i];
+  create();
+  give(NOBODY, (mode_t)options.mode);
+  assert_open_by(NOBODY, 0, NULL, 0);
+  give(NOBODY, 0622); /* somebody has changed it */
+  assert_open_by(NOBODY, 0, NULL, -EPERM);
+}
+END_TEST
+
+START_TEST(a_member_of_its_group_needs_no_option) {
+  static const gid_t team[] = {1, 2, TEAM}, others[] = {1, 2};
+  options.group = TEAM;
+  create(); /* root's, 0660 */
+  struct stat file;
+  ck_assert_int_eq(stat(engine_path(name), &file), 0);
+  ck_assert_uint_eq(file.st_gid, TEAM);
+  ck_assert_uint_eq(file.st_mode & 0777, 0660);
+  ck_assert_uint_eq(stats().mode, 0660);
+  assert_open_by(NOBODY, 3, team, 0);
+  assert_open_by(STRANGER, 3, team, 0);
+  assert_open_by(NOBODY, 2, others, -EACCES);
+
+  /* Nor where another member owns it. */
+  ck_assert_int_eq(chown(engine_path(name), STRANGER, TEAM), 0);
+  assert_open_by(STRANGER, 0, NULL, 0);
+  assert_open_by(NOBODY, 3, team, 0);
+  assert_open_by(TEAM, 0, NULL, 0); /* by the effective group */
+
+  /* Not as it was made: writable for more or fewer. */
+  ck_assert_int_eq(chmod(engine_path(name), 0666), 0);
+  assert_open_by(NOBODY, 3, team, -EPERM);
+  assert_open_by(NOBODY, 2, others, -EPERM);
+  ck_assert_int_eq(chmod(engine_path(name), 0600), 0);
+  assert_open_by(NOBODY, 3, team, -EACCES);
+}
+END_TEST
+
+/* Everybody may write: then membership says nothing. */
+START_TEST(a_queue_that_all_may_write_is_not_its_groups) {
+  static const gid_t team[] = {TEAM};
+  options.group = TEAM;
+  options.mode = 0666;
+  create();
+  ck_assert_int_eq(chown(engine_path(name), STRANGER, TEAM), 0);
+  assert_open_by(NOBODY, 1, team, -EPERM);
+  assert_open_by(STRANGER, 0, NULL, 0);
+}
+END_TEST
+
+/* One that was private when it was made, and to which somebody has given a group. */
+START_TEST(a_queue_that_was_made_private_is_not_its_groups) {
+  static const gid_t team[] = {TEAM};
+  create();
+  ck_assert_int_eq(chown(engine_path(name), STRANGER, TEAM), 0);
+  ck_assert_int_eq(chmod(engine_path(name), 0660), 0);
+  assert_open_by(NOBODY, 1, team, -EPERM);
+  assert_open_by(STRANGER, 0, NULL, -EPERM);
+}
+END_TEST
+
+START_TEST(a_member_of_many_groups_is_found) {
+  static gid_t many[300];
+  for (size_t i = 0; i < 299; i++) many[i] = (gid_t)(1000 + i);
+  many[299] = TEAM;
+  options.group = TEAM;
+  create();
+  assert_open_by(NOBODY, 300, many, 0);
+}
+END_TEST
+
+START_TEST(one_cannot_give_a_queue_to_a_group_of_others) {
+  static const gid_t team[] = {TEAM};
+  options = (workq_options){.group = TEAM};
+  for (size_t member = 0; member <= 1; member++) {
+    pid_t child = fork_member(NOBODY, member, team);
+    if (child == 0) {
+      ck_assert_int_eq(workq_create(name, &options, &q), member ? 0 : -EPERM);
+      if (member) ok(workq_close(q));
+      if (!member) ck_assert_int_eq(access(engine_path(name), F_OK), -1);
+      process_done();
+    }
+    process_join(child);
+  }
+  assert_open_by(STRANGER, 1, team, 0);
+  ok(workq_unlink(name));
+}
+END_TEST
+
 START_TEST(one_cannot_unlink_anothers_queue) {
   create();
   struct stat shm;
@@ -220,6 +337,12 @@ static Suite *owner_suite(void) {
   tcase_add_test(tcase, whoever_may_only_read_can_lock_everyone_out);
   tcase_add_test(tcase, whose_a_queue_is_goes_by_the_effective_user);
   tcase_add_test(tcase, users_of_a_group_can_share_a_queue);
+  tcase_add_loop_test(tcase, an_owner_needs_no_option_for_the_mode_that_the_queue_was_made_with, 0, 4);
+  tcase_add_test(tcase, a_member_of_its_group_needs_no_option);
+  tcase_add_test(tcase, a_queue_that_all_may_write_is_not_its_groups);
+  tcase_add_test(tcase, a_queue_that_was_made_private_is_not_its_groups);
+  tcase_add_test(tcase, a_member_of_many_groups_is_found);
+  tcase_add_test(tcase, one_cannot_give_a_queue_to_a_group_of_others);
   tcase_add_test(tcase, one_cannot_unlink_anothers_queue);
   tcase_add_test(tcase, a_name_that_another_has_taken_is_taken);
   tcase_add_test(tcase, a_child_that_becomes_another_user_cannot_attach);
