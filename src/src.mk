@@ -82,6 +82,8 @@ libworkq_core_la_SOURCES = \
 	src/shm/thread.h \
 	src/shm/times.c \
 	src/shm/times.h \
+	src/shm/upgrade.c \
+	src/shm/upgrade.h \
 	src/shm/wait.c \
 	src/shm/wait.h
 libworkq_core_la_CFLAGS = $(AM_CFLAGS) $(WORKQ_LIBRARY_CFLAGS)

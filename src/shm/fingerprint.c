@@ -13,7 +13,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -95,4 +94,12 @@ int fingerprint_differs(const struct fingerprint *there, const struct fingerprin
   }
   if (say_number(buffer, size, "the pid namespace", there->pid_namespace, here->pid_namespace)) return 1;
   return say_number(buffer, size, "the time namespace", there->time_namespace, here->time_namespace);
+}
+
+bool fingerprint_may_read(const struct fingerprint *there, const struct fingerprint *here) {
+  struct fingerprint same = *there;
+  same.libc = here->libc;
+  same.page_size = here->page_size;
+  same.pid_namespace = here->pid_namespace;
+  return !fingerprint_differs(&same, here, NULL, 0);
 }

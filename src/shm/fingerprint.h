@@ -6,6 +6,8 @@
 #ifndef WORKQ_SHM_FINGERPRINT_H
 #define WORKQ_SHM_FINGERPRINT_H
 
+#include <stdbool.h>
+
 #include "layout.h"
 
 /*
@@ -20,5 +22,11 @@ int fingerprint_read(struct fingerprint *fingerprint);
  * buffer, if size is not 0, gets one line that names the field that differs.
  */
 int fingerprint_differs(const struct fingerprint *there, const struct fingerprint *here, char *buffer, size_t size);
+
+/*
+ * May a process with the fingerprint `here` read a segment with the fingerprint `there`, without taking its lock?  The C library,
+ * the page size and the pid namespace do not matter for that; the sizes, and the clock that its times are of, do.
+ */
+bool fingerprint_may_read(const struct fingerprint *there, const struct fingerprint *here);
 
 #endif

@@ -184,7 +184,8 @@ int shmq_describe_mismatch(const char *name, char *buffer, size_t size) {
   static const workq_options trusting = {.mode = 0777, .flags = WORKQ_ANY_OWNER | WORKQ_RAW};
   struct header header;
   int fd;
-  int rc = segment_open(name, &trusting, &header, &fd, buffer, size);
+  char nothing[1];
+  int rc = segment_open(name, &trusting, &header, &fd, size ? buffer : nothing, size);
   if (rc == 0) close(fd);
   return rc == -EPROTONOSUPPORT ? 1 : rc;
 }

@@ -26,6 +26,7 @@
 #include "limiter.h"
 #include "name.h"
 #include "stamp.h"
+#include "upgrade.h"
 
 #define SHM_DIR          "/dev/shm"
 #define OBJECT_PREFIX    "/workq."
@@ -306,22 +307,33 @@ static bool is_of_this_layout(const struct header *header) {
          header->header_size == sizeof *header;
 }
 
-static int check_versions(const struct header *header, char *reason, size_t size) {
+/* looking: for a handle that only reads. */
+static int check_fingerprint(const struct header *header, bool looking, char *reason, size_t size) {
   struct fingerprint here;
+  int rc = fingerprint_read(&here);
+  if (rc < 0) return rc;
+  if (looking && fingerprint_may_read(&header->fingerprint, &here)) return 0;
+  return fingerprint_differs(&header->fingerprint, &here, reason, size) ? -EPROTONOSUPPORT : 0;
+}
+
+/* Checks what says how the rest is to be read; converts the header of an older layout, for a handle that only reads. */
+static int check_versions(struct header *header, bool looking, char *reason, size_t size) {
   if (memcmp(header->magic, LAYOUT_MAGIC, sizeof header->magic) != 0) return -EUCLEAN;
-  if (header->layout_version != LAYOUT_VERSION || header->header_size != sizeof *header) {
+  if (looking && upgrade_can_read(header)) {
+    int rc = upgrade_header(header);
+    return rc < 0 ? rc : check_fingerprint(header, looking, reason, size);
+  }
+  if (!is_of_this_layout(header)) {
     if (size)
       snprintf(reason, size, "the layout version is %u (header %u bytes) there and %u (%zu) here",
                header->layout_version, header->header_size, LAYOUT_VERSION, sizeof *header);
     return -EPROTONOSUPPORT;
   }
-  int rc = fingerprint_read(&here);
-  if (rc < 0) return rc;
-  return fingerprint_differs(&header->fingerprint, &here, reason, size) ? -EPROTONOSUPPORT : 0;
+  int rc = check_fingerprint(header, looking, reason, size);
+  return rc == 0 && header->checksum != header_checksum(header) ? -EUCLEAN : rc;
 }
 
 static int check_header(const struct header *header, off_t file_size, char *reason, size_t size) {
-  if (header->checksum != header_checksum(header)) return -EUCLEAN;
   if (header->reserved || header->fingerprint.reserved) {
     if (size) snprintf(reason, size, "there are options there that are unknown here");
     return -EPROTONOSUPPORT;
@@ -355,9 +367,18 @@ static int open_object(const char *name, bool raw) {
   }
 }
 
+/* Replaces *fd, of an older layout, by a private copy of this one. */
+static int convert(struct header *header, int *fd) {
+  struct geometry geometry;
+  int rc = geometry_compute(header->capacity, header->key_max, header->handles, &geometry);
+  if (rc == 0) rc = segment_check_size(geometry.total_size);
+  return rc < 0 ? rc : upgrade_copy(header, &geometry, fd);
+}
+
 int segment_open(const char *name, const workq_options *options, struct header *header, int *fd_out, char *reason,
                  size_t size) {
-  int fd = open_object(name, options && options->flags & WORKQ_RAW);
+  bool raw = options && options->flags & WORKQ_RAW, looking = raw && !reason;
+  int fd = open_object(name, raw);
   if (fd < 0) return fd;
   struct stat st;
   int rc = fstat(fd, &st) == 0 ? check_file(&st) : -errno;
@@ -365,13 +386,14 @@ int segment_open(const char *name, const workq_options *options, struct header *
   if (rc == 0 && !allowed && !owner_allows(&st)) rc = -EPERM;
   if (rc == 0) {
     ssize_t n = pread(fd, header, sizeof *header, 0);
-    rc = n == (ssize_t)sizeof *header ? check_versions(header, reason, size) : n < 0 ? -errno : -EUCLEAN;
+    rc = n == (ssize_t)sizeof *header ? check_versions(header, looking, reason, size) : n < 0 ? -errno : -EUCLEAN;
   }
   if (rc == 0) rc = check_header(header, st.st_size, reason, size);
   if (rc == 0 && !allowed && header->mode != (st.st_mode & 0777)) rc = -EPERM;
   /* Last: if the file is not a queue at all, the error must say that, and not that its mode is
    * wrong. */
   if (rc == 0 && !segment_mode_valid(st.st_mode & 0777)) rc = -EPERM;
+  if (rc == 0 && header->layout_version != LAYOUT_VERSION) rc = convert(header, &fd);
   if (rc < 0) {
     close(fd);
     return rc;
@@ -405,7 +427,8 @@ static void tell_removed(int fd) {
   struct stat st;
   if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode) || st.st_nlink != 0) return;
   if (pread(fd, &header, sizeof header, 0) != (ssize_t)sizeof header || !is_of_this_layout(&header)) return;
-  if (check_header(&header, st.st_size, NULL, 0) < 0 || segment_check_size(header.total_size) < 0) return;
+  if (header.checksum != header_checksum(&header) || check_header(&header, st.st_size, NULL, 0) < 0) return;
+  if (segment_check_size(header.total_size) < 0) return;
   if (geometry_compute(header.capacity, header.key_max, header.handles, &geometry) < 0) return;
   if (pwrite(fd, &told, sizeof told, place) == (ssize_t)sizeof told) wake_everyone(fd, &geometry);
 }

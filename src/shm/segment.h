@@ -45,8 +45,9 @@ int segment_list(int (*visit)(void *arg, const char *name), void *arg);
 
 /*
  * Opens the object of that name and checks it: kind, links, owner, mode, size, header.  WORKQ_RAW
- * opens it for reading only.  reason (of size, which may be 0) gets the text of
- * workq_describe_mismatch for -EPROTONOSUPPORT.
+ * opens it for reading only, also if it is of another pid namespace or C library.  reason, if not
+ * null (of size, which may be 0), gets the text of workq_describe_mismatch() for -EPROTONOSUPPORT:
+ * what prevents an attach.
  */
 int segment_open(const char *name, const workq_options *options, struct header *header, int *fd, char *reason,
                  size_t size);

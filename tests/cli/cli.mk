@@ -6,6 +6,7 @@ command_scripts += \
 	tests/cli/create.sh \
 	tests/cli/demo.sh \
 	tests/cli/docs.sh \
+	tests/cli/elsewhere.sh \
 	tests/cli/full.sh \
 	tests/cli/manual.sh \
 	tests/cli/metrics.sh \

@@ -17,7 +17,7 @@ fi
 
 # From the bottom to the top: what is true of every engine, and what is the shared-memory engine's.
 common="clock compiler errors name sizes limiter histogram engine api open prometheus dump pool"
-shm="layout region processors fingerprint thread handle read stamp journal journal_check times segment owner lock wait grow list table
+shm="layout region processors fingerprint thread handle read stamp journal journal_check times upgrade segment owner lock wait grow list table
   item
   ready delay state slot operation batch inspect shm finish open restore iterate iterate_order stats snapshot keys control check add get
   engine"

@@ -51,7 +51,8 @@ int cmd_dump(int argc, char **argv) {
   if (expect_arguments(argc, argv, 1, 1) != STATUS_OK) return STATUS_USAGE;
   const char *name = argv[optind];
   workq *q;
-  if (open_queue(name, flags, shared, &q) != STATUS_OK) return STATUS_ERROR;
+  int opened = flags ? open_queue(name, flags, shared, &q) : open_queue_to_read(name, shared, 0, &q);
+  if (opened != STATUS_OK) return STATUS_ERROR;
   int result = json ? dump_json(q) : workq_dump(q, stdout);
   /* -EIO: standard output failed, which main() says. */
   int status = result < 0 && result != -EIO ? queue_failed(name, q, result) : STATUS_OK;

@@ -161,9 +161,9 @@ static int save_copy(struct saver *saver, workq *copy) {
 
 /* ---- The queue ----------------------------------------------------------------------------------------------- */
 
-/* A queue that is damaged is opened as it is: what can be read of it is saved. */
+/* A queue that is damaged, or of an older version, is opened as it is: what can be read of it is saved. */
 static int open_any(const char *name, bool raw, bool shared, workq **out) {
-  int status = raw ? STATUS_DECLINED : open_queue_unless(name, 0, shared, -EUCLEAN, out);
+  int status = raw ? STATUS_DECLINED : open_queue_to_read(name, shared, -EUCLEAN, out);
   return status == STATUS_DECLINED ? open_queue(name, WORKQ_RAW, shared, out) : status;
 }
 

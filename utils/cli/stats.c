@@ -19,7 +19,7 @@
 
 static int print_figures(const char *name, bool json, bool shared) {
   workq *q;
-  if (open_queue(name, 0, shared, &q) != STATUS_OK) return STATUS_ERROR;
+  if (open_queue_to_read(name, shared, 0, &q) != STATUS_OK) return STATUS_ERROR;
   workq_stats_data stats;
   workq_limiter limiter;
   int result = workq_stats(q, &stats);
@@ -40,7 +40,8 @@ static int print_figures(const char *name, bool json, bool shared) {
  */
 static int measure(const char *name, bool shared, bool one_of_many, workq_measures *measures) {
   workq *q;
-  int status = one_of_many ? open_queue_unless(name, WORKQ_RAW, shared, -ENOENT, &q) : open_queue(name, 0, shared, &q);
+  int status =
+      one_of_many ? open_queue_unless(name, WORKQ_RAW, shared, -ENOENT, &q) : open_queue_to_read(name, shared, 0, &q);
   if (status != STATUS_OK) return status;
   int result = workq_measure(q, measures);
   if (result < 0) status = queue_failed(name, q, result);

@@ -5,6 +5,8 @@
  */
 #include "open.h"
 
+#include <errno.h>
+
 #include "queue_error.h"
 #include "trust.h"
 
@@ -22,5 +24,12 @@ int open_queue(const char *name, uint32_t flags, bool shared, workq **out) {
 int open_queue_unless(const char *name, uint32_t flags, bool shared, int declined, workq **out) {
   int result = try_open(name, flags, shared, out);
   if (result == declined) return STATUS_DECLINED;
+  return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
+}
+
+int open_queue_to_read(const char *name, bool shared, int declined, workq **out) {
+  int result = try_open(name, 0, shared, out);
+  if (result == -EPROTONOSUPPORT) result = try_open(name, WORKQ_RAW, shared, out);
+  if (result < 0 && result == declined) return STATUS_DECLINED;
   return result < 0 ? queue_failed(name, NULL, result) : STATUS_OK;
 }

@@ -30,4 +30,11 @@ int open_queue(const char *name, uint32_t flags, bool shared, workq **out);
  */
 int open_queue_unless(const char *name, uint32_t flags, bool shared, int declined, workq **out);
 
+/*
+ * For a subcommand that only reads: opens the queue, or by WORKQ_RAW if nobody can attach to it from
+ * here: an older version made it, say.  Where the library says `declined`, this returns
+ * STATUS_DECLINED and says nothing.
+ */
+int open_queue_to_read(const char *name, bool shared, int declined, workq **out);
+
 #endif

@@ -12,24 +12,36 @@
 #include "say.h"
 #include "trust.h"
 
-static int mismatch(const char *name) {
-  char difference[256];
-  if (workq_describe_mismatch(name, difference, sizeof difference) < 1)
-    snprintf(difference, sizeof difference, "%s", workq_strerror(-EPROTONOSUPPORT));
-  return fail("queue '%s' cannot be used here: %s; if it is no longer in use: workq rm '%s'", name, difference, name);
-}
-
-/* Opens the queue to look at it, of any owner. */
-static int open_to_look(const char *name, workq **out) {
+/* Opens the queue for reading only, of any owner. */
+static int open_to_read(const char *name, workq **out) {
   workq_options options = {.flags = WORKQ_RAW};
   trust_others(&options, true);
   return workq_open(name, &options, out);
 }
 
+/* Who cannot attach may still be able to read. */
+static int mismatch(const char *name) {
+  static const char layout[] = "the layout version ";
+  char difference[256];
+  workq *q;
+  if (workq_describe_mismatch(name, difference, sizeof difference) < 1)
+    snprintf(difference, sizeof difference, "%s", workq_strerror(-EPROTONOSUPPORT));
+  if (open_to_read(name, &q) < 0)
+    return fail("queue '%s' cannot be used here: %s; if it is no longer in use: workq rm '%s'", name, difference, name);
+  workq_close(q);
+  if (strncmp(difference, layout, sizeof layout - 1) == 0)
+    return fail(
+        "queue '%s' was made by an older version: %s; save it with this one (workq save '%s' FILE), then workq rm "
+        "'%s' and workq load '%s' FILE",
+        name, difference, name, name, name);
+  return fail("queue '%s' can only be read here (workq dump '%s'): %s; use it from where it was made", name, name,
+              difference);
+}
+
 /* Where the queue could not even be opened: the process that holds its lock now, 0 if none does. */
 static int present_owner(const char *name) {
   workq *q;
-  if (open_to_look(name, &q) < 0) return 0;
+  if (open_to_read(name, &q) < 0) return 0;
   int pid = workq_lock_owner(q);
   workq_close(q);
   return pid;
@@ -48,7 +60,7 @@ static int lock_held(const char *name, const workq *q) {
 
 static int not_trusted(const char *name) {
   workq *q;
-  int result = open_to_look(name, &q);
+  int result = open_to_read(name, &q);
   if (result >= 0) workq_close(q);
   /* A mode of which --shared is no cure. */
   if (result == -EPERM)

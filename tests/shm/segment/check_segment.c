@@ -70,6 +70,6 @@ void header_write_sealed(const struct header *header) {
 }
 
 int main(void) {
-  static suite_maker *const suites[] = {birth_suite, file_suite, header_suite};
+  static suite_maker *const suites[] = {birth_suite, file_suite, header_suite, older_suite};
   return fixture_run("check-segment", suites, sizeof suites / sizeof *suites);
 }

@@ -13,6 +13,7 @@
 Suite *birth_suite(void);
 Suite *file_suite(void);
 Suite *header_suite(void);
+Suite *older_suite(void);
 
 /* Opens the test's queue with `options`, and closes it again if that succeeds.  Returns what open gave. */
 int try_open(void);

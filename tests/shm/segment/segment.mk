@@ -17,5 +17,7 @@ tests_shm_segment_check_segment_SOURCES = \
 	tests/shm/segment/check_segment.c \
 	tests/shm/segment/check_segment.h \
 	tests/shm/segment/file.c \
-	tests/shm/segment/header.c
+	tests/shm/segment/header.c \
+	tests/shm/segment/older.c
+EXTRA_DIST += tests/shm/segment/layout5.txt
 tests_shm_segment_check_segment_LDADD = $(check_ldadd)
