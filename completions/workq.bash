@@ -15,6 +15,7 @@ _workq_values() {
   case $1 in
     --limiter) echo default controller none exp: fastslow: bucket: ;;
     --give-up) echo bury drop ;;
+    --group) compgen -g ;;
     --mode) echo 0600 0660 0606 0666 ;;
     --wait) echo forever ;;
   esac

@@ -40,6 +40,7 @@ complete -c workq -n '__workq_at 2; and test (__workq_command) != help' -a '(wor
 complete -c workq -n 'not __workq_at 1; and not __workq_is_behind; and string match -q -- "-*" (commandline -ct)' -a '(__workq_options)'
 complete -c workq -n '__workq_previous --limiter' -a 'default controller none'
 complete -c workq -n '__workq_previous --give-up' -a 'bury drop'
+complete -c workq -n '__workq_previous --group' -a '(__fish_complete_groups)'
 complete -c workq -n '__workq_previous --mode' -a '0600 0660 0606 0666'
 complete -c workq -n '__workq_previous --wait' -a forever
 complete -c workq -n '__workq_is_behind' -F

@@ -36,7 +36,11 @@
  *    its next period, which is 100 ms if nothing else was set (measured: one that did nothing else but use the
  *    queue, 10 ms a period, was caught in the lock in 9 of 10 periods; others waited for up to 131 ms).  Where that
  *    matters give all users of a queue the same priority, and none a quota that it meets; lock_timeout_ns bounds the wait.
- *  - All processes of a queue must share one C library, boot, pid namespace and time namespace (-EPROTONOSUPPORT).
+ *  - All processes of a queue must share one C library, boot, pid namespace and time namespace (-EPROTONOSUPPORT).  A
+ *    handle that only reads (WORKQ_RAW) need not be of the same C library and pid namespace; the process and thread
+ *    numbers that it tells are those of the queue's own namespace.
+ *  - A queue is a file in /dev/shm.  systemd removes those of a user who has logged out (RemoveIPC=yes in
+ *    logind.conf(5), its default; not those of system users), and the queue with it.
  *
  * CONVENTIONS
  *
@@ -70,6 +74,8 @@
  *  -EDEADLK    called by a signal handler that interrupted a call on the same handle, or on another handle of the queue
  *  -EBADFD     the handle's descriptor is needed and is not its own any more (see above); nothing was done
  *  -EBADF      the handle was opened with WORKQ_RAW, and the call is not one of those that may be used on it.
+ *  -EIDRM      the queue was removed: its file has no name any more, see workq_unlink().  Only the calls by which keys come
+ *              in or go out give this (add, restore, get and next, and waits for space or a drain); others work.
  *  In a forked child the first call attaches, and can give the errors of workq_open().
  *
  * IF THE CALLER DIES
@@ -263,12 +269,14 @@ WORKQ_SIZED int workq_create(const char *name, const workq_options *options, wor
  *  -ENAMETOOLONG     name is longer than WORKQ_NAME_MAX
  *  -EUCLEAN          not a segment (a directory, FIFO, symbolic link, hard link, foreign or cut-off file), or damaged
  *  -EPROTONOSUPPORT  made by another version, C library, boot, pid namespace, time namespace or kind of machine;
- *                    workq_describe_mismatch() says which
+ *                    workq_describe_mismatch() says which.  With WORKQ_RAW a queue of another C library or pid
+ *                    namespace opens, and so does one of the layout before this version's: of that, the handle reads
+ *                    a private copy made by the open (as workq_snapshot(), but without the lock), which can be saved.
  *  -EPERM            owned by another user who is not root (and no WORKQ_ANY_OWNER), or writable for more than mode, and
  *                    neither of the cases above; or readable for group or others who may not write
  *  -EACCES           its permission bits forbid it
  *  -EUSERS           all slots are taken by living handles
- *  -ENOSPC           /dev/shm is full
+ *  -ENOSPC           /dev/shm is full.  Sixteen handles (or as many as the queue has) always find memory.
  *  -ENOMEM, -EMFILE, -ENFILE, and what else mmap(2), open(2) and fcntl(2) may say
  */
 WORKQ_SIZED int workq_open(const char *name, const workq_options *options, workq **out);
@@ -293,8 +301,19 @@ WORKQ_SIZED int workq_open_or_create(const char *name, const workq_options *opti
 WORKQ_API int workq_close(workq *q);
 
 /*
- * Removes the segment's name.  Handles stay good until they are closed; the memory is given back with the last.
- * Does not block.
+ * Removes the queue: the segment's name is gone at once, and its memory when the last handle is closed.
+ *
+ * Who uses the queue notices.  From now on add, add_batch, restore, get, get_batch and next give -EIDRM, and so does a
+ * call that waits for a key, space or a drain.  What is in flight can be finished (done, complete, retry, give_up, release;
+ * workq_next() completes its key first), so that a worker ends in good order; and whatever reads or closes works as before.
+ * Handles of WORKQ_RAW and snapshots are not affected.  All sleepers are woken at once, if the caller may write to the file
+ * and has this layout; else, and where the file was removed by others (rm, RemoveIPC of systemd), each handle notices within
+ * a reap interval: one that waits by its tick, others in their next add or get.  In a queue with no_metrics, whose calls
+ * read no clock, that may take 32 calls more.
+ * A file that was renamed, or has a second link, is not removed in this sense.
+ *
+ * Does not block.  If the caller dies inside, the name is there or gone; what it could not tell, handles find by
+ * themselves.
  *
  * Returns 0.
  *  -ENOENT, -EINVAL, -ENAMETOOLONG, -EACCES  as for workq_open()
@@ -314,7 +333,7 @@ WORKQ_API int workq_unlink(const char *name);
 WORKQ_API int workq_list(int (*visit)(void *arg, const char *name), void *arg);
 
 /*
- * Says in one line why workq_open(name) gives -EPROTONOSUPPORT: which field differs, its value there and here.
+ * Says in one line why workq_open(name), without WORKQ_RAW, gives -EPROTONOSUPPORT: which field differs, its value there and here.
  * buffer gets at most size bytes with the closing NUL.  Does not block.
  * Returns 1 if there is a difference, 0 if there is none (buffer is then empty), errors as for workq_open().
  */
@@ -336,6 +355,7 @@ WORKQ_API int workq_describe_mismatch(const char *name, char *buffer, size_t siz
  *  -EMSGSIZE   len is more than key_max
  *  -ENOSPC     the queue is full, or /dev/shm is
  *  -ESHUTDOWN  the queue is shut down
+ *  -EIDRM      the queue was removed, see workq_unlink()
  */
 WORKQ_API int workq_add(workq *q, const void *key, size_t len);
 
@@ -359,25 +379,27 @@ typedef struct workq_add_options {
                            priority's tail; it never sinks. */
   uint32_t rate_limited; /* 1: count a failure and wait for the limiter's delay, too (the later of the two) */
   int64_t after_ns;      /* not before this, ns from now; <= 0: now */
-  int64_t wait_ns;       /* how long to wait for room where the queue is full, ns; 0: not, WORKQ_FOREVER: for ever;
-                           less: -EINVAL */
+  int64_t wait_ns;       /* how long to wait for space where the queue or /dev/shm is full, ns; 0: not, WORKQ_FOREVER:
+                           for ever; less: -EINVAL */
 } workq_add_options;
 
 /*
  * The general form of add.  Returns as workq_add().  Errors as for workq_add(), and
  *  -EINVAL     priority, rate_limited or wait_ns is out of its range
- *  -ETIMEDOUT  no room within wait_ns (with wait_ns 0: -ENOSPC)
- *  -EINTR      a signal handler ran while it waited for room
+ *  -ETIMEDOUT  no space within wait_ns (with wait_ns 0: -ENOSPC)
+ *  -EINTR      a signal handler ran while it waited for space
  */
 WORKQ_SIZED int workq_add_opts(workq *q, const void *key, size_t len, const workq_add_options *options);
 
 /*
- * workq_add() that waits for room: at most timeout_ns.
+ * workq_add() that waits for space: at most timeout_ns.
  *
  * Space goes to the waiter that has waited for longest, and no other call that waits overtakes it; an add that does not wait
  * may.  A waiter that does not come for its space within a reap interval (it is stopped, say) loses it to the next.  The call
  * ends, too, when another adds its key meanwhile (0).
- * Returns as workq_add().  Errors as for workq_add_opts().  /dev/shm being full (rather than the queue) is -ENOSPC at once.
+ * Where /dev/shm is full, rather than the queue, it waits as well: the one that has waited for longest tries again at each
+ * reap interval, and when a key of this queue is gone.
+ * Returns as workq_add().  Errors as for workq_add_opts().
  */
 WORKQ_API int workq_add_wait(workq *q, const void *key, size_t len, int64_t timeout_ns);
 
@@ -394,7 +416,7 @@ typedef struct workq_key {
  *  -EINVAL     the first key is refused: it is null or empty.  Or options or n (0, or more than INT_MAX) is out of its range
  *  -EMSGSIZE   the first key is refused: it is too long
  *  -ENOSPC     no more can be added now.  (A key that is in the queue already needs no room: it could be.)
- *  -ESHUTDOWN, -ETIMEDOUT, and what else every call may give: no more can be added now
+ *  -ESHUTDOWN, -EIDRM, -ETIMEDOUT, and what else every call may give: no more can be added now
  * If the caller dies inside, some of the keys, from the first, are added.
  */
 WORKQ_SIZED int workq_add_batch(workq *q, const workq_key *keys, size_t n, const workq_add_options *options,
@@ -430,6 +452,7 @@ typedef struct workq_item {
  * Returns 0.
  *  -ETIMEDOUT  nothing within the timeout
  *  -ESHUTDOWN  shut down, and nothing is ready any more
+ *  -EIDRM      the queue was removed, whatever is ready; see workq_unlink()
  *  -EINTR      a signal handler ran while it slept
  *  -EINVAL     timeout_ns is negative and not WORKQ_FOREVER
  *
@@ -500,7 +523,7 @@ WORKQ_API int workq_complete(workq *q, const workq_item *item);
  * Returns 0: *item is the other key, in the caller's hands; it may be the same again, if that was added meanwhile.
  *  -ESTALE     the item is not (or no longer) this handle's; nothing is changed, and nothing was taken
  *  -EINVAL     timeout_ns is negative and not WORKQ_FOREVER: the key was not completed
- *  -ETIMEDOUT, -ESHUTDOWN, -EINTR  as for workq_get(): the key was completed (or, where item->key is as it was, the lock
+ *  -ETIMEDOUT, -ESHUTDOWN, -EIDRM, -EINTR  as for workq_get(): the key was completed (or, where item->key is as it was, the lock
  *              could not be acquired in time)
  *
  * If the caller dies inside, its key is completed or goes back as after a death in workq_get(), and so does the other.
@@ -756,7 +779,7 @@ WORKQ_API int workq_iterate_state(workq *q, int state, int (*visit)(void *arg, c
  *
  * Returns 1 if the key was newly marked or set aside, 0 if it was so already.
  *  -EINVAL     the state, priority, due_in_ns or length is out of its range
- *  -EMSGSIZE, -ENOSPC, -ESHUTDOWN  as for workq_add()
+ *  -EMSGSIZE, -ENOSPC, -ESHUTDOWN, -EIDRM  as for workq_add()
  */
 WORKQ_SIZED int workq_restore(workq *q, const workq_info *info);
 
@@ -793,6 +816,7 @@ WORKQ_API int workq_shutdown(workq *q);
  *  -ETIMEDOUT  not drained within the timeout; the queue stays shut down
  *  -EINVAL     timeout_ns is negative and not WORKQ_FOREVER; the queue was not shut down
  *  -ECANCELED  workq_shutdown() or workq_resume() was called meanwhile
+ *  -EIDRM      the queue was removed, see workq_unlink(); it is shut down, too
  *  -EINTR      a signal handler ran while it slept
  * If the caller dies inside, the queue is shut down or not yet.
  */
@@ -879,7 +903,7 @@ typedef struct workq_pool {
  *  -EINVAL           handler is null, or a field of pool is out of its range
  *  -EUSERS           there are not enough slots for the workers
  *  -ENOSPC           /dev/shm is too full for a worker to attach
- *  -EUCLEAN, -EPROTONOSUPPORT  a worker found it so; no worker is left
+ *  -EUCLEAN, -EPROTONOSUPPORT, -EIDRM  a worker found it so; no worker is left
  */
 WORKQ_SIZED int workq_run(workq *q, const workq_pool *pool, workq_handler handler);
 

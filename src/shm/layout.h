@@ -7,7 +7,8 @@
  * line before its first change in a transaction).
  *
  * The rule for layout versions: any change to this file's structures, or to the meaning of a field,
- * raises LAYOUT_VERSION.  Older layouts are never read; a segment does not outlive its boot.
+ * raises LAYOUT_VERSION.  A handle that only reads can read the layout before (upgrade.h, whose frozen
+ * structures and conversion are then written anew); a segment does not outlive its boot.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
