@@ -7,7 +7,7 @@
  * CAVEATS, FIRST
  *
  *  - A handle (workq *) belongs to the thread that opened it, like a database connection.  Another thread opens
- *    its own.  A call from another thread is -ESTALE.
+ *    its own.  A call from another thread is -ESTALE, and does nothing, even while the handle's own thread is in a call.
  *  - After fork() the child's copy of a handle attaches by itself, at its first call, with a slot of its own.
  *    Keys that the parent had in hand stay the parent's.
  *  - A thread that ends without workq_close() has died as far as the queue is concerned: the keys it had in hand go

@@ -100,6 +100,7 @@ struct workq {
   int64_t stamp_ns;         /* when the running operation began, see stamp.h */
   uint32_t stamps;          /* STAMPS_* */
   struct fork_page *fork_page;
+  struct thread_state *caller; /* of the thread that it belongs to; where none, that called last */
   workq *outer; /* in a call: the handle whose call it interrupts, from within a signal handler */
   pid_t thread; /* as in the fork page, but kept in a forked child */
   struct regions regions;

@@ -136,7 +136,7 @@ static bool holder_is_alive(const workq *q, uint32_t holder) {
  * call on one handle of the queue and makes a call on another would wait for its own thread.
  */
 static bool is_held_by_caller(const workq *q) {
-  for (const workq *outer = thread_calling == q ? q->outer : thread_calling; outer; outer = outer->outer)
+  for (const workq *outer = thread_state.calling == q ? q->outer : thread_state.calling; outer; outer = outer->outer)
     if (!outer->sleeping && outer->file.inode == q->file.inode && outer->file.device == q->file.device) return true;
   return false;
 }

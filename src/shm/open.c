@@ -150,7 +150,11 @@ static bool thread_is_gone(const workq *q) {
 
 int shmq_close(workq *q) {
   int rc = call_begin(q);
-  if (rc < 0) return rc;
+  if (rc < 0) {
+    if (rc != -ESTALE || !thread_is_gone(q)) return rc;
+    handle_free(q);
+    return 0;
+  }
   /* A raw handle, and the copy in a forked child that never used it, have no slot. */
   if (q->fork_page->tid && q->fork_page->pid == getpid()) {
     if (q->fork_page->tid == thread_id()) {

@@ -26,11 +26,15 @@ int op_prepare(workq *q) {
   return slot_reattach(q);
 }
 
-int call_begin_nested(workq *q) {
+int call_begin_unusual(workq *q, struct thread_state *caller) {
+  /* No thread's yet, or not this process's. */
+  bool copy = q->fork_page->tid == 0 || q->fork_page->pid != getpid();
+  if (!copy && q->caller != caller) return -ESTALE;
   /* A copy whose call was running in another thread of the parent may be used in the child.  If the
    * call's own thread called fork(3), in a signal handler, the call goes on after the handler. */
-  bool copy = (q->fork_page->tid == 0 || q->fork_page->pid != getpid()) && thread_forked_by() != q->thread;
-  return copy ? 0 : -EDEADLK;
+  if (q->in_call && (!copy || thread_forked_by() == q->thread)) return -EDEADLK;
+  q->caller = caller;
+  return 0;
 }
 
 static bool is_anything_ready(const workq *q) {

@@ -22,9 +22,10 @@
 /* For op_lock(): the thread is not the handle's.  Attaches in a forked child.  0 or -errno. */
 COLD int op_prepare(workq *q);
 
-/* For call_begin(): the handle is inside a call already.  Returns 0 if this is a forked child's own
- * copy, else -EDEADLK. */
-COLD int call_begin_nested(workq *q);
+/* For call_begin(): the handle is inside a call already, or another thread's.  Returns 0 if this is a
+ * forked child's own copy, or a raw handle, which belongs to no thread; else -ESTALE for another
+ * thread, and -EDEADLK. */
+COLD int call_begin_unusual(workq *q, struct thread_state *caller);
 
 /* After a repair: signals again, since a wake-up may have been lost with the dead process. */
 COLD int op_after_repair(workq *q);
@@ -34,20 +35,25 @@ COLD int op_after_repair(workq *q);
 COLD int op_leave_cancelled(workq *q);
 
 /* Begins and ends a call.  A signal handler that makes another call on the same handle meanwhile
- * gets -EDEADLK. */
+ * gets -EDEADLK.  Another thread gets -ESTALE, and changes no field of the handle: its thread may be
+ * inside a call. */
 static inline int call_begin(workq *q) {
-  if (unlikely(q->in_call) && call_begin_nested(q) < 0) return -EDEADLK;
+  struct thread_state *caller = thread_own_state();
+  if (unlikely(q->in_call || q->caller != caller)) {
+    int rc = call_begin_unusual(q, caller);
+    if (rc < 0) return rc;
+  }
   q->in_call = true;
   compiler_fence();
-  q->outer = thread_calling;
-  thread_calling = q;
+  q->outer = caller->calling;
+  caller->calling = q;
   compiler_fence();
   return 0;
 }
 
 static inline void call_end(workq *q) {
   compiler_fence();
-  thread_calling = q->outer;
+  q->caller->calling = q->outer;
   compiler_fence();
   q->in_call = false;
 }
@@ -76,7 +82,7 @@ static inline int op_fail(workq *q, int rc) {
  */
 static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   int rc;
-  if (unlikely(q->fork_page->tid != thread_id()))
+  if (unlikely(q->fork_page->tid != thread_id_of(q->caller)))
     if ((rc = op_prepare(q)) < 0) return rc;
   stamp_take(q);
   rc = lock_acquire(q, deadline_ns);

@@ -15,14 +15,13 @@
 #define MADV_WIPEONFORK 18
 #endif
 
-__thread pid_t thread_cached_id;
-__thread workq *thread_calling;
+__thread struct thread_state thread_state;
 
 /* In the child: the thread that called fork(3). */
 static pid_t forked_by;
 
 pid_t thread_read_id(void) {
-  return thread_cached_id = (pid_t)syscall(SYS_gettid);
+  return thread_state.cached_id = (pid_t)syscall(SYS_gettid);
 }
 
 pid_t thread_forked_by(void) {
@@ -30,22 +29,20 @@ pid_t thread_forked_by(void) {
 }
 
 /*
- * The head of the thread's list of robust mutexes, in the kernel's format.  musl's fork(3) leaves
- * the parent's list to the child, whose next lock would write to the parent's mutex: in the
- * segment, or where the segment is no longer mapped.
+ * musl's fork(3) leaves the parent's list of robust mutexes to the child, whose next lock would write
+ * to the parent's mutex: in the segment, or where the segment is no longer mapped.
  */
-static __thread void **robust_list;
-
 void thread_note_robust_list(void) {
   size_t size;
-  if (syscall(SYS_get_robust_list, 0, &robust_list, &size) != 0) robust_list = NULL;
+  if (syscall(SYS_get_robust_list, 0, &thread_state.robust_list, &size) != 0) thread_state.robust_list = NULL;
 }
 
 static void after_fork(void) {
-  forked_by = thread_cached_id;
-  thread_cached_id = 0;
-  if (robust_list) *robust_list = robust_list;
-  robust_list = NULL;
+  struct thread_state *state = &thread_state;
+  forked_by = state->cached_id;
+  state->cached_id = 0;
+  if (state->robust_list) *state->robust_list = state->robust_list;
+  state->robust_list = NULL;
 }
 
 static int watch_result;

@@ -25,20 +25,39 @@ struct fork_page {
 int thread_map_fork_page(struct fork_page **page);
 
 /*
- * The calling thread's id, read from the kernel once per thread; 0 means "not read yet".  fork(3)
- * resets it to 0 in the child: that is the sign of a fork where the kernel only claims that it
- * empties the fork page.
+ * What the library remembers of the calling thread.  To find a variable of a thread costs some five
+ * instructions in a library that dlopen(3) can load, and more with compilers that know no TLS
+ * descriptors: so a call finds this one once, in call_begin().
  */
-extern __thread pid_t thread_cached_id __attribute__((visibility("hidden")));
+struct thread_state {
+  /* The thread's id, read from the kernel once per thread; 0 means "not read yet".  fork(3) resets
+   * it to 0 in the child: that is the sign of a fork where the kernel only claims that it empties
+   * the fork page. */
+  pid_t cached_id;
+  /* The handle that the thread is in a call on: the innermost one. */
+  workq *calling;
+  /* The head of the thread's list of robust mutexes, in the kernel's format. */
+  void **robust_list;
+};
+extern __thread struct thread_state thread_state __attribute__((visibility("hidden")));
 pid_t thread_read_id(void);
 
-static inline pid_t thread_id(void) {
-  pid_t tid = thread_cached_id;
+/* The address, so that the compiler keeps it: it would rather look it up again. */
+static inline struct thread_state *thread_own_state(void) {
+  struct thread_state *state = &thread_state;
+  __asm__("" : "+r"(state));
+  return state;
+}
+
+/* The id of the thread whose state this is, which must be the calling thread's. */
+static inline pid_t thread_id_of(const struct thread_state *state) {
+  pid_t tid = state->cached_id;
   return likely(tid != 0) ? tid : thread_read_id();
 }
 
-/* The handle that the thread is in a call on: the innermost one. */
-extern __thread workq *thread_calling __attribute__((visibility("hidden")));
+static inline pid_t thread_id(void) {
+  return thread_id_of(&thread_state);
+}
 
 /* In a child by fork(3): the thread that called it; else 0. */
 pid_t thread_forked_by(void);

@@ -42,3 +42,8 @@ tests_process_fork_sign_LDADD = $(plain_ldadd)
 plain_programs += tests/process/raw_readers
 tests_process_raw_readers_SOURCES = tests/process/raw_readers.c
 tests_process_raw_readers_LDADD = $(plain_ldadd)
+
+# Not linked with the library, which it loads.
+plain_programs += tests/process/loaded
+tests_process_loaded_SOURCES = tests/process/loaded.c
+tests_process_loaded_LDADD = -ldl
