@@ -1,22 +1,28 @@
 /*
- * lock.pml: the queue lock: a robust mutex as glibc and the kernel really give it, and the abandonment of one that nobody holds:
- * src/shm/lock.c, whose numbered and lettered steps have the same names here.  docs/model/README.md says what is left out.
+ * lock.pml: the queue lock: a robust mutex as glibc and the kernel really give it, and the
+ * abandonment of one that no thread holds: src/shm/lock.c, whose numbered and lettered steps have
+ * the same names here.  docs/model/README.md says what is left out.
  *
  * What is checked, at every reachable state:
  *
- *   TWO INSIDE  Two are past step 5 (or c: rolling back touches the data, too), counted until their last store can be seen.
- *   UNREPAIRED  Somebody is inside, and what a dead one had half done is not rolled back.
- *   WASTED      The lock was abandoned more often than holders died so that the kernel could not say so, or were stopped.  (With
- *               -DTIMED only: that a running holder notes itself within the hundred looks is a matter of time.)
+ *   TWO INSIDE  Two are past step 5 (or c: rolling back touches the data, too), counted until their
+ *               last store can be seen.
+ *   UNREPAIRED  A process is inside, and what a dead one left half done is not rolled back.
+ *   WASTED      The lock was abandoned more often than holders died so that the kernel could not
+ *               say so, or were stopped.  (With -DTIMED only: that a running holder notes itself
+ *               within the hundred probes is a matter of time.)
  *
- * With -DLIVE, with weak fairness: nobody tries for ever without anybody getting in.  (It implies TIMED.)
+ * With -DLIVE, with weak fairness: no process tries for ever unless others get in.  (It implies
+ * TIMED.)
  *
- * A process can be preempted, or stopped and continued, between any two steps: that is what interleaving means.  With STOPS it can
- * also be stopped for good: between 1 and 2, when it has the mutex and nobody can know; and while it attaches.
+ * A process can be preempted, or stopped and continued, between any two steps: that is what
+ * interleaving means.  With STOPS it can also be stopped for good: between 1 and 2, when it has the
+ * mutex and no other can know; and while it attaches.
  *
- * Whether the owner of a slot is alive is shown by the identity that it notes there (src/shm/owner.c), and only with -DUNREADABLE by the
- * lock on its byte of the file.  For the byte may stay locked after a death, by a forked child (CHILDREN), and may be lost by
- * a living owner, by a stray close (STRAYS).
+ * Whether the owner of a slot is alive is shown by the identity that it notes there
+ * (src/shm/owner.c), and only with -DUNREADABLE by the lock on its byte of the file.  For the byte
+ * may stay locked after a death, by a forked child (CHILDREN), and may be lost by a living owner,
+ * by a stray close (STRAYS).
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -33,7 +39,7 @@
 #define KILLS 0 /* deaths; a new owner takes the slot, or none */
 #endif
 #ifndef REAPED
-#define REAPED 0 /* how many of them may leave their mutexes held by nobody */
+#define REAPED 0 /* how many of them may leave their mutexes held by no thread */
 #endif
 #ifndef STOPS
 #define STOPS 0
@@ -42,7 +48,7 @@
 #define CHILDREN 0 /* how many of the dead leave a child that keeps their byte locked for ever */
 #endif
 #ifndef STRAYS
-#define STRAYS 0 /* living owners who lose their byte, because their program closes a descriptor that is not its own */
+#define STRAYS 0 /* living owners that lose their byte, because their program closes a descriptor that is not its own */
 #endif
 #ifndef LOSSES
 #define LOSSES 2 /* epochs; a bound of the search */
@@ -53,15 +59,15 @@
 #if defined(LIVE) && !defined(TIMED)
 #define TIMED
 #endif
-/* The bytes matter only to who looks at them. */
+/* The bytes matter only to a process that reads them. */
 #if CHILDREN || STRAYS || defined(UNREADABLE)
 #define BYTES 1
 #else
 #define BYTES 0
 #endif
 
-/* So many that none is initialized again that was in use in this run; the first epoch is such that spares are initialized again
- * from the first repair on. */
+/* So many that none is initialized again that was in use in this run; the first epoch is such that
+ * spares are initialized again from the first repair on. */
 #ifndef MUTEXES
 #define MUTEXES (2 * (LOSSES + 1))
 #endif
@@ -77,8 +83,8 @@ byte epoch = FIRST, settled = FIRST;
 byte holder[MUTEXES]; /* slot + 1 */
 
 /*
- * What a slot notes of its owner.  A dead one's note stays until the next owner writes over it, which takes several stores: what is
- * half written may look like the one or the other.
+ * What a slot notes of its owner.  A dead one's note stays until the next owner writes over it,
+ * which takes several stores: what is half written may read as the one or the other.
  */
 #define OF_THE_DEAD 0
 #define MIXED_ALIVE 1
@@ -87,7 +93,7 @@ byte holder[MUTEXES]; /* slot + 1 */
 
 byte note[PROCS];
 
-/* A mutex's word: who has it, whether somebody sleeps on it, whether its owner died. */
+/* A mutex's word: its owner, whether a waiter sleeps on it, whether its owner died. */
 byte owner[MUTEXES] = NOBODY;
 bool waiters[MUTEXES], died[MUTEXES];
 
@@ -115,7 +121,7 @@ bool closing[PROCS];  /* until the kernel closes the dead one's files; else for 
 
 byte kills = KILLS, reaped = REAPED, stops = STOPS, give_ups = GIVE_UPS, children = CHILDREN, strays = STRAYS;
 bool halted[PROCS];
-bool in[PROCS]; /* who is inside, */
+bool in[PROCS]; /* which are inside, */
 byte inside;    /* and how many */
 byte losses;
 byte half_done; /* slot + 1 of whose transaction is in the segment, uncommitted */
@@ -123,7 +129,7 @@ hidden byte i;
 
 /* ---- Stores become visible ---- */
 
-/* Somebody's stores of before it left can be seen: only now is it out. */
+/* The stores of a process from before it left can be seen: only now is it out. */
 inline out_is_seen(p) {
   if
   :: in[p] -> in[p] = false; inside--
@@ -157,7 +163,7 @@ end:
 
 /* ---- The mutex, as glibc and the kernel make it ---- */
 
-/* FUTEX_WAKE of one sleeper.  Which one does not matter: they differ in nothing but their number. */
+/* FUTEX_WAKE of one waiter.  Which one does not matter: they differ only in their number. */
 inline futex_wake(mutex) {
   if
   :: sleeps_on[0] == mutex -> sleeps_on[0] = MUTEXES
@@ -174,7 +180,8 @@ inline futex_wake(mutex) {
 
 #define can_be_had(mutex) (owner[mutex] == NOBODY)
 
-/* The compare-and-swap that takes it.  Who has slept leaves the mark that others may sleep, too. */
+/* The compare-and-swap that takes it.  One that has slept leaves the mark that others may sleep,
+ * too. */
 inline take(me, mutex) {
   owner[mutex] = me;
   waiters[mutex] = waiters[mutex] || slept;
@@ -183,7 +190,8 @@ inline take(me, mutex) {
   slept = false
 }
 
-/* A thread ends: its mutexes will be found, or not.  Another thread of the same slot may come before that. */
+/* A thread ends: its mutexes will be found, or not.  Another thread of the same slot may come
+ * before that. */
 inline leave_mutexes(me, how) {
   i = 0;
   do
@@ -301,7 +309,7 @@ end:
 #endif
 #define is_alive(h) ((h) != 0 && (h) != me + 1 && owner_is_alive((h) - 1))
 
-/* Has the owner been silent for a hundred looks?  A running one has not. */
+/* Has the owner been silent for a hundred probes?  A running one has not. */
 #if defined(TIMED) && defined(NO_TRYLOCK)
 #define silent(mutex) can_be_had(mutex)
 #elif defined(TIMED)
@@ -577,8 +585,8 @@ end_stopped:
 #if KILLS
 dying:
   /*
-   * The thread runs no more, which its identity tells at once; what it has stored will be seen.  The kernel walks its list and closes
-   * its files when it comes to that, or never.
+   * The thread runs no more, which its identity tells at once; what it has stored will be seen.
+   * The kernel walks its list and closes its files when it comes to that, or never.
    */
   atomic {
     if

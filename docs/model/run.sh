@@ -1,11 +1,13 @@
 #!/bin/sh
-# Checks the models of waiting and of the lock with Spin: that the protocols as they are hold what is asked of them, in every reachable
-# state, and that each mutant breaks what it is expected to break.  README.md in this directory explains the models.
+# Checks the models with Spin: that the protocols as they are hold what is asked of them, in every
+# reachable state, and that each mutant breaks what it is expected to break.  README.md in this
+# directory explains the models.
 #
 #   run.sh          as a test of `make check`
 #   run.sh small    the same, whatever the build
 #   run.sh full     larger configurations, too: minutes, 4 GB
-#   run.sh show MODEL MACRO...   one configuration, e.g. `run.sh show lock NO_REREAD`, and the steps to the error
+#   run.sh show MODEL MACRO...   one configuration, e.g. `run.sh show lock NO_REREAD`, and the steps
+#                   to the error
 #
 # Copyright 2026 The workq authors
 # SPDX-License-Identifier: Apache-2.0
@@ -155,7 +157,7 @@ mutant '!(late)' wait OPS=2 DELAYS=1 NO_LEAD
 mutant '!(late)' wait OPS=2 DELAYS=1 NO_LEAD_ON
 mutant '!(late)' wait OPS=2 DELAYS=1 SERVES_ANYWAY
 mutant '!(late)' wait OPS=2 DELAYS=1 ELDERS=1 NO_REPLACE_LEADER
-mutant '!(late)' wait OPS=2 DELAYS=1 KILLS=1 NO_ROUSE
+mutant '!(late)' wait OPS=2 DELAYS=1 KILLS=1 NO_LEADER_WAKE
 mutant '!(late)' wait OPS=2 DELAYS=1 KILLS=1 SIGNALLED_IS_AWAKE
 mutant '!(has_ghost)' wait OPS=2 TIMEOUTS=1 NO_CANCEL
 mutant '!(has_ghost)' wait OPS=2 DELAYS=1 TIMEOUTS=1 PUBLISH_OVER_CANCELLED
@@ -166,7 +168,7 @@ mutant '!(kept_lead)' wait OPS=2 DELAYS=1 STOPS=1 NO_TAKE_OVER
 mutant '!(late)' wait OPS=2 DELAYS=1 STOPS=1 TRUSTS_PLACE
 mutant '!(late)' wait OPS=2 EVICTED=1 MARK_WITHOUT_GENERATION
 mutant '!(lost)' wait OPS=2 DONE_FORGETS_DIRTY
-mutant 'in_hand' wait OPS=2 REAP_LIVING
+mutant 'worked_by' wait OPS=2 REAP_LIVING
 mutant 'acceptance cycle' wait OPS=2 KILLS=1 LIVE NO_REAP
 
 # ---- The lock ----

@@ -1,14 +1,16 @@
 /*
- * slot.pml: how a slot is claimed, entered, left and taken from the dead: src/shm/slot.c and src/shm/owner.c, for one slot that all want.
- * docs/model/README.md says what is left out.
+ * slot.pml: how a slot is claimed, entered, left and taken from the dead: src/shm/slot.c and
+ * src/shm/owner.c, for one slot that all want.  docs/model/README.md says what is left out.
  *
  * What is checked, at every reachable state:
  *
- *   FORGOTTEN    A new handle clears the slot's number at the mutexes while a living owner of the slot is inside.
+ *   FORGOTTEN    A new handle clears the slot's number at the mutexes while a living owner of the
+ *                slot is inside.
  *   OVERWRITTEN  A new handle notes itself over a living owner.
  *   TWO OWNERS   Two hold the slot.
  *   EVICTED      A living owner is taken for dead.
- *   HIDDEN       An owner is dead, and nobody can see it.  (But for the moment in which a new handle notes itself.)
+ *   HIDDEN       An owner is dead, and no process can see it.  (Except while a new handle notes
+ *                itself.)
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -47,8 +49,8 @@ bool claimed;             /* and one for new handles */
 /* ---- The world, for the checks ---- */
 
 byte inside = NOBODY; /* the queue lock */
-byte owner = NOBODY;  /* who has entered the slot and has not left it */
-byte noting = NOBODY; /* who is about to note itself */
+byte owner = NOBODY;  /* which one has entered the slot and has not left it */
+byte noting = NOBODY; /* which one is about to note itself */
 bool dead[PROCS + 1];
 byte kills = KILLS, children = CHILDREN, failures = FAILURES;
 hidden byte hidden_death, taken_for_dead;
@@ -56,8 +58,8 @@ hidden byte hidden_death, taken_for_dead;
 #define next_generation(g) (((g) + 1) | 1)
 #define attached(g) ((g) & 1)
 
-/* owner_is_dead(): by the identity; where that is not known, by the byte.  If the note is of another generation, a new handle has
- * written over the note of an owner that it had found dead. */
+/* owner_is_dead(): by the identity; where that is not known, by the byte.  If the note is of
+ * another generation, a new handle has written over the note of an owner that it had found dead. */
 #define says_note (note == NOBODY -> !locked[note_generation] : dead[note])
 #ifndef NO_GENERATION_CHECK
 #define owner_is_dead (note_generation != generation || says_note)
@@ -165,7 +167,7 @@ again:
     inside = NOBODY
   };
   atomic { MAY_DIE; give_claim_back() };
-  /* An operation: it looks for the dead, but itself is not. */
+  /* An operation: it checks for dead owners, but is alive itself. */
   atomic { inside == NOBODY -> inside = me };
   atomic {
     MAY_DIE;

@@ -1,14 +1,17 @@
 /*
- * space.pml: adds that wait for space: src/shm/: add.c (add_waiting), and of wait.c, operation.c, state.h and slot.c what
- * they need.  How a waiter sleeps, and is woken without a wake-up being lost, is wait.pml's; here a signal is one step.
- * docs/model/README.md says what is left out.
+ * space.pml: adds that wait for space: src/shm/: add.c (add_waiting), and of wait.c, operation.c,
+ * state.h and slot.c what they need.  How a waiter sleeps, and is woken without a wake-up being
+ * lost, is wait.pml's; here a signal is one step.  docs/model/README.md says what is left out.
  *
  * What is checked, at every reachable state:
  *
- *   LATE       All is quiet, no death is left to be found, there is more space than was granted, and somebody sleeps for it.
- *   KEPT       Somebody has looked by itself, and there is space, but it is kept for one that is stopped and late.
- *   SAME KEY   All is quiet, and somebody waits for space for a key that is in the queue.
- *   GHOST      All is quiet, and somebody is in a list whose call is over, though it has made another since.
+ *   LATE       All is quiet, no death is left to be found, there is more space than was granted,
+ *              and a waiter sleeps for it.
+ *   KEPT       One has checked by itself, and there is space, but it is kept for one that is
+ *              stopped and late.
+ *   SAME KEY   All is quiet, and a producer waits for space for a key that is in the queue.
+ *   GHOST      All is quiet, and one is in a list whose call is over, though it has made another
+ *              since.
  *   OVERTAKEN  An add that waits takes space before one that has waited for longer.
  *
  * With -DLIVE, with weak fairness: no producer starves while space comes again and again.
@@ -19,7 +22,7 @@
 /* ---- Size ---- */
 
 #ifndef PRODUCERS
-#define PRODUCERS 3 /* who wait */
+#define PRODUCERS 3 /* that wait */
 #endif
 #ifndef CAPACITY
 #define CAPACITY 1
@@ -54,7 +57,7 @@
 /* ---- The segment, journaled.  Changed under the lock only: each hold of the lock is one step here. ---- */
 
 #define NOWHERE 0
-#define ROOM    1
+#define SPACE    1
 #define GRANTED 2
 
 byte used = CAPACITY; /* keys in the queue */
@@ -63,7 +66,7 @@ typedef list {
   byte count
 }
 list lists[3];
-#define rooms  lists[ROOM].count
+#define waiting_for_space  lists[SPACE].count
 #define grants lists[GRANTED].count
 #define oldest(which) lists[which].slot[lists[which].count - 1]
 byte kind[PRODUCERS]; /* slot.wait.kind */
@@ -82,7 +85,8 @@ byte stopped[PRODUCERS]; /* 0, or */
 #define FOR_EVER    2
 bool late[PRODUCERS];    /* the time has passed at which it meant to wake */
 bool dead[PRODUCERS], ended[PRODUCERS];
-bool exempt[PRODUCERS];  /* it has lost its place, because it was late: others may have been granted space meanwhile */
+bool exempt[PRODUCERS];  /* it has lost its place, because it was late: others may have been granted
+                            space meanwhile */
 bool finished;           /* no more space comes */
 bool plain_ended = !PLAIN;
 byte kills = KILLS, stops = STOPS, timeouts = TIMEOUTS;
@@ -96,7 +100,7 @@ hidden byte i, s, n, kept, late_now, same_key, has_ghost, overtaken, unsorted;
 
 #define rests(p) (dead[p] || ended[p] || stopped[p] || blocked[p])
 #define corpse(p) (dead[p] && attached[p])
-#define waits(p) (blocked[p] && !stopped[p] && kind[p] == ROOM)
+#define waits(p) (blocked[p] && !stopped[p] && kind[p] == SPACE)
 #if PRODUCERS > 2
 #define quiet (finished && plain_ended && rests(0) && rests(1) && rests(2))
 #define corpses (corpse(0) || corpse(1) || corpse(2))
@@ -167,13 +171,14 @@ inline enter_list(which, p, again) {
   i = 0
 }
 
-/* Those who wait, and have not given up, do so in the order in which they came, even if some were out of the list meanwhile. */
+/* Those that wait, and have not given up, wait in the order in which they came, even if some were
+ * out of the list meanwhile. */
 inline is_sorted() {
 #ifndef LIVE
   i = 0;
   do
-  :: i + 1 < rooms ->
-     unsorted = since[lists[ROOM].slot[i]] != 0 && since[lists[ROOM].slot[i]] < since[lists[ROOM].slot[i + 1]];
+  :: i + 1 < waiting_for_space ->
+     unsorted = since[lists[SPACE].slot[i]] != 0 && since[lists[SPACE].slot[i]] < since[lists[SPACE].slot[i + 1]];
      assert(!unsorted);
      i++
   :: else -> break
@@ -185,14 +190,14 @@ inline is_sorted() {
 }
 
 /* wait_signal(WAIT_SPACE): the oldest that is not cancelled. */
-inline wait_signal_room(wakes) {
+inline wait_signal_space(wakes) {
   do
-  :: rooms == 0 -> break
+  :: waiting_for_space == 0 -> break
   :: else ->
 #ifdef NEWEST_FIRST
-     s = lists[ROOM].slot[0];
+     s = lists[SPACE].slot[0];
 #else
-     s = oldest(ROOM);
+     s = oldest(SPACE);
 #endif
      wait_leave(s);
      if
@@ -210,9 +215,9 @@ inline wait_signal_room(wakes) {
 }
 
 /* state_signal_space() */
-inline signal_room(wakes) {
+inline signal_space(wakes) {
   if
-  :: space > grants -> wait_signal_room(wakes)
+  :: space > grants -> wait_signal_space(wakes)
   :: else
   fi
 }
@@ -220,12 +225,12 @@ inline signal_room(wakes) {
 /* wait_signal_key(): the oldest that waits to add the shared key; it keeps its place. */
 inline signal_key(wakes) {
 #ifndef NO_SIGNAL_KEY
-  n = rooms;
+  n = waiting_for_space;
   do
-  :: n > 0 && has_shared(lists[ROOM].slot[n - 1]) && !marked[lists[ROOM].slot[n - 1]] ->
-     wakes = wakes | (1 << lists[ROOM].slot[n - 1]);
+  :: n > 0 && has_shared(lists[SPACE].slot[n - 1]) && !marked[lists[SPACE].slot[n - 1]] ->
+     wakes = wakes | (1 << lists[SPACE].slot[n - 1]);
      break
-  :: n > 0 && !(has_shared(lists[ROOM].slot[n - 1]) && !marked[lists[ROOM].slot[n - 1]]) -> n--
+  :: n > 0 && !(has_shared(lists[SPACE].slot[n - 1]) && !marked[lists[SPACE].slot[n - 1]]) -> n--
   :: n == 0 -> break
   od;
   n = 0
@@ -250,11 +255,11 @@ inline prune(which, me) {
 inline pass_over_stopped(me, wakes) {
 #ifndef NO_PASS_OVER
   if
-  :: grants > 0 || rooms > 0 ->
+  :: grants > 0 || waiting_for_space > 0 ->
      prune(GRANTED, me);
-     prune(ROOM, me);
+     prune(SPACE, me);
 #ifndef PRUNE_UNSIGNALLED
-     signal_room(wakes)
+     signal_space(wakes)
 #endif
   :: else
   fi
@@ -271,7 +276,7 @@ inline leave_cancelled(me, wakes) {
      marked[me] = false;
 #ifndef NO_LEAVE_CANCELLED
      wait_leave(me);
-     signal_room(wakes)
+     signal_space(wakes)
 #endif
   :: else
   fi
@@ -284,7 +289,7 @@ inline reap(me, wakes) {
   :: n < PRODUCERS && n != me && corpse(n) ->
      wait_leave(n);
      attached[n] = false;
-     signal_room(wakes);
+     signal_space(wakes);
      n++
   :: n < PRODUCERS && !(n != me && corpse(n)) -> n++
   :: else -> break
@@ -318,14 +323,15 @@ inline wake(wakes) {
   }
 }
 
-/* Does p wait, and for longer, and would it find its space taken?  Of two that are granted space, each may come first. */
+/* Does p wait, and for longer, and would it find its space taken?  Of two that are granted space,
+ * each may come first. */
 #define number(p) ((p) % PRODUCERS)
 #define before(p) (since[p] != 0 && (since[me] == 0 || since[p] < since[me]))
 #define has_place(p) (!dead[p] && !gave_up[p] && !exempt[p] && \
                       !(kind[p] == GRANTED && (kind[me] == GRANTED || space > others)))
 #define older(p) (p < PRODUCERS && p != me && before(number(p)) && has_place(number(p)))
 
-#define is_next (kind[me] == GRANTED || rooms == 0 || oldest(ROOM) == me)
+#define is_next (kind[me] == GRANTED || waiting_for_space == 0 || oldest(SPACE) == me)
 #define others (grants - (kind[me] == GRANTED))
 #ifdef NO_TURNS
 #define may_add true
@@ -333,7 +339,7 @@ inline wake(wakes) {
 #define may_add ((is_next && (others == 0 || space > others || kind[me] == GRANTED)) || (has_shared(me) && shared_key))
 #endif
 
-/* A tick may come at any moment; for liveness, never: signals must do. */
+/* A tick may come at any time; for liveness, never: signals must do. */
 #ifdef LIVE
 #define tick_comes false
 #else
@@ -358,7 +364,7 @@ call:
     exempt[me] = false;
     hungry = hungry || me == 0
   };
-look:
+attempt:
   atomic {
     MAY_DIE;
     if
@@ -374,7 +380,7 @@ look:
     fi;
     d_step {
       if
-      :: waited && kind[me] != ROOM -> signalled = true
+      :: waited && kind[me] != SPACE -> signalled = true
       :: else
       fi;
       leave_cancelled(me, wakes)
@@ -420,7 +426,7 @@ look:
        d_step { /* op_stop_waiting() */
          wait_leave(me);
 #ifndef NO_PASS_ON
-         signal_room(wakes);
+         signal_space(wakes);
 #endif
          since[me] = 0;
          waited = false;
@@ -435,13 +441,13 @@ look:
          fi;
 #endif
          if
-         :: kind[me] == ROOM
+         :: kind[me] == SPACE
          :: else ->
             wait_leave(me);
 #ifdef BACK_AS_NEWEST
-            enter_list(ROOM, me, false);
+            enter_list(SPACE, me, false);
 #else
-            enter_list(ROOM, me, signalled);
+            enter_list(SPACE, me, signalled);
 #endif
             is_sorted()
          fi;
@@ -488,7 +494,7 @@ end_asleep:
 #endif
     fi;
     blocked[me] = false;
-    goto look
+    goto attempt
   };
 cancelled:
   atomic {
@@ -521,7 +527,7 @@ out:
   atomic { wakes = 0; rounds = 0; signalled = false; waited = false; ticked = false; over = false }
 }
 
-/* ---- Who makes space, and who takes it without waiting ---- */
+/* ---- What makes space, and takes it without waiting ---- */
 
 proctype Consumer() {
   byte wakes, dones = DONES;
@@ -544,7 +550,7 @@ call:
       :: else
       fi;
 #ifndef NO_SIGNAL
-      signal_room(wakes)
+      signal_space(wakes)
 #endif
     };
     if

@@ -1,23 +1,30 @@
 /*
- * wait.pml: workers that sleep for keys, and who wakes them: src/shm/: operation.c, wait.c, slot.c (reaping), and of get.c
- * and state.c what these need.  (Waiting for space: space.pml.)  docs/model/README.md says which part stands for which
- * function, and what is left out.
+ * wait.pml: workers that sleep for keys, and what wakes them: src/shm/: operation.c, wait.c, slot.c
+ * (reaping), and of get.c and state.c what these need.  (Waiting for space: space.pml.)
+ * docs/model/README.md says which part stands for which function, and what is left out.
  *
  * What is checked, at every reachable state:
  *
- *   STUCK      A key is ready (or due), the queue is not paused, a running worker sleeps, and nothing will wake anyone: no sleeper
- *              has an end to its sleep.
- *   LATE       The same, but for the next tick, though no death is left to be found: a wake-up was lost that
- *              should not have been.  (Let go: a waiter whose waker died, when it had taken it out of the list already; keys for
- *              which a waiter was signalled that could not get the lock, until its next call; a key for which one was
- *              signalled that is stopped, until another has looked by itself; and keys that become due while the leader is stopped.)
- *   UNLED      All is quiet, a key is delayed, and the oldest in the list will not wake when it is due.
- *   KEPT LEAD  Somebody has looked by itself, and the leader is still one that is stopped and late.
- *   GHOST      All is quiet, and somebody is in the list who neither sleeps nor is cancelled nor is a corpse to be found.
- *   LOST       A key that was added, and not finished since, is nowhere; or in the hands of a slot that nobody has.
- *   TWO HANDS  A key is in the hands of two workers.
+ *   STUCK      A key is ready (or due), the queue is not paused, a running worker sleeps, and
+ *              nothing will wake anyone: no waiter has an end to its sleep.
+ *   LATE       The same, but for the next tick, though no death is left to be found: a wake-up was
+ *              lost that should not have been.  (Let go: a waiter whose waker died, when it had
+ *              taken it out of the list already; keys for which a waiter was signalled that could
+ *              not get the lock, until its next call; a key for which one was signalled that is
+ *              stopped, until another has checked by itself; and keys that become due while the
+ *              leader is stopped.)
+ *   UNLED      All is quiet, a key is delayed, and the oldest in the list will not wake when it is
+ *              due.
+ *   KEPT LEAD  A worker has checked by itself, and the leader is still one that is stopped and
+ *              late.
+ *   GHOST      All is quiet, and a worker is in the list that neither sleeps nor is cancelled nor
+ *              is dead and not yet found.
+ *   LOST       A key that was added, and not finished since, is nowhere; or in flight with a slot
+ *              that no worker has.
+ *   TWICE      Two workers process a key.
  *
- * With -DLIVE also, with weak fairness: in the end every key is done, if a worker runs and the queue is not paused.
+ * With -DLIVE also, with weak fairness: in the end every key is done, if a worker runs and the
+ * queue is not paused.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -46,7 +53,7 @@
 #define ELDERS 0 /* is the oldest signalled now and then, instead of the newest? */
 #endif
 #ifndef EVICTED
-#define EVICTED 0 /* has slot 0 had an owner who does not know yet that it has lost it? */
+#define EVICTED 0 /* has slot 0 had an owner that does not know yet that it has lost it? */
 #endif
 #ifndef PAUSES
 #define PAUSES 0 /* does the producer pause and unpause? */
@@ -76,16 +83,17 @@ byte pending[KEYS]; /* of a held key: 0, NOW (dirty) or AT */
 byte owner[KEYS] = NOBODY;
 bool paused;
 bool attached[SLOTS] = true;
-byte line[WORKERS]; /* the list of those who wait, newest first */
+byte line[WORKERS]; /* the list of those that wait, newest first */
 byte waiting;       /* how many */
 bool waits[WORKERS];
 byte plan[WORKERS]; /* slot.wait.wake_ns */
 
-/* Key 0 is due at time 1, key 1 at time 2; the reap interval ends after both, a follower's sleep after that. */
+/* Key 0 is due at time 1, key 1 at time 2; the reap interval ends after both, a follower's sleep
+ * after that. */
 #define TICK    3
 #define FAR     4
 #define FOREVER 5
-#define ROUSED  0 /* the plan of a leader that was signalled to plan again */
+#define WOKEN_NOW  0 /* the plan of a leader that was signalled to plan again */
 
 /* ---- The segment, not journaled ---- */
 
@@ -117,10 +125,11 @@ bool gave_up[SLOTS];      /* its last call was cancelled: workq.cancelled */
 byte stopped[WORKERS];    /* 0, or */
 #define FOR_A_WHILE 1
 #define FOR_EVER    2
-bool absorbed;            /* a stopped one was signalled for a key, and nobody has looked by itself since */
+bool absorbed;            /* a stopped one was signalled for a key, and none has checked by itself
+                             since */
 bool elder;               /* the next to be signalled is the oldest; under the lock */
 bool owed[KEYS];          /* added, not finished since */
-byte in_hand[KEYS] = NOBODY; /* which living worker's code works on it */
+byte worked_by[KEYS] = NOBODY; /* which living worker's code works on it */
 hidden byte i, s, k, n;
 hidden byte kept_lead;
 
@@ -136,7 +145,7 @@ hidden byte kept_lead;
 #ifdef LIVE
 #define is_busy(w) false
 #else
-#define is_busy(w) (in_hand[0] == w || in_hand[1] == w)
+#define is_busy(w) (worked_by[0] == w || worked_by[1] == w)
 #endif
 #define rests(w) (dead[w] || ended[w] || stopped[w] || is_busy(w) || (blocked[w] && sleeps_to[w] > arrived))
 #define rests_forever(w) (dead[w] || ended[w] || stopped[w] || is_busy(w) || (blocked[w] && sleeps_to[w] == FOREVER))
@@ -221,7 +230,7 @@ inline wait_leave(w) {
 inline replace_leader(wakes) {
 #ifndef NO_REPLACE_LEADER
   if
-  :: waiting > 0 -> plan[oldest] = ROUSED; wakes = wakes | bit(oldest)
+  :: waiting > 0 -> plan[oldest] = WOKEN_NOW; wakes = wakes | bit(oldest)
   :: else
   fi
 #else
@@ -253,11 +262,13 @@ inline wait_signal(wakes) {
   s = 0
 }
 
-/* A waiter is late if it should have woken before that time: then its sleep is over, too, though it may not have noticed.  One
-   that was roused should have woken at once; how long ago that was may be any time. */
-#define is_late(w, time) (plan[w] == ROUSED || plan[w] < time)
+/* A waiter is late if it should have woken before that time: then its sleep is over, too, though it
+ * may not have noticed.  One that was woken as the leader should have woken at once; how long ago
+ * that was may be any time. */
+#define is_late(w, time) (plan[w] == WOKEN_NOW || plan[w] < time)
 
-/* wait_prune(): the late are meant, too, if before is not 0: those of before that time, plus one. */
+/* wait_prune(): the late are meant, too, if before is not 0: those of before that time, plus
+ * one. */
 inline wait_prune(me, before) {
   do
   :: waiting > 0 && oldest != me && (word[oldest] == CANCELLED || (before > 0 && is_late(oldest, before - 1))) ->
@@ -273,8 +284,8 @@ inline wait_prune(me, before) {
 
 #define leads(w) (waiting > 0 && oldest == w)
 
-/* wait_lead() */
-inline wait_lead(me, wakes, when) {
+/* wait_advance_leader() */
+inline wait_advance_leader(me, wakes, when) {
   wait_prune(me, 0);
   if
   :: waiting > 0 && plan[oldest] > when ->
@@ -288,8 +299,8 @@ inline wait_lead(me, wakes, when) {
   fi
 }
 
-/* wait_rouse() */
-inline wait_rouse(me, wakes) {
+/* wait_wake_leader() */
+inline wait_wake_leader(me, wakes) {
   wait_prune(me, 0);
   if
   :: waiting > 0 && oldest != me -> wakes = wakes | bit(oldest)
@@ -314,7 +325,8 @@ inline wait_enter(me, when) {
   fi
 }
 
-/* One round of wait_publish(): the lowest of wakes is signalled; asleep gathers who must be woken. */
+/* One round of wait_publish(): the lowest of wakes is signalled; asleep gathers those to be
+ * woken. */
 inline publish_one(wakes, asleep) {
   s = 0;
   do
@@ -386,8 +398,9 @@ inline roll_back() {
 }
 
 /*
- * A process may be killed here, between two steps that others can see or that its death would divide.  Inside the lock these
- * are the ends of transactions: one that is half done is rolled back.
+ * A process may be killed here, between two steps that others can see or that its death would
+ * divide.  Inside the lock these are the ends of transactions: one that is half done is rolled
+ * back.
  */
 #if KILLS
 #define MAY_DIE \
@@ -507,7 +520,7 @@ inline leave_line(me, wakes) {
   :: waits[me] && leads(me) ->
      wait_leave(me);
 #ifndef NO_LEAD_ON
-     wait_lead(me, wakes, next_due)
+     wait_advance_leader(me, wakes, next_due)
 #endif
   :: waits[me] && !leads(me) -> wait_leave(me)
   :: else
@@ -533,12 +546,12 @@ inline mark_at(me, key, wakes) {
   :: place[key] == NONE ->
      place[key] = DELAYED;
 #ifndef NO_LEAD
-     wait_lead(me, wakes, key + 1)
+     wait_advance_leader(me, wakes, key + 1)
 #endif
   :: place[key] == HELD && pending[key] == 0 ->
      pending[key] = AT;
 #ifndef NO_LEAD
-     wait_lead(me, wakes, key + 1)
+     wait_advance_leader(me, wakes, key + 1)
 #endif
   :: else
   fi
@@ -547,12 +560,13 @@ inline mark_at(me, key, wakes) {
 /* ---- slot.c ---- */
 
 #ifdef REAP_LIVING
-#define is_dead(slot) (dead[slot] || in_hand[0] == slot)
+#define is_dead(slot) (dead[slot] || worked_by[0] == slot)
 #else
 #define is_dead(slot) dead[slot]
 #endif
 
-/* reap_slot(): v goes over the slots; each key goes back as a transaction, and so does the slot, but perhaps in a later hold. */
+/* reap_slot(): v goes over the slots; each key goes back as a transaction, and so does the slot,
+ * but perhaps in a later hold. */
 inline reap(me) {
   v = 0;
   do
@@ -588,9 +602,9 @@ inline reap(me) {
   :: found ->
      d_step { /* signal_after_vacating() */
        found = false;
-       wait_lead(me, wakes, next_due);
-#ifndef NO_ROUSE
-       wait_rouse(me, wakes);
+       wait_advance_leader(me, wakes, next_due);
+#ifndef NO_LEADER_WAKE
+       wait_wake_leader(me, wakes);
 #endif
        signal_ready(wakes)
      };
@@ -606,7 +620,7 @@ inline put_back(me, key) {
   :: DELAYS && pending[key] != NOW ->
      place[key] = DELAYED;
      pending[key] = 0;
-     wait_lead(me, wakes, key + 1)
+     wait_advance_leader(me, wakes, key + 1)
   :: else -> enter_ready(key, wakes, serves)
   fi
 }
@@ -626,16 +640,17 @@ inline die(me) {
   :: else
   fi;
   if
-  :: in_hand[0] == me -> in_hand[0] = NOBODY
+  :: worked_by[0] == me -> worked_by[0] = NOBODY
   :: else
   fi;
   if
-  :: in_hand[1] == me -> in_hand[1] = NOBODY
+  :: worked_by[1] == me -> worked_by[1] = NOBODY
   :: else
   fi
 }
 
-/* A tick may come at any moment.  For liveness, nothing else being quick enough is left to happen when it comes. */
+/* A tick may come at any time.  For liveness, nothing else being quick enough is left to happen
+ * when it comes. */
 #ifdef LIVE
 #define tick_comes(w) (quiet && (sleeps_to[w] == TICK || sleeps_to[w] == FAR))
 #else
@@ -645,7 +660,7 @@ inline die(me) {
 #define INTERRUPTED 1
 #define TIMED_OUT   2
 
-/* One that nobody has signalled has looked: if there was a key, it takes it. */
+/* One that was not signalled has checked: if there was a key, it takes it. */
 inline has_looked(me) {
   if
   :: woken_by == TIMED_OUT && waits[me] -> absorbed = false
@@ -653,7 +668,7 @@ inline has_looked(me) {
   fi
 }
 
-/* Who should have woken before that time is late.  A tick may have been due at any moment. */
+/* One that should have woken before that time is late.  A tick may have been due at any time. */
 inline choose_late(me) {
 #if STOPS && !defined(LIVE)
   if
@@ -717,12 +732,12 @@ get:
 #ifndef NO_TAKE_OVER
     if
     :: woken_by == TIMED_OUT && !leads(me) ->
-       d_step { wait_prune(me, before); wait_lead(me, wakes, next_due) };
+       d_step { wait_prune(me, before); wait_advance_leader(me, wakes, next_due) };
        MAY_DIE
     :: else
     fi;
 #endif
-    /* reap_for_get(): if the last look is old enough. */
+    /* reap_for_get(): if the last pass is old enough. */
     if
     :: waited || (place[0] == HELD && owner[0] != me) || (place[1] == HELD && owner[1] != me) ->
        serves = !ready;
@@ -761,7 +776,7 @@ get:
 #else
       wait_enter(me, sleeps_to[me]);
 #endif
-      wait_lead(me, wakes, next_due);
+      wait_advance_leader(me, wakes, next_due);
       kept_lead = woken_by == TIMED_OUT && leader_stopped && plan[oldest] < arrived;
       assert(!kept_lead);
 #ifdef NO_TICK
@@ -794,7 +809,7 @@ spin:
     fi
   };
 futex_wait:
-  /* then sleeps, if nobody has signalled it meanwhile. */
+  /* then sleeps, if it was not signalled meanwhile. */
   atomic {
     MAY_DIE;
     if
@@ -884,7 +899,8 @@ another_or_none:
 
 #if TIMEOUTS
 elsewhere:
-  /* A call that waits for something else, in another list: wait_enter() leaves the one before, if it is still there. */
+  /* A call that waits for something else, in another list: wait_enter() leaves the one before, if
+   * it is still there. */
   atomic {
     if
     :: lock == NOBODY
@@ -957,8 +973,8 @@ take:
 working:
   atomic {
     MAY_DIE;
-    assert(in_hand[mine] == NOBODY); /* TWO HANDS */
-    in_hand[mine] = me
+    assert(worked_by[mine] == NOBODY); /* TWICE */
+    worked_by[mine] = me
   };
   atomic {
     if
@@ -967,7 +983,7 @@ working:
     :: kills > 0 -> kills--; goto dying
 #endif
     fi;
-    in_hand[mine] = NOBODY;
+    worked_by[mine] = NOBODY;
     op_begin(me, false);
     d_step { /* workq_done(), in two halves */
       undo = mine + 1;
@@ -1053,7 +1069,7 @@ out:
   atomic { wakes = 0; asleep = 0; ops = 0; todo = 0; repaired = false; serves = false }
 }
 
-/* ---- Time, and who looks on ---- */
+/* ---- Time, and the observer ---- */
 
 #if DELAYS
 proctype Clock() {
