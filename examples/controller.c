@@ -55,7 +55,7 @@ struct controller {
   int keep;
   workq *q;
   int signal_fd;
-  uint64_t events[INFORMER_RESYNCED + 1]; /* by kind */
+  uint64_t events[INFORMER_RESYNCED + 1]; /* by kind, INFORMER_* */
 };
 
 static struct timespec started;
@@ -225,17 +225,18 @@ static int is_told_to_end(const struct controller *controller) {
   return poll(&wait_for, 1, 0) > 0;
 }
 
-static int on_change(void *arg, const char *key, size_t len, int kind) {
+static int on_change(void *arg, const struct informer_change *change) {
   struct controller *controller = arg;
   int result;
   do { /* a full queue is waited for: the file system's changes are kept by the kernel meanwhile */
-    result = workq_add_wait(controller->q, key, len, NS_PER_S / 5);
+    result = workq_add_wait(controller->q, change->key, change->len, NS_PER_S / 5);
     if (result == -ETIMEDOUT && is_told_to_end(controller)) return END_SIGNAL;
   } while (result == -ETIMEDOUT || result == -EINTR);
-  controller->events[kind]++;
-  if (kind != INFORMER_RESYNCED) report("informer: %s %s", informer_kind_name(kind), key);
+  controller->events[change->kind]++;
+  if (change->kind != INFORMER_RESYNCED) report("informer: %s %s", informer_kind_name(change->kind), change->key);
   if (result != -EMSGSIZE) return result < 0 ? result : 0;
-  if (kind == INFORMER_ADDED) report("informer: %s is left out: its name is longer than %d bytes", key, (int)KEY_MAX);
+  if (change->kind == INFORMER_LISTED || change->kind == INFORMER_ADDED)
+    report("informer: %s is left out: its name is longer than %d bytes", change->key, (int)KEY_MAX);
   return 0;
 }
 
@@ -279,9 +280,10 @@ static void summarize(const struct controller *controller) {
   workq_stats_data stats;
   if (workq_stats(controller->q, &stats) < 0) return;
   printf("\nsummary of queue %s\n", stats.name);
-  printf("  file events   %llu add, %llu update, %llu delete, %llu resync\n",
-         (unsigned long long)events[INFORMER_ADDED], (unsigned long long)events[INFORMER_UPDATED],
-         (unsigned long long)events[INFORMER_REMOVED], (unsigned long long)events[INFORMER_RESYNCED]);
+  printf("  file events   %llu list, %llu add, %llu update, %llu delete, %llu resync\n",
+         (unsigned long long)events[INFORMER_LISTED], (unsigned long long)events[INFORMER_ADDED],
+         (unsigned long long)events[INFORMER_UPDATED], (unsigned long long)events[INFORMER_REMOVED],
+         (unsigned long long)events[INFORMER_RESYNCED]);
   printf("  adds          %llu keys newly queued\n", (unsigned long long)stats.adds);
   printf("  coalesced     %llu found their key queued already\n", (unsigned long long)stats.coalesced);
   printf("  runs          %llu\n", (unsigned long long)stats.gets);

@@ -12,7 +12,9 @@ examples_controller_SOURCES = \
 	utils/common/parse.c \
 	utils/common/parse.h \
 	utils/watch/informer.c \
-	utils/watch/informer.h
+	utils/watch/informer.h \
+	utils/watch/tree.c \
+	utils/watch/tree.h
 examples_controller_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils
 examples_controller_LDADD = libworkq.la
 

@@ -206,7 +206,7 @@ enum {
   WORKQ_DROP = 1  /* it is forgotten, unless it was added again meanwhile */
 };
 
-/* For workq_options.max_crashes. */
+/* For workq_options.max_retries: a key is never retried; for max_crashes: crashes never bury it. */
 #define WORKQ_NEVER (-1)
 
 /*
@@ -239,10 +239,12 @@ typedef struct workq_options {
                             and other write bits beyond these are refused; 0 means 0600.  Both
                             refuse a mode by which group or others may read but not write. */
   workq_limiter limiter; /* create */
-  int32_t max_retries;   /* create: retries of a key before workq_retry() gives it up; 0 means no
-                            limit */
+  int32_t max_retries;   /* create: retries of a key before workq_retry(), or the death of its
+                            worker, gives it up; 0 means no limit, WORKQ_NEVER that it is never
+                            retried */
   int32_t max_crashes;   /* create: a key is buried at this crash since it was last completed or
-                            forgotten; 0 means 5, WORKQ_NEVER means no limit */
+                            forgotten; 0 means 5, WORKQ_NEVER that crashes do not bury it.  At most
+                            65,535 crashes are counted. */
   uint32_t give_up;      /* create: WORKQ_BURY or WORKQ_DROP */
   uint32_t flags;        /* handle: WORKQ_ANY_OWNER, WORKQ_RAW, WORKQ_NO_SPIN */
   uint32_t no_metrics;   /* create: 1: measure no times (see workq_measure); operations then read no
@@ -256,6 +258,9 @@ typedef struct workq_options {
   int64_t (*clock)(void *); /* handle: reads a monotonic clock, ns; null means CLOCK_MONOTONIC.  For
                                tests. */
   void *clock_arg;          /* handle: given to clock */
+  int64_t crash_forget_ns;  /* create: a key's crashes no longer count this long after the last of
+                               them, ns, >= 1 s; 0: an hour; WORKQ_FOREVER: they count until it is
+                               completed or forgotten */
 } workq_options;
 
 /* ---- Segments and handles -------------------------------------------------------------------- */
@@ -367,7 +372,8 @@ WORKQ_API int workq_describe_mismatch(const char *name, char *buffer, size_t siz
  *
  * An unknown, idle or delayed key becomes ready, at the tail of its priority.  A ready key stays
  * where it is.  A key that is being processed will become ready again when done.  A buried key
- * stays buried.  Never waits for space (see workq_add_wait); wakes a waiting worker.
+ * becomes ready, its counts kept, so that the next failure or crash buries it at once.  Never waits
+ * for space (see workq_add_wait); wakes a waiting worker.
  *
  * key, len  the key's bytes; copied.
  *
@@ -391,25 +397,34 @@ WORKQ_API int workq_add_after(workq *q, const void *key, size_t len, int64_t del
 
 /*
  * As workq_add_after() with the limiter's delay for this key; counts a failure of the key, also
- * where the add itself is coalesced (but not for a buried key).  A key that is being processed
- * keeps its priority.
+ * where the add itself is coalesced (then it takes no token of the bucket).  A key that is being
+ * processed keeps its priority.
  * Returns and errors as workq_add().
  */
 WORKQ_API int workq_add_rate_limited(workq *q, const void *key, size_t len);
 
+/* What an add does with a pending run, for workq_add_options.when. */
+enum {
+  WORKQ_EARLIEST = 0, /* the earlier of the two times counts, and the higher priority */
+  WORKQ_KEEP = 2      /* the add changes nothing of a key that is pending, delayed, buried or failing
+                         (it has a failure or crash count): for a caller that lists all again */
+};
+
 typedef struct workq_add_options {
   int32_t priority;      /* -128 ... 127, higher first.  A pending key takes the highest one asked
                             for, and moves to the tail of that priority; it is never lowered. */
-  uint32_t rate_limited; /* 1: count a failure and wait for the limiter's delay, too (the later of
-                            the two) */
-  int64_t after_ns;      /* not before this, ns from now; <= 0: now */
+  uint32_t rate_limited; /* 1: count a failure and wait for the limiter's delay; with after_ns, too,
+                            the earlier of the two counts */
+  int64_t after_ns;      /* not before this, ns from now; <= 0: now (or the limiter's delay) */
   int64_t wait_ns;       /* how long to wait for space where the queue is full, ns; 0: not at all,
                             WORKQ_FOREVER: for ever; other negative values: -EINVAL */
+  uint32_t when;         /* WORKQ_EARLIEST or WORKQ_KEEP */
+  uint32_t reserved;     /* 0 */
 } workq_add_options;
 
 /*
  * The general form of add.  Returns as workq_add().  Errors as for workq_add(), and
- *  -EINVAL     priority, rate_limited or wait_ns is out of its range
+ *  -EINVAL     priority, rate_limited, wait_ns or when is out of its range, or reserved is not 0
  *  -ETIMEDOUT  no space within wait_ns (with wait_ns 0: -ENOSPC)
  *  -EINTR      a signal handler ran while it waited for space
  */
@@ -588,7 +603,8 @@ WORKQ_API int workq_retry(workq *q, const workq_item *item);
 
 /*
  * Gives the key up at once, whatever its count: as the last workq_retry() does.
- * Returns 0; 1 if it was dropped but had been added meanwhile, and so will run again.
+ * Returns 0; 1 if it was added during its run, and so runs again instead (if it would have been
+ * buried, with its counts kept).
  *  -ESTALE  as for workq_done()
  */
 WORKQ_API int workq_give_up(workq *q, const workq_item *item);
@@ -616,7 +632,8 @@ WORKQ_API int workq_num_requeues(workq *q, const void *key, size_t len);
 
 /*
  * Cancels what is pending for the key, and its failure count.  A buried key goes, too.  A key that
- * is being processed stays with its worker, and will not run again.
+ * is being processed stays with its worker, and will not run again, however this run ends (retry,
+ * release, close and death, too), unless it is added again.
  * Returns 1 if there was something to cancel, else 0.  -EINVAL, -EMSGSIZE as for workq_add().
  */
 WORKQ_API int workq_remove(workq *q, const void *key, size_t len);
@@ -655,6 +672,8 @@ typedef struct workq_info {
                          measured */
   int64_t running_ns; /* for how long its worker has been processing it, ns, >= 0; -1 where none is,
                          or not measured */
+  uint32_t removed;   /* 1: it was removed during the run in progress, see workq_remove() */
+  uint32_t reserved;  /* 0 */
 } workq_info;
 
 /*
@@ -691,7 +710,7 @@ typedef struct workq_stats_data {
   uint32_t shut_down;  /* 1 after workq_shutdown() */
   uint32_t paused;     /* 1 after workq_pause() */
   uint32_t dirty;      /* keys of those being processed that will be ready when done */
-  int32_t max_retries; /* as set at create */
+  int32_t max_retries; /* as set at create; 0 for no limit, WORKQ_NEVER for no retries */
   int32_t max_crashes; /* as set at create; WORKQ_NEVER for no limit */
   uint32_t give_up;    /* WORKQ_BURY or WORKQ_DROP */
   uint32_t mode;       /* permission bits of the file */
@@ -721,7 +740,9 @@ typedef struct workq_stats_data {
   int64_t longest_ns;    /* the longest of these, ns */
   uint32_t metrics;      /* 1 where times are measured: see workq_options.no_metrics */
   uint32_t reserved;
-  uint64_t spare[8]; /* 0; for counters of later versions, so that workq_measures keeps its form */
+  int64_t crash_forget_ns; /* as set at create; WORKQ_FOREVER: never */
+  uint64_t spare[7];     /* 0; becomes what is counted in versions to come, so that workq_measures
+                            keeps its form */
 } workq_stats_data;
 
 /* Fills *stats with the state at one instant.  Returns 0. */
@@ -919,6 +940,15 @@ WORKQ_API int workq_unpause(workq *q);
  * Returns how many were found.
  */
 WORKQ_API int workq_reap(workq *q);
+
+/*
+ * Announces that the caller is about to end a process, pid: when its handles die, their keys go
+ * back as by workq_release(), and neither a failure nor a crash is counted.  For a supervisor,
+ * before it kills one of its workers.  It holds for the handles that the process has now, as long
+ * as they are attached.  Does not block, except for the queue's lock.
+ * Returns how many handles the process has, 0 for none; -EINVAL if pid is not positive.
+ */
+WORKQ_API int workq_expect_exit(workq *q, int pid);
 
 /*
  * For use right after a call that gave -ETIMEDOUT: the pid of the process that held the queue's

@@ -44,8 +44,10 @@ static int take_options(const workq_add_options *given, size_t size, struct engi
   *how = (struct engine_add){0};
   if (sizes_read(&o, sizeof o, given, size) < 0) return -EINVAL;
   if (o.priority < INT8_MIN || o.priority > INT8_MAX || o.rate_limited > 1) return -EINVAL;
+  if ((o.when != WORKQ_EARLIEST && o.when != WORKQ_KEEP) || o.reserved) return -EINVAL;
   *how = (struct engine_add){.priority = (int8_t)o.priority,
                              .rate_limited = o.rate_limited != 0,
+                             .keep = o.when == WORKQ_KEEP,
                              .after_ns = o.after_ns,
                              .wait_ns = o.wait_ns};
   return engine_check_timeout(o.wait_ns);
@@ -173,6 +175,9 @@ int workq_unpause(workq *q) {
 }
 int workq_reap(workq *q) {
   return engine_of(q)->reap(q);
+}
+int workq_expect_exit(workq *q, int pid) {
+  return pid > 0 ? engine_of(q)->expect_exit(q, pid) : -EINVAL;
 }
 int workq_lock_owner(const workq *q) {
   return engine_of(q)->lock_owner(q);

@@ -29,6 +29,7 @@ struct engine_add {
   int8_t priority;
   bool keep_priority; /* of the run in progress, if there is one */
   bool rate_limited;  /* counts a failure; not before the limiter's delay has passed */
+  bool keep;          /* WORKQ_KEEP */
 };
 
 struct engine {
@@ -78,6 +79,7 @@ struct engine {
   int (*pause)(workq *q);
   int (*unpause)(workq *q);
   int (*reap)(workq *q);
+  int (*expect_exit)(workq *q, int pid); /* pid > 0 */
   int (*lock_owner)(const workq *q);
 
   /* Reading.  Pointers are not null, but for problem and its arg. */

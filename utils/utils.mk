@@ -18,8 +18,12 @@ utils_workq_SOURCES = \
 	utils/cli/dump.c \
 	utils/cli/exec.c \
 	utils/cli/exec.h \
+	utils/cli/keys.c \
+	utils/cli/keys.h \
 	utils/cli/kick_remove.c \
 	utils/cli/load.c \
+	utils/cli/logout.c \
+	utils/cli/logout.h \
 	utils/cli/ls.c \
 	utils/cli/main.c \
 	utils/cli/options.c \
@@ -33,6 +37,8 @@ utils_workq_SOURCES = \
 	utils/cli/stats.c \
 	utils/cli/subcommands.c \
 	utils/cli/subcommands.h \
+	utils/cli/whole_file.c \
+	utils/cli/whole_file.h \
 	utils/common/clock.h \
 	utils/common/escape.c \
 	utils/common/escape.h \
@@ -62,8 +68,12 @@ utils_workq_SOURCES = \
 	utils/top/history.h \
 	utils/top/top.c \
 	utils/top/top.h \
+	utils/watch/filter.c \
+	utils/watch/filter.h \
 	utils/watch/informer.c \
 	utils/watch/informer.h \
+	utils/watch/tree.c \
+	utils/watch/tree.h \
 	utils/watch/watch.c
 
 # Its server, with the page that it shows.
@@ -82,6 +92,8 @@ utils_workq_SOURCES += \
 	utils/serve/actions.c \
 	utils/serve/api.c \
 	utils/serve/auth.c \
+	utils/serve/connections.c \
+	utils/serve/connections.h \
 	utils/serve/history.c \
 	utils/serve/http.c \
 	utils/serve/listen.c \
@@ -101,6 +113,7 @@ EXTRA_DIST += utils/serve/page/embed.sh $(page_files)
 # Its live view.
 if TOP
 utils_workq_SOURCES += \
+	utils/top/details.c \
 	utils/top/draw.c \
 	utils/top/format.c \
 	utils/top/format.h \
@@ -108,6 +121,7 @@ utils_workq_SOURCES += \
 	utils/top/keyboard.c \
 	utils/top/page_queue.c \
 	utils/top/pages.c \
+	utils/top/process.c \
 	utils/top/read_items.c \
 	utils/top/read_queues.c \
 	utils/top/terminal.c

@@ -21,6 +21,7 @@ struct request {
   int priority;
   bool keep_priority; /* of the current run */
   bool rate_limited;
+  bool keep; /* changes nothing of a known key that will run, failed or was given up */
   int64_t after_ns;
 };
 
@@ -28,25 +29,27 @@ static void request_fill(struct request *r, const struct engine_add *how) {
   r->priority = how->priority;
   r->keep_priority = how->keep_priority;
   r->rate_limited = how->rate_limited;
+  r->keep = how->keep;
   r->after_ns = how->after_ns;
 }
 
-/* When the key is due; counts the failure of a rate-limited add. */
-static int64_t request_due_ns(workq *q, const struct request *r, struct item *item) {
+/* When the key is due: of two times asked for, the earlier.  Counts the failure of a rate-limited
+ * add; *bucket_ns as state_count_failure(). */
+static int64_t request_due_ns(workq *q, const struct request *r, struct item *item, int64_t *bucket_ns) {
   if (likely(!r->rate_limited && r->after_ns <= 0)) return DUE_NOW;
   int64_t now_ns = handle_now_ns(q);
-  int64_t due_ns = r->rate_limited && item->place != PLACE_BURIED ? state_count_failure(q, item, now_ns) : DUE_NOW;
-  if (r->after_ns <= 0) return due_ns;
+  int64_t limit_ns = r->rate_limited ? state_count_failure(q, item, now_ns, bucket_ns) : CLOCK_NEVER;
+  if (r->after_ns <= 0) return limit_ns;
   int64_t after_ns = r->after_ns < WORKQ_DURATION_MAX ? r->after_ns : WORKQ_DURATION_MAX;
   int64_t then_ns = clock_add_ns(now_ns, after_ns);
-  return then_ns > due_ns ? then_ns : due_ns;
+  return then_ns < limit_ns ? then_ns : limit_ns;
 }
 
-static void count_add(workq *q, const struct request *r, const struct item *item, int64_t due_ns, int marked) {
+static void count_add(workq *q, const struct request *r, int64_t due_ns, int marked) {
   if (marked) q->slot->own.adds++;
   else q->slot->own.coalesced++;
   if (likely(due_ns == DUE_NOW && !r->rate_limited)) return;
-  if (r->rate_limited && item->place != PLACE_BURIED) q->slot->own.retries++;
+  if (r->rate_limited) q->slot->own.retries++;
   journal_save(q, &q->slot->rare);
   if (marked && due_ns != DUE_NOW) q->slot->rare.scheduled++;
   if (r->after_ns > 0 && !r->rate_limited) q->slot->rare.after_adds++;
@@ -54,12 +57,18 @@ static void count_add(workq *q, const struct request *r, const struct item *item
 
 /* In a transaction, which has saved the item's line; index 0 is for a key that is new. */
 static int add_locked(workq *q, const struct request *r, struct bucket *bucket, uint32_t index, struct item *item) {
+  if (unlikely(r->keep) && index && !state_is_settled(q, item)) {
+    q->slot->own.coalesced++;
+    return 0;
+  }
   int rc = index ? 0 : state_create(q, bucket, r->hash, r->key, r->len, &index, &item);
   if (unlikely(rc < 0)) return rc;
   int priority = r->keep_priority && item->place == PLACE_PROCESSING ? item->run_priority : r->priority;
-  int64_t due_ns = request_due_ns(q, r, item);
+  int64_t bucket_ns = 0;
+  int64_t due_ns = request_due_ns(q, r, item, &bucket_ns);
   rc = state_add(q, index, item, due_ns, priority);
-  if (likely(rc >= 0)) count_add(q, r, item, due_ns, rc);
+  if (unlikely(r->rate_limited) && rc > 0) state_take_token(q, bucket_ns);
+  if (likely(rc >= 0)) count_add(q, r, due_ns, rc);
   return rc;
 }
 

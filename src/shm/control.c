@@ -39,7 +39,7 @@ static uint32_t change_flags(workq *q, uint32_t set, uint32_t clear, bool new_ro
 }
 
 int shmq_shutdown(workq *q) {
-  int rc = op_begin(q, CLOCK_NEVER);
+  int rc = op_begin_all_due(q, CLOCK_NEVER, false);
   if (rc < 0) return rc;
   change_flags(q, QUEUE_SHUT_DOWN, 0, true);
   rc = signal_everyone(q);
@@ -107,6 +107,15 @@ int shmq_reap(workq *q) {
   return found;
 }
 
+int shmq_expect_exit(workq *q, int pid) {
+  int found = 0;
+  int rc = op_begin(q, CLOCK_NEVER);
+  if (rc < 0) return rc;
+  for (uint32_t i = 0; i < q->geometry.handles; i++) found += slot_expect_exit(q, i, pid);
+  op_end(q);
+  return found;
+}
+
 int shmq_lock_owner(const workq *q) {
   return q->flags & WORKQ_RAW ? lock_owner_now(q) : q->lock_owner;
 }
@@ -144,7 +153,7 @@ int shmq_shutdown_drain(workq *q, int64_t timeout_ns) {
                          .attempt = attempt_drain,
                          .stop = stop_draining,
                          .arg = &round};
-  int rc = op_begin(q, wait.deadline_ns);
+  int rc = op_begin_all_due(q, wait.deadline_ns, false);
   if (rc < 0) return rc;
   round = drain_start(q, &rc);
   if (rc < 0) return op_fail(q, rc);

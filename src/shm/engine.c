@@ -39,6 +39,7 @@ const struct engine shm_engine = {
     .pause = shmq_pause,
     .unpause = shmq_unpause,
     .reap = shmq_reap,
+    .expect_exit = shmq_expect_exit,
     .lock_owner = shmq_lock_owner,
     .len = shmq_len,
     .peek = shmq_peek,

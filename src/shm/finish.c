@@ -30,17 +30,19 @@ static void count_failed(workq *q, bool gave_up) {
 }
 
 static int finish_retry(workq *q, uint32_t index, struct item *item) {
+  bool removed = item->removed, last = !removed && state_is_last_run(q, item);
   int rc = state_retry(q, q->slot, index, item, handle_now_ns(q));
   if (rc < 0) return rc;
-  if (rc) q->slot->own.retries++;
-  count_failed(q, rc == 0);
+  if (!removed && !last) q->slot->own.retries++;
+  count_failed(q, last);
   return rc;
 }
 
 static int finish_give_up(workq *q, uint32_t index, struct item *item) {
+  bool removed = item->removed;
   int rc = state_give_up(q, q->slot, index, item);
   if (rc < 0) return rc;
-  count_failed(q, true);
+  count_failed(q, !removed);
   return rc;
 }
 

@@ -28,7 +28,7 @@ static inline int finish_locked(workq *q, uint32_t index, struct item *item, fin
 }
 
 static inline int finish_complete(workq *q, uint32_t index, struct item *item) {
-  if (item->failures || item->crashes) item->failures = item->crashes = 0;
+  item->failures = item->crashes = 0;
   return state_end_run(q, q->slot, index, item);
 }
 

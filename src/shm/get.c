@@ -9,13 +9,13 @@
 #include "shm.h"
 #include "table.h"
 
-static void item_describe(struct item *from, uint32_t index, workq_item *to) {
+static void item_describe(workq *q, struct item *from, uint32_t index, workq_item *to) {
   to->key = item_key(from);
   to->key_len = from->key_len;
   to->ticket = (uint64_t)index << 32 | from->ticket;
   to->priority = from->run_priority;
   to->failures = from->failures;
-  to->crashes = from->crashes;
+  to->crashes = likely(!from->crashes) ? 0 : item_crashes(q, from, handle_now_ns(q));
   to->reserved = 0;
 }
 
@@ -50,7 +50,7 @@ static inline int take_one(workq *q, workq_item *to) {
   rc = state_start_run(q, index, item);
   if (rc == 0) rc = op_leave_list(q);
   if (unlikely(journal_end(q, rc) < 0)) return rc;
-  item_describe(item, index, to);
+  item_describe(q, item, index, to);
   return 1;
 }
 
@@ -67,7 +67,7 @@ static int take_grouped(workq *q, workq_item *to, group *g) {
   prefetch_following(q, item);
   group_join(q, g, item);
   int rc = state_start_run(q, index, item);
-  if (likely(rc == 0)) item_describe(item, index, to);
+  if (likely(rc == 0)) item_describe(q, item, index, to);
   return rc;
 }
 
@@ -141,7 +141,7 @@ __attribute__((noinline)) static int get_waiting(workq *q, workq_item *items, si
 
 FLAT static int get_some(workq *q, workq_item *items, size_t n, int64_t timeout_ns) {
   int64_t deadline_ns = op_relative_deadline_ns(q, timeout_ns);
-  int rc = op_begin_until(q, deadline_ns, true);
+  int rc = op_begin_all_due(q, deadline_ns, true);
   if (unlikely(rc < 0)) return rc;
   rc = try_get(q, items, n, false);
   return rc == 0 ? get_waiting(q, items, n, timeout_ns, deadline_ns) : stop_getting(q, NULL, rc);
@@ -176,7 +176,7 @@ static int finish_and_get(workq *q, workq_item *handed) {
 }
 
 FLAT int shmq_next(workq *q, workq_item *item, int64_t timeout_ns) {
-  int rc = op_begin(q, CLOCK_NEVER);
+  int rc = op_begin_all_due(q, CLOCK_NEVER, false);
   if (unlikely(rc < 0)) return rc;
   rc = finish_and_get(q, item);
   q->backoff.disabled = false;

@@ -18,7 +18,7 @@
  * in use).  read_begin() returns 0 or -errno.
  */
 static inline int read_begin(workq *q) {
-  if (!(q->flags & WORKQ_RAW)) return op_begin(q, CLOCK_NEVER);
+  if (!(q->flags & WORKQ_RAW)) return op_begin_all_due(q, CLOCK_NEVER, false);
   pid_t pid = getpid();
   if (unlikely(q->in_call) && q->fork_page->pid == pid) return -EDEADLK;
   q->fork_page->pid = pid;

@@ -14,6 +14,13 @@
  * -EUCLEAN. */
 COLD int item_take_fresh(workq *q, uint32_t *index, struct item **item);
 
+/* The crashes of an item (or of a copy) that still count. */
+static inline uint32_t item_crashes(const workq *q, const struct item *item, int64_t now_ns) {
+  int64_t forget_ns = q->header.crash_forget_ns;
+  if (!item->crashes || forget_ns == WORKQ_FOREVER) return item->crashes;
+  return crash_time(now_ns) - item->crash_time >= crash_time(forget_ns) ? 0 : item->crashes;
+}
+
 /* Starts to load the item of that index, if it is known to have memory, and the beginning of its
  * key. */
 static inline void item_prefetch(const workq *q, uint32_t index) {

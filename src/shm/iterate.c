@@ -58,12 +58,13 @@ int inspect_item(workq *q, uint32_t index, const struct item *item, int64_t now_
                        .state = state,
                        .priority = pending || !owner ? item->priority : item->run_priority,
                        .failures = item->failures,
-                       .crashes = item->crashes,
+                       .crashes = item_crashes(q, item, now_ns),
                        .pid = owner ? owner->attachment.pid : 0,
                        .tid = owner ? owner->attachment.tid : 0,
                        .due_in_ns = -1,
                        .waiting_ns = owner && !pending ? -1 : inspect_age_ns(q, item->since_ns),
-                       .running_ns = owner ? inspect_age_ns(q, item->run_ns) : -1};
+                       .running_ns = owner ? inspect_age_ns(q, item->run_ns) : -1,
+                       .removed = owner && item->removed};
   if (item->pending == PENDING_AT)
     info->due_in_ns = clock_since_ns(now_ns, delay_read_due_ns(q, index, item->heap_place));
   return state;
@@ -87,13 +88,15 @@ int shmq_state(workq *q, const void *key, size_t len, workq_info *info) {
 int shmq_peek(workq *q, workq_info *info) {
   uint32_t index;
   workq_info found = {0};
-  int rc = op_begin(q, CLOCK_NEVER);
+  int rc = op_begin_all_due(q, CLOCK_NEVER, false);
   if (rc < 0) return rc;
   if (!(q->control->hot.flags & QUEUE_PAUSED)) {
     rc = ready_first(q, &index);
     struct item item;
     if (rc == 0 && index)
-      rc = read_item(q, index, &item) && inspect_item(q, index, &item, 0, q->key_buffer, &found) ? 1 : -EUCLEAN;
+      rc = read_item(q, index, &item) && inspect_item(q, index, &item, handle_now_ns(q), q->key_buffer, &found)
+               ? 1
+               : -EUCLEAN;
   }
   op_end(q);
   if (rc > 0 && info) *info = found;

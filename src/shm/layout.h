@@ -22,7 +22,7 @@
 #include "workq.h"
 
 #define LAYOUT_MAGIC   "WORKQSEG"
-#define LAYOUT_VERSION 5u
+#define LAYOUT_VERSION 6u
 
 #define LINE_SIZE    64u
 #define REGION_ALIGN 4096u
@@ -78,11 +78,12 @@ struct header {
   uint32_t key_max;
   uint32_t handles;
   uint32_t mode;
-  int32_t max_retries;
+  int32_t max_retries; /* 0: no limit; WORKQ_NEVER: none */
   int32_t max_crashes; /* as given: never 0 */
   uint32_t give_up;
   uint32_t metrics; /* 1: times are measured */
   int64_t reap_interval_ns;
+  int64_t crash_forget_ns; /* crashes are forgotten after it; WORKQ_FOREVER: never */
   struct tick_scale ticks; /* scale of the time stamps */
   uint64_t reserved;       /* must be 0, else the attach is refused: a newer version */
   workq_limiter limiter;   /* normalized */
@@ -253,6 +254,7 @@ struct slot {
     int32_t tid;
     int64_t since_ns;
     char command[16];
+    uint32_t exit_expected; /* 1: its process is being ended; its death is no crash */
   } attachment;
   /* The owner's work.  Under the queue lock, journaled. */
   struct slot_own {
@@ -344,16 +346,25 @@ struct item {
   uint8_t place;   /* PLACE_* */
   uint8_t pending; /* PENDING_* */
   uint32_t failures;
-  uint32_t crashes;
   uint32_t ticket;
-  uint32_t owner;      /* slot + 1 while processing, else 0 */
+  uint16_t owner;      /* slot + 1 while processing, else 0 */
   int8_t priority;     /* of the pending run; of the last one where none is pending */
   int8_t run_priority; /* of the run that is being processed */
-  uint8_t reserved[2];
+  uint16_t crashes;    /* up to CRASHES_MAX; they count until the queue forgets the last */
+  uint8_t removed;     /* 1: the key was removed during the run that is being processed */
+  uint8_t reserved;
+  uint32_t crash_time;    /* of the last crash, see crash_time() */
   uint32_t prefetch_hint; /* index of an item further on; not journaled: any value is valid */
   int64_t since_ns;       /* stamp: when it became pending now, delayed, buried or idle */
   int64_t run_ns;         /* stamp: when it was last handed out */
 };
+
+#define CRASHES_MAX UINT16_MAX
+
+/* A time as items note that of their last crash: in units of 2^27 ns, 0.13 s, modulo 18 years. */
+static inline uint32_t crash_time(int64_t ns) {
+  return (uint32_t)((uint64_t)ns >> 27);
+}
 
 static inline unsigned char *item_key(struct item *item) {
   return (unsigned char *)(item + 1);
@@ -400,5 +411,6 @@ _Static_assert(sizeof(struct heap_entry) * HEAP_ARITY == LINE_SIZE, "brothers sh
 _Static_assert(sizeof(struct item) == LINE_SIZE, "line");
 _Static_assert(HEAP_FIRST == HEAP_ARITY - 1, "the children of every entry start a line");
 _Static_assert(WORKQ_KEY_MAX <= UINT16_MAX, "key_len");
+_Static_assert(WORKQ_HANDLES_MAX < UINT16_MAX, "owner");
 
 #endif

@@ -57,6 +57,16 @@ int op_after_repair(workq *q) {
   return journal_end(q, rc < 0 ? rc : 0);
 }
 
+int op_lock_rest(workq *q, int64_t deadline_ns, bool getting, int rc) {
+  /* Not for ever, however many keys become due meanwhile. */
+  uint32_t holds = q->geometry.capacity / PROMOTE_MAX + 1;
+  while (rc > 0 && holds--) {
+    op_unlock(q);
+    rc = op_lock(q, deadline_ns, getting);
+  }
+  return rc < 0 ? rc : 0;
+}
+
 int op_leave_cancelled(workq *q) {
   uint32_t kind = q->waiter.cancelled; /* even if it was signalled: the wake-up is passed on */
   q->waiter.cancelled = WAIT_NONE;
@@ -195,7 +205,7 @@ int op_wait(workq *q, const struct op_wait *w) {
       if (unlikely(woken_by < 0)) return cancel_waiting(q, woken_by);
     }
     may_poll = false;
-    rc = op_lock(q, deadline_ns, w->kind == WAIT_GET);
+    rc = op_lock_all_due(q, deadline_ns, w->kind == WAIT_GET);
     if (unlikely(rc < 0)) {
       if (slept) return cancel_waiting(q, rc);
       call_end(q);

@@ -72,7 +72,8 @@ static inline int op_fail(workq *q, int rc) {
 /*
  * Within a call: checks the handle, takes the lock, makes keys that are due ready.  getting: this
  * handle takes the first key that this makes ready, no waiter needs to be signalled for it.
- * Returns 0; or -errno, and then the lock is not held.
+ * Returns 0; 1 if more keys are due than one hold of the lock makes ready; or -errno, and then the
+ * lock is not held.
  */
 static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
   int rc;
@@ -85,7 +86,7 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
     op_unlock(q);
     return -ESTALE;
   }
-  if (unlikely(rc > 0)) rc = op_after_repair(q);
+  if (unlikely(rc > 0)) rc = op_after_repair(q); /* 0 or -errno */
   if (unlikely(q->waiter.cancelled) && rc >= 0) rc = op_leave_cancelled(q);
   const struct hot_line *hot = &q->control->hot;
   if (unlikely(hot->delayed) && !(hot->flags & QUEUE_SHUT_DOWN) && rc >= 0) {
@@ -93,27 +94,41 @@ static inline int op_lock(workq *q, int64_t deadline_ns, bool getting) {
     rc = state_promote(q, handle_now_ns(q));
     q->wakes.keeps_next = false;
   }
-  if (unlikely(rc < 0)) {
-    op_unlock(q);
-    return rc;
-  }
-  return 0;
+  if (unlikely(rc < 0)) op_unlock(q);
+  return rc;
+}
+
+/* Continues what op_lock() began, in as many holds of the lock as it takes; rc: what it returned.
+ * Returns 0; or -errno, and then the lock is not held. */
+COLD int op_lock_rest(workq *q, int64_t deadline_ns, bool getting, int rc);
+
+/* As op_lock(), and makes all keys ready that are due. */
+static inline int op_lock_all_due(workq *q, int64_t deadline_ns, bool getting) {
+  int rc = op_lock(q, deadline_ns, getting);
+  return likely(rc == 0) ? 0 : op_lock_rest(q, deadline_ns, getting, rc);
 }
 
 /*
  * Begins a call and takes the lock as op_lock() does.  Afterwards the caller runs transactions and
  * then calls op_end().  Returns 0; or -errno, and then the call is over.
  */
-static inline int op_begin_until(workq *q, int64_t deadline_ns, bool getting) {
+static inline int op_begin(workq *q, int64_t deadline_ns) {
   int rc = call_begin(q);
   if (unlikely(rc < 0)) return rc;
-  rc = op_lock(q, deadline_ns, getting);
-  if (unlikely(rc < 0)) call_end(q);
+  rc = op_lock(q, deadline_ns, false);
+  if (likely(rc >= 0)) return 0;
+  call_end(q);
   return rc;
 }
 
-static inline int op_begin(workq *q, int64_t deadline_ns) {
-  return op_begin_until(q, deadline_ns, false);
+/* The same, for a call whose result depends on which keys are ready: it makes all ready that are
+ * due. */
+static inline int op_begin_all_due(workq *q, int64_t deadline_ns, bool getting) {
+  int rc = call_begin(q);
+  if (unlikely(rc < 0)) return rc;
+  rc = op_lock_all_due(q, deadline_ns, getting);
+  if (unlikely(rc < 0)) call_end(q);
+  return rc;
 }
 
 /* Ends a transaction: commits it if rc is a success, else undoes it; then ends the call.  Returns
@@ -137,7 +152,7 @@ static inline int op_find(workq *q, uint32_t hash, const void *key, size_t len, 
 static inline int op_begin_on_key(workq *q, const void *key, size_t len, uint32_t *index, struct item **item) {
   uint32_t hash = table_hash(q, key, len);
   table_prefetch(q, hash);
-  int rc = op_begin(q, CLOCK_NEVER);
+  int rc = op_begin_all_due(q, CLOCK_NEVER, false);
   if (rc < 0) return rc;
   rc = op_find(q, hash, key, len, index, item);
   return rc < 0 ? op_fail(q, rc) : 0;

@@ -32,14 +32,16 @@ static int set_aside(workq *q, const workq_info *info, uint32_t index, struct it
   return rc < 0 ? rc : 1;
 }
 
-static void raise_to(uint32_t *count, uint32_t saved) {
-  if (*count < saved) *count = saved;
+static void raise_counts(workq *q, const workq_info *info, struct item *item) {
+  if (item->failures < info->failures) item->failures = info->failures;
+  if (item_crashes(q, item, handle_now_ns(q)) >= info->crashes) return;
+  item->crashes = (uint16_t)(info->crashes < CRASHES_MAX ? info->crashes : CRASHES_MAX);
+  item->crash_time = crash_time(handle_now_ns(q));
 }
 
 /* In a transaction, the item's line being saved.  Returns 1 if more than the counts changed. */
 static int restore_item(workq *q, const workq_info *info, uint32_t index, struct item *item) {
-  raise_to(&item->failures, info->failures);
-  raise_to(&item->crashes, info->crashes);
+  raise_counts(q, info, item);
   if (is_set_aside(info)) return set_aside(q, info, index, item);
   int64_t at_ns = due_ns(q, info);
   int rc = state_add(q, index, item, at_ns, info->priority);

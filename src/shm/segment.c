@@ -85,6 +85,11 @@ static bool interval_valid(int64_t interval_ns) {
   return interval_ns >= NS_PER_MS && interval_ns <= WORKQ_REAP_INTERVAL_MAX;
 }
 
+static bool limits_valid(const struct header *h) {
+  return h->max_retries >= WORKQ_NEVER && h->max_crashes >= WORKQ_NEVER &&
+         (h->crash_forget_ns >= NS_PER_S || h->crash_forget_ns == WORKQ_FOREVER);
+}
+
 int segment_describe(const workq_options *options, struct header *header) {
   static const workq_options defaults;
   const workq_options *o = options ? options : &defaults;
@@ -101,12 +106,13 @@ int segment_describe(const workq_options *options, struct header *header) {
   header->mode = o->mode ? o->mode : 0600;
   header->max_retries = o->max_retries;
   header->max_crashes = o->max_crashes ? o->max_crashes : 5;
+  header->crash_forget_ns = o->crash_forget_ns ? o->crash_forget_ns : 3600 * NS_PER_S;
   header->give_up = o->give_up;
   header->metrics = !o->no_metrics;
   if (header->metrics) stamp_describe(header);
   header->reap_interval_ns = o->reap_interval_ns ? o->reap_interval_ns : 100 * NS_PER_MS;
   header->limiter = o->limiter;
-  if (!segment_mode_valid(header->mode) || header->max_retries < 0 || header->max_crashes < WORKQ_NEVER) return -EINVAL;
+  if (!segment_mode_valid(header->mode) || !limits_valid(header)) return -EINVAL;
   if (header->give_up > WORKQ_DROP || o->no_metrics > 1 || !interval_valid(header->reap_interval_ns)) return -EINVAL;
   rc = limiter_normalize(&header->limiter);
   if (rc < 0) return rc;
@@ -291,7 +297,7 @@ static int check_header(const struct header *header, off_t file_size, char *reas
   struct geometry geometry;
   if (geometry_compute(header->capacity, header->key_max, header->handles, &geometry) < 0) return -EUCLEAN;
   if (header->total_size != geometry.total_size || (uint64_t)file_size != geometry.total_size) return -EUCLEAN;
-  if (header->max_retries < 0 || header->max_crashes < WORKQ_NEVER || header->give_up > WORKQ_DROP) return -EUCLEAN;
+  if (!limits_valid(header) || header->give_up > WORKQ_DROP) return -EUCLEAN;
   if (header->metrics > 1) return -EUCLEAN;
   if (!interval_valid(header->reap_interval_ns)) return -EUCLEAN;
   workq_limiter limiter = header->limiter;

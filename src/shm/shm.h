@@ -41,6 +41,7 @@ int shmq_shutting_down(workq *q);
 int shmq_pause(workq *q);
 int shmq_unpause(workq *q);
 int shmq_reap(workq *q);
+int shmq_expect_exit(workq *q, int pid);
 int shmq_lock_owner(const workq *q);
 int shmq_len(workq *q);
 int shmq_peek(workq *q, workq_info *info);

@@ -104,15 +104,27 @@ static int vacate(workq *q, struct slot *slot, bool dead) {
   slot->attachment.state = SLOT_FREE;
   slot->attachment.generation++;
   slot->attachment.pid = slot->attachment.tid = 0;
+  slot->attachment.exit_expected = 0;
   if (dead) q->control->totals.reaped++; /* fold_counters() has saved the line */
   journal_commit(q);
   return 0;
 }
 
+bool slot_expect_exit(workq *q, uint32_t i, pid_t pid) {
+  struct slot *slot = &q->slots[i];
+  if (slot->attachment.state != SLOT_ATTACHED || slot->attachment.pid != pid) return false;
+  journal_begin(q);
+  journal_save(q, &slot->attachment);
+  slot->attachment.exit_expected = 1;
+  journal_commit(q);
+  return true;
+}
+
 /* Returns 0, or 1 if keys are left for another hold.  Reads the exact clock, even if the pass uses
  * the coarse one: the keys' delays begin now. */
 static int evict_dead(workq *q, struct slot *slot) {
-  int rc = put_keys_back(q, slot, state_crash, handle_now_ns(q));
+  put_back *put = slot->attachment.exit_expected ? put_released : state_crash;
+  int rc = put_keys_back(q, slot, put, handle_now_ns(q));
   return rc != 0 ? rc : vacate(q, slot, true);
 }
 

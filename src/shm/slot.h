@@ -16,6 +16,12 @@
  */
 int slot_attach(workq *q);
 
+/*
+ * Under the lock: notes that the death of the slot's handle, if it is of that process, is no crash.
+ * Returns whether it is.
+ */
+bool slot_expect_exit(workq *q, uint32_t i, pid_t pid);
+
 /* Releases the keys in flight and frees the slot.  Returns 0; -ESTALE if the slot, and so its life
  * mutex, is no longer the handle's; -EDEADLK, and nothing was done; or another -errno: then the
  * slot is left to be reaped. */

@@ -72,12 +72,10 @@ static int cancel_pending(workq *q, struct item *item) {
   return rc;
 }
 
-/* Buries a processed key.  Its pending run is discarded, except for the priority. */
+/* Buries a processed key that has no pending run. */
 static int bury(workq *q, struct slot *slot, uint32_t index, struct item *item) {
-  int priority = item->pending == PENDING_NONE ? item->run_priority : max_int(item->priority, item->run_priority);
-  int rc = cancel_pending(q, item);
-  item->priority = (int8_t)priority;
-  if (rc == 0) rc = state_leave_in_flight(q, slot, index, item);
+  item->priority = item->run_priority;
+  int rc = state_leave_in_flight(q, slot, index, item);
   return rc == 0 ? state_enter_buried(q, index, item) : rc;
 }
 
@@ -171,7 +169,9 @@ int state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns,
   case PLACE_READY:
     return raise_ready(q, index, item, priority);
   case PLACE_BURIED:
-    return 0;
+    if (unlikely((rc = list_remove(q, &q->control->cold.buried, index, item)) < 0)) return rc;
+    item->place = PLACE_NOWHERE;
+    return mark_fresh(q, index, item, due_ns, priority);
   case PLACE_DELAYED:
     return mark_delayed(q, index, item, due_ns, priority);
   case PLACE_PROCESSING:
@@ -191,14 +191,20 @@ int state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns,
 
 /* ---- Getting and finishing ---- */
 
-int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns) {
+int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns, int64_t *bucket_ns) {
   const workq_limiter *limiter = &q->header.limiter;
-  struct cold_line *cold = &q->control->cold;
-  if (limiter->kinds & WORKQ_LIMIT_BUCKET) journal_save(q, cold);
+  *bucket_ns = q->control->cold.bucket_ns;
   uint64_t random = limiter->jitter > 0 ? random_next(q) : 0;
-  int64_t delay_ns = limiter_when(limiter, item->failures, now_ns, &cold->bucket_ns, random);
+  int64_t delay_ns = limiter_when(limiter, item->failures, now_ns, bucket_ns, random);
   if (item->failures < UINT32_MAX) item->failures++;
   return delay_ns > 0 ? clock_add_ns(now_ns, delay_ns) : DUE_NOW;
+}
+
+void state_take_token(workq *q, int64_t bucket_ns) {
+  struct cold_line *cold = &q->control->cold;
+  if (!(q->header.limiter.kinds & WORKQ_LIMIT_BUCKET)) return;
+  journal_save(q, cold);
+  cold->bucket_ns = bucket_ns;
 }
 
 /*
@@ -213,65 +219,96 @@ static int mark_for_rerun(workq *q, uint32_t index, struct item *item, int64_t d
   return rc;
 }
 
+/* The run failed: the key runs again after the limiter's delay. */
+static int rerun_later(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
+  int64_t bucket_ns;
+  int rc = mark_for_rerun(q, index, item, state_count_failure(q, item, now_ns, &bucket_ns));
+  if (rc > 0) state_take_token(q, bucket_ns);
+  return rc < 0 ? rc : state_end_run(q, slot, index, item);
+}
+
+/* Ends a run whose outcome does not make the key run again.  Returns 1 if an add during the run
+ * does. */
+static int end_without_rerun(workq *q, struct slot *slot, uint32_t index, struct item *item) {
+  bool again = item->pending != PENDING_NONE;
+  int rc = state_end_run(q, slot, index, item);
+  return rc < 0 ? rc : again;
+}
+
 int state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
-  int32_t max_retries = q->header.max_retries;
-  if (max_retries > 0 && item->failures >= (uint32_t)max_retries) {
-    int rc = state_give_up(q, slot, index, item);
-    return rc < 0 ? rc : 0;
-  }
-  int rc = mark_for_rerun(q, index, item, state_count_failure(q, item, now_ns));
-  if (rc >= 0) rc = state_end_run(q, slot, index, item);
+  if (item->removed) return end_without_rerun(q, slot, index, item);
+  if (state_is_last_run(q, item)) return state_give_up(q, slot, index, item);
+  int rc = rerun_later(q, slot, index, item, now_ns);
   return rc < 0 ? rc : 1;
 }
 
 int state_give_up(workq *q, struct slot *slot, uint32_t index, struct item *item) {
-  if (q->header.give_up == WORKQ_DROP) {
-    item->failures = item->crashes = 0;
-    bool again = item->pending != PENDING_NONE;
-    int rc = state_end_run(q, slot, index, item);
-    return rc < 0 ? rc : again;
-  }
+  bool drop = q->header.give_up == WORKQ_DROP;
+  if (drop && !item->removed) item->failures = item->crashes = 0;
+  if (drop || item->removed || item->pending != PENDING_NONE) return end_without_rerun(q, slot, index, item);
   return bury(q, slot, index, item);
 }
 
 int state_release(workq *q, struct slot *slot, uint32_t index, struct item *item) {
-  int rc = mark_for_rerun(q, index, item, DUE_NOW);
+  int rc = item->removed ? 0 : mark_for_rerun(q, index, item, DUE_NOW);
   if (rc >= 0) rc = state_end_run(q, slot, index, item);
   return rc < 0 ? rc : 0;
+}
+
+static void count_crash(workq *q, struct item *item, int64_t now_ns) {
+  uint32_t crashes = item_crashes(q, item, now_ns);
+  item->crashes = (uint16_t)(crashes < CRASHES_MAX ? crashes + 1 : crashes);
+  item->crash_time = crash_time(now_ns);
+}
+
+/* One crash too many, or no retry is left.  state_crash() has saved the line of crash_buried. */
+static int give_up_crashed(workq *q, struct slot *slot, uint32_t index, struct item *item, bool too_many) {
+  struct totals *totals = &q->control->totals;
+  if (!too_many) {
+    journal_save(q, &totals->gave_up);
+    totals->gave_up++;
+    return state_give_up(q, slot, index, item);
+  }
+  if (item->pending != PENDING_NONE) return end_without_rerun(q, slot, index, item);
+  totals->crash_buried++;
+  return bury(q, slot, index, item);
 }
 
 int state_crash(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns) {
   struct totals *totals = &q->control->totals;
   int32_t max_crashes = q->header.max_crashes;
+  int rc;
   journal_save(q, &totals->crashes);
-  if (item->crashes < UINT32_MAX) item->crashes++;
   totals->crashes++;
-  if (max_crashes > 0 && item->crashes >= (uint32_t)max_crashes) {
-    totals->crash_buried++;
-    return bury(q, slot, index, item);
+  if (item->removed) {
+    rc = end_without_rerun(q, slot, index, item);
+  } else {
+    count_crash(q, item, now_ns);
+    bool too_many = max_crashes > 0 && item->crashes >= (uint32_t)max_crashes;
+    if (too_many || state_is_last_run(q, item)) rc = give_up_crashed(q, slot, index, item, too_many);
+    else rc = rerun_later(q, slot, index, item, now_ns);
   }
-  int rc = mark_for_rerun(q, index, item, state_count_failure(q, item, now_ns));
-  if (rc >= 0) rc = state_end_run(q, slot, index, item);
   return rc < 0 ? rc : 0;
 }
 
 /* ---- By name ---- */
 
 int state_forget(workq *q, uint32_t index, struct item *item) {
-  if (!item->failures && !item->crashes) return 0;
+  bool counted = state_has_counts(q, item);
   item->failures = item->crashes = 0;
-  if (item->place != PLACE_IDLE) return 1;
+  if (item->place != PLACE_IDLE) return counted;
   int rc = list_remove(q, &q->control->cold.idle, index, item);
   if (rc == 0) rc = state_retire(q, index, item);
-  return rc < 0 ? rc : 1;
+  return rc < 0 ? rc : counted;
 }
 
 int state_remove(workq *q, uint32_t index, struct item *item) {
   int rc;
   if (item->place == PLACE_PROCESSING) {
-    bool something = item->pending != PENDING_NONE || item->failures || item->crashes;
+    bool something = !item->removed || item->pending != PENDING_NONE || item->failures || item->crashes;
     rc = cancel_pending(q, item);
     item->failures = item->crashes = 0;
+    item->removed = 1;
     return rc < 0 ? rc : something;
   }
   switch (item->place) {
@@ -329,7 +366,8 @@ static int promote_first(workq *q, int64_t now_ns) {
 }
 
 int state_promote(workq *q, int64_t now_ns) {
-  for (uint32_t n = 0; n < PROMOTE_MAX && delay_next_ns(q) <= now_ns; n++) {
+  for (uint32_t n = 0; delay_next_ns(q) <= now_ns; n++) {
+    if (n == PROMOTE_MAX) return 1;
     journal_begin(q);
     int rc = journal_end(q, promote_first(q, now_ns));
     if (unlikely(rc < 0)) return rc;

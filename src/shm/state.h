@@ -81,11 +81,17 @@ static inline int state_signal_drained(workq *q) {
   return rc < 0 ? rc : 0;
 }
 
+/* Has the key counts?  Forgets its crashes if they no longer count. */
+static inline bool state_has_counts(workq *q, struct item *item) {
+  if (unlikely(item->crashes)) item->crashes = (uint16_t)item_crashes(q, item, handle_now_ns(q));
+  return item->failures || item->crashes;
+}
+
 /* The key is neither pending nor processed: keeps the item for its counts, or destroys it. */
 static inline int state_retire(workq *q, uint32_t index, struct item *item) {
   int rc;
   item->pending = PENDING_NONE;
-  if (item->failures || item->crashes) {
+  if (unlikely(state_has_counts(q, item))) {
     rc = list_append(q, &q->control->cold.idle, index, item);
     item->place = PLACE_IDLE;
     item->since_ns = q->stamp_ns;
@@ -97,6 +103,12 @@ static inline int state_retire(workq *q, uint32_t index, struct item *item) {
 
 /* Buries an item that is in no list. */
 int state_enter_buried(workq *q, uint32_t index, struct item *item);
+
+/* Has the known key no pending run, no counts, and is it not buried either?  Then it is in
+ * flight. */
+static inline bool state_is_settled(workq *q, struct item *item) {
+  return item->place == PLACE_PROCESSING && item->pending == PENDING_NONE && !state_has_counts(q, item);
+}
 
 /* state_add() of a known key, or for a later time. */
 int state_add_known(workq *q, uint32_t index, struct item *item, int64_t due_ns, int priority);
@@ -138,7 +150,8 @@ static inline int state_start_run(workq *q, uint32_t index, struct item *item) {
   item->place = PLACE_PROCESSING;
   item->pending = PENDING_NONE;
   item->run_priority = item->priority;
-  item->owner = q->slot_id + 1;
+  item->removed = 0;
+  item->owner = (uint16_t)(q->slot_id + 1);
   item->ticket++;
   q->slot->own.gets++;
   if (q->measure) {
@@ -177,13 +190,22 @@ static inline int state_end_run(workq *q, struct slot *slot, uint32_t index, str
 }
 
 /* Counts a failure of the item and computes the limiter's delay for it.  Returns the due time,
- * DUE_NOW for no delay. */
-int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns);
+ * DUE_NOW for no delay.  Sets *bucket_ns for state_take_token(), for a run that is new or earlier:
+ * one that joins the pending run takes no token of the bucket. */
+int64_t state_count_failure(workq *q, struct item *item, int64_t now_ns, int64_t *bucket_ns);
+void state_take_token(workq *q, int64_t bucket_ns);
 
-/* A retry by its worker.  Returns 1 if it will run again, 0 if it was given up. */
+/* Has the key had all its retries? */
+static inline bool state_is_last_run(const workq *q, const struct item *item) {
+  int32_t max_retries = q->header.max_retries;
+  return max_retries && (max_retries < 0 || item->failures >= (uint32_t)max_retries);
+}
+
+/* A retry by its worker.  Returns 1 if it will run again, 0 if it was given up or removed. */
 int state_retry(workq *q, struct slot *slot, uint32_t index, struct item *item, int64_t now_ns);
 
-/* Buries or forgets the processed key, by the queue's options.  Returns 1 if it will run again. */
+/* Buries or forgets the processed key, by the queue's options, unless it was added during the run.
+ * Returns 1 if it will run again. */
 int state_give_up(workq *q, struct slot *slot, uint32_t index, struct item *item);
 
 /* Makes the processed key ready again; the run does not count. */
@@ -203,7 +225,7 @@ int state_kick(workq *q, uint32_t index, struct item *item);
 
 /*
  * Makes keys that are due ready (or dirty), up to PROMOTE_MAX, each as a transaction of its own:
- * must not be called inside one.
+ * must not be called inside one.  Returns 1 if more are due, else 0.
  */
 int state_promote(workq *q, int64_t now_ns);
 

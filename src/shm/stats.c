@@ -19,6 +19,7 @@ static void stats_of_segment(workq *q, workq_stats_data *s) {
   s->handles = h->handles;
   s->max_retries = h->max_retries;
   s->max_crashes = h->max_crashes;
+  s->crash_forget_ns = h->crash_forget_ns;
   s->give_up = h->give_up;
   s->mode = h->mode;
   s->reap_interval_ns = h->reap_interval_ns;

@@ -77,19 +77,80 @@ START_TEST(add_of_a_dirty_key_is_coalesced) {
 }
 END_TEST
 
-START_TEST(add_of_a_buried_key_is_coalesced_and_it_stays_buried) {
+START_TEST(an_add_of_a_buried_key_brings_it_back_with_its_counts) {
+  options.max_retries = 1;
   create();
-  add("a");
-  bury("a");
-  ck_assert_int_eq(add("a"), 0);
-  ck_assert_int_eq(add_after("a", S), 0);
-  ck_assert_int_eq(add_rate_limited("a"), 0);
-  ck_assert_int_eq(add_priority("a", 5), 0);
-  ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
-  ck_assert_int_eq(requeues("a"), 0);
-  ck_assert_int_eq(info_of("a").due_in_ns, -1);
-  pass(2 * S);
-  assert_ready("");
+  for (int way = 0; way < 4; way++) {
+    char key[2] = {(char)('a' + way)};
+    add(key);
+    retry(key);
+    pass(S);
+    workq_item item = take(key);
+    ck_assert_int_eq(workq_retry(q, &item), 0);
+    ck_assert_int_eq(state_of(key), WORKQ_STATE_BURIED);
+    if (way == 0) ck_assert_int_eq(add(key), 1);
+    if (way == 1) ck_assert_int_eq(add_after(key, S), 1);
+    if (way == 2) ck_assert_int_eq(add_rate_limited(key), 1);
+    if (way == 3) ck_assert_int_eq(add_priority(key, 5), 1);
+    ck_assert_int_eq(state_of(key), way == 1 || way == 2 ? WORKQ_STATE_DELAYED : WORKQ_STATE_READY);
+    ck_assert_int_eq(requeues(key), way == 2 ? 2 : 1);
+    ck_assert_int_eq(info_of(key).priority, way == 3 ? 5 : 0);
+    pass(S);
+    item = take(key); /* the next failure buries it at once */
+    ck_assert_int_eq(workq_retry(q, &item), 0);
+    ck_assert_int_eq(state_of(key), WORKQ_STATE_BURIED);
+  }
+}
+END_TEST
+
+static int keep(const char *key, int64_t after_ns) {
+  const workq_add_options how = {.when = WORKQ_KEEP, .after_ns = after_ns, .priority = 9};
+  return workq_add_opts(q, key, strlen(key), &how);
+}
+
+START_TEST(an_add_that_keeps_changes_nothing_that_will_run_failed_or_was_given_up) {
+  create();
+  ck_assert_int_eq(keep("ready", 0), 1);
+  ck_assert_int_eq(keep("ready", 0), 0);
+  ck_assert_int_eq(info_of("ready").priority, 9);
+  workq_remove(q, "ready", 5);
+  ck_assert_int_eq(keep("delayed", 5 * S), 1);
+  ck_assert_int_eq(keep("delayed", 0), 0);
+  ck_assert_int_eq(info_of("delayed").due_in_ns, 5 * S);
+  add("low");
+  ck_assert_int_eq(keep("low", 0), 0);
+  ck_assert_int_eq(info_of("low").priority, 0);
+  finish("low");
+  add("bad");
+  bury("bad");
+  ck_assert_int_eq(keep("bad", 0), 0);
+  ck_assert_int_eq(state_of("bad"), WORKQ_STATE_BURIED);
+  add("failing");
+  retry("failing");
+  ck_assert_int_eq(keep("failing", 0), 0);
+  ck_assert_int_eq(info_of("failing").due_in_ns, 5 * MS);
+  pass(5 * MS);
+  workq_item item = take("failing"), fine;
+  ck_assert_int_eq(keep("failing", 0), 0); /* it runs, and has failed before */
+  ck_assert_int_eq(state_of("failing"), WORKQ_STATE_PROCESSING);
+  ck_assert_int_eq(workq_done(q, &item), 0);
+  ck_assert_int_eq(state_of("failing"), WORKQ_STATE_IDLE);
+  ck_assert_int_eq(keep("failing", 0), 0);
+  ck_assert_int_eq(state_of("failing"), WORKQ_STATE_IDLE);
+  add("fine");
+  fine = take("fine");
+  ck_assert_int_eq(keep("fine", 0), 1); /* nothing of it is pending, and it has not failed */
+  ck_assert_int_eq(keep("fine", 0), 0);
+  ck_assert_int_eq(workq_done(q, &fine), 1);
+  ck_assert_uint_eq(stats().coalesced, 8);
+  const workq_add_options wrong[] = {{.when = 1}, {.when = 3}, {.reserved = 1}};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+    ck_assert_int_eq(workq_add_opts(q, "x", 1, &wrong[i]), -EINVAL);
+  size_t marked;
+  const workq_key keys[] = {{"bad", 3}, {"fine", 4}, {"new", 3}};
+  const workq_add_options how = {.when = WORKQ_KEEP};
+  ck_assert_int_eq(workq_add_batch(q, keys, 3, &how, &marked), 3);
+  ck_assert_uint_eq(marked, 1);
 }
 END_TEST
 
@@ -376,7 +437,8 @@ Suite *adding_suite(void) {
   tcase_add_test(tcase, add_of_a_ready_key_is_coalesced);
   tcase_add_test(tcase, add_of_a_key_being_processed_makes_it_dirty);
   tcase_add_test(tcase, add_of_a_dirty_key_is_coalesced);
-  tcase_add_test(tcase, add_of_a_buried_key_is_coalesced_and_it_stays_buried);
+  tcase_add_test(tcase, an_add_of_a_buried_key_brings_it_back_with_its_counts);
+  tcase_add_test(tcase, an_add_that_keeps_changes_nothing_that_will_run_failed_or_was_given_up);
   tcase_add_test(tcase, add_after_shutdown_is_refused);
   tcase_add_test(tcase, add_copies_the_key);
 

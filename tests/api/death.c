@@ -127,6 +127,120 @@ START_TEST(max_crashes_never_means_no_limit) {
 }
 END_TEST
 
+static void destroy(void) {
+  ok(workq_close(q));
+  q = NULL;
+  ok(workq_unlink(name));
+}
+
+START_TEST(crashes_are_forgotten_after_a_time) {
+  static const struct {
+    int64_t option, forget_ns;
+  } ways[] = {{0, 3600 * S}, {10 * S, 10 * S}, {WORKQ_FOREVER, 1000000 * S}};
+  for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
+    bool for_ever = ways[i].option == WORKQ_FOREVER;
+    options.max_crashes = 3;
+    options.crash_forget_ns = ways[i].option;
+    create();
+    ck_assert_int_eq(stats().crash_forget_ns, for_ever ? WORKQ_FOREVER : ways[i].forget_ns);
+    for (unsigned n = 1; n <= 2; n++) {
+      add("a");
+      die_with("a");
+      ok(workq_reap(q));
+      pass(n == 1 ? ways[i].forget_ns - S : S);
+      ck_assert_uint_eq(info_of("a").crashes, n); /* the last counts, and so do those before it */
+    }
+    pass(ways[i].forget_ns);
+    ck_assert_uint_eq(info_of("a").crashes, for_ever ? 2 : 0);
+    die_with("a");
+    ok(workq_reap(q));
+    ck_assert_int_eq(state_of("a"), for_ever ? WORKQ_STATE_BURIED : WORKQ_STATE_DELAYED);
+    ck_assert_uint_eq(info_of("a").crashes, for_ever ? 3 : 1);
+    ok(workq_forget(q, "a", 1) - 1);
+    workq_remove(q, "a", 1);
+    /* Crashes that are forgotten do not keep a key. */
+    add("b");
+    die_with("b");
+    ok(workq_reap(q));
+    ok(workq_forget(q, "none", 4));
+    pass(ways[i].forget_ns + S);
+    workq_item item = take("b");
+    ck_assert_uint_eq(item.crashes, for_ever);
+    destroy();
+  }
+}
+END_TEST
+
+START_TEST(a_crash_gives_up_a_key_that_has_no_retry_left) {
+  for (int i = 0; i < 4; i++) {
+    bool drop = i & 1, added = i & 2;
+    options.give_up = drop ? WORKQ_DROP : WORKQ_BURY;
+    options.max_retries = WORKQ_NEVER;
+    create();
+    add("a");
+    pid_t child = fork_worker_with("a");
+    if (added) add("a");
+    process_kill(child);
+    ok(workq_reap(q) - 1);
+    ck_assert_int_eq(state_of("a"), added ? WORKQ_STATE_READY : drop ? -ENOENT : WORKQ_STATE_BURIED);
+    ck_assert_uint_eq(stats().gave_up, 1);
+    ck_assert_uint_eq(stats().crashes, 1);
+    destroy();
+  }
+}
+END_TEST
+
+START_TEST(a_key_added_during_the_run_of_its_last_crash_becomes_ready) {
+  options.max_crashes = 1;
+  create();
+  add("a");
+  pid_t child = fork_worker_with("a");
+  add("a");
+  process_kill(child);
+  ok(workq_reap(q) - 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY);
+  ck_assert_uint_eq(stats().crash_buried, 0);
+  die_with("a"); /* its counts were kept */
+  ok(workq_reap(q) - 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
+}
+END_TEST
+
+START_TEST(a_key_removed_while_its_worker_had_it_does_not_run_again_after_its_death) {
+  for (int added = 0; added < 2; added++) {
+    create();
+    add("a");
+    pid_t child = fork_worker_with("a");
+    ck_assert_int_eq(workq_remove(q, "a", 1), 1);
+    if (added) add("a");
+    process_kill(child);
+    ok(workq_reap(q) - 1);
+    ck_assert_int_eq(state_of("a"), added ? WORKQ_STATE_READY : -ENOENT);
+    destroy();
+  }
+}
+END_TEST
+
+START_TEST(the_death_of_a_worker_that_was_announced_is_no_crash) {
+  options.max_crashes = 1;
+  create();
+  add("a");
+  pid_t child = fork_worker_with("a");
+  ck_assert_int_eq(workq_expect_exit(q, child), 1);
+  ck_assert_int_eq(workq_expect_exit(q, 1), 0);
+  ck_assert_int_eq(workq_expect_exit(q, 0), -EINVAL);
+  ck_assert_int_eq(workq_expect_exit(q, -1), -EINVAL);
+  process_kill(child);
+  ok(workq_reap(q) - 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY);
+  ck_assert_uint_eq(stats().crashes, 0);
+  ck_assert_int_eq(requeues("a"), 0);
+  die_with("a"); /* in the same slot, perhaps: this one was not */
+  ok(workq_reap(q) - 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
+}
+END_TEST
+
 START_TEST(complete_ends_a_row_of_crashes) {
   options.max_crashes = 2;
   create();
@@ -454,6 +568,11 @@ Suite *death_suite(void) {
   tcase_add_test(tcase, a_key_is_buried_after_max_crashes);
   tcase_add_test(tcase, max_crashes_is_5_by_default);
   tcase_add_test(tcase, max_crashes_never_means_no_limit);
+  tcase_add_test(tcase, crashes_are_forgotten_after_a_time);
+  tcase_add_test(tcase, a_crash_gives_up_a_key_that_has_no_retry_left);
+  tcase_add_test(tcase, a_key_added_during_the_run_of_its_last_crash_becomes_ready);
+  tcase_add_test(tcase, a_key_removed_while_its_worker_had_it_does_not_run_again_after_its_death);
+  tcase_add_test(tcase, the_death_of_a_worker_that_was_announced_is_no_crash);
   tcase_add_test(tcase, complete_ends_a_row_of_crashes);
   tcase_add_test(tcase, a_crash_counts_as_a_failure_for_max_retries);
   tcase_add_test(tcase, an_item_of_a_reaped_handle_is_stale);

@@ -128,14 +128,14 @@ START_TEST(done_of_a_delayed_key_leaves_it_delayed) {
 }
 END_TEST
 
-START_TEST(an_add_with_a_time_and_a_limit_waits_for_the_later_of_the_two) {
+START_TEST(an_add_with_a_time_and_a_limit_waits_for_the_earlier_of_the_two) {
   create(); /* the limiter's first delay: 5 ms */
   const workq_add_options sooner = {.rate_limited = 1, .after_ns = MS};
   const workq_add_options later = {.rate_limited = 1, .after_ns = S};
   ok(workq_add_opts(q, "a", 1, &sooner));
   ok(workq_add_opts(q, "b", 1, &later));
-  ck_assert_int_eq(info_of("a").due_in_ns, 5 * MS);
-  ck_assert_int_eq(info_of("b").due_in_ns, S);
+  ck_assert_int_eq(info_of("a").due_in_ns, MS);
+  ck_assert_int_eq(info_of("b").due_in_ns, 5 * MS);
   ck_assert_int_eq(requeues("a"), 1);
   ck_assert_int_eq(requeues("b"), 1);
 }
@@ -208,7 +208,7 @@ Suite *delay_suite(void) {
   tcase_add_test(tcase, a_delay_does_not_put_off_a_key_that_is_ready);
   tcase_add_test(tcase, a_key_has_one_pending_run);
   tcase_add_test(tcase, done_of_a_delayed_key_leaves_it_delayed);
-  tcase_add_test(tcase, an_add_with_a_time_and_a_limit_waits_for_the_later_of_the_two);
+  tcase_add_test(tcase, an_add_with_a_time_and_a_limit_waits_for_the_earlier_of_the_two);
   tcase_add_test(tcase, the_longest_delays_never_come_and_never_overflow);
   tcase_add_test(tcase, a_clock_that_is_set_back_does_no_harm);
   tcase_add_test(tcase, a_removed_delayed_key_does_not_run);

@@ -257,9 +257,11 @@ START_TEST(options_out_of_range_are_einval) {
       {.capacity = WORKQ_CAPACITY_MAX, .key_max = WORKQ_KEY_MAX}, /* each in range, the whole too large */
       {.mode = 01000},
       {.mode = 04600},
-      {.max_retries = -1},
+      {.max_retries = -2},
       {.max_retries = INT32_MIN},
       {.max_crashes = -2},
+      {.crash_forget_ns = -2},
+      {.crash_forget_ns = S - 1},
       {.give_up = 2},
       {.flags = 8},
       {.flags = WORKQ_RAW}, /* a raw handle can only be opened */

@@ -320,16 +320,85 @@ START_TEST(give_up_buries_whatever_the_count) {
   create();
   add("a");
   workq_item item = take("a");
-  add("a"); /* a pending run is swallowed */
   ck_assert_int_eq(workq_give_up(q, &item), 0);
   ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
   ck_assert_uint_eq(stats().gave_up, 1);
-  add("b");
-  item = take("b");
-  add_after("b", S);
-  ck_assert_int_eq(workq_give_up(q, &item), 0);
   pass(2 * S);
   assert_ready("");
+}
+END_TEST
+
+START_TEST(a_key_that_was_added_during_its_last_run_runs_again) {
+  options.max_retries = 1;
+  create();
+  add("a");
+  retry("a");
+  pass(S);
+  workq_item item = take("a");
+  add("a");
+  ck_assert_int_eq(workq_retry(q, &item), 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_READY);
+  ck_assert_int_eq(requeues("a"), 1); /* as it was: the next failure buries it */
+  item = take("a");
+  add_after("a", S);
+  ck_assert_int_eq(workq_give_up(q, &item), 1);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_DELAYED);
+  pass(S);
+  item = take("a");
+  ck_assert_int_eq(workq_retry(q, &item), 0);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
+  ck_assert_uint_eq(stats().gave_up, 3);
+  ck_assert_uint_eq(stats().retries, 1);
+}
+END_TEST
+
+START_TEST(without_retries_the_first_failure_buries) {
+  options.max_retries = WORKQ_NEVER;
+  create();
+  ck_assert_int_eq(stats().max_retries, WORKQ_NEVER);
+  add("a");
+  workq_item item = take("a");
+  ck_assert_int_eq(workq_retry(q, &item), 0);
+  ck_assert_int_eq(state_of("a"), WORKQ_STATE_BURIED);
+}
+END_TEST
+
+/* The ways in which a run ends, but for death. */
+enum { BY_DONE, BY_COMPLETE, BY_RETRY, BY_GIVE_UP, BY_RELEASE, BY_NEXT, BY_CLOSE, ENDS };
+
+static void end_run(workq *worker, workq_item *item, int how) {
+  static int (*const ends[])(workq *, const workq_item *) = {workq_done, workq_complete, workq_retry, workq_give_up,
+                                                             workq_release};
+  if (how <= BY_RELEASE) ck_assert_int_ge(ends[how](worker, item), 0);
+  if (how == BY_NEXT) (void)workq_next(worker, item, 0);
+}
+
+START_TEST(a_key_removed_while_it_is_processed_does_not_run_again_however_its_run_ends) {
+  create();
+  for (int i = 0; i < 2 * ENDS; i++) {
+    bool again = i & 1; /* it is added again after the remove */
+    workq *worker;
+    workq_item item;
+    add("a");
+    ok(workq_open(name, &options, &worker));
+    ok(workq_get(worker, &item, 0));
+    ck_assert_int_eq(workq_remove(q, "a", 1), 1);
+    ck_assert_int_eq(workq_remove(q, "a", 1), 0);
+    ck_assert_uint_eq(info_of("a").removed, 1);
+    if (again) ck_assert_int_eq(add("a"), 1);
+    end_run(worker, &item, i / 2);
+    ok(workq_close(worker));
+    pass(10 * S);
+    ck_assert_int_eq(state_of("a"), again ? WORKQ_STATE_READY : -ENOENT);
+    if (!again) continue;
+    ck_assert_int_eq(requeues("a"), 0);
+    item = take("a"); /* this run is like any other */
+    ck_assert_uint_eq(info_of("a").removed, 0);
+    ck_assert_int_eq(workq_retry(q, &item), 1);
+    ok(workq_remove(q, "a", 1) - 1);
+  }
+  ck_assert_uint_eq(stats().gave_up, 0);
+  ck_assert_uint_eq(stats().buried, 0);
 }
 END_TEST
 
@@ -571,6 +640,8 @@ Suite *finish_suite(void) {
   tcase_add_test(tcase, release_puts_the_key_back_untried);
   tcase_add_test(tcase, release_after_shutdown_hands_the_key_out_again);
   tcase_add_test(tcase, give_up_buries_whatever_the_count);
+  tcase_add_test(tcase, a_key_that_was_added_during_its_last_run_runs_again);
+  tcase_add_test(tcase, without_retries_the_first_failure_buries);
   tcase_add_test(tcase, give_up_drops_what_was_not_added_meanwhile);
 
   tcase = fixture_case(suite, "tickets");
@@ -585,6 +656,7 @@ Suite *finish_suite(void) {
   tcase_add_test(tcase, remove_cancels_what_is_pending_and_the_count);
   tcase_add_test(tcase, remove_takes_idle_and_buried_keys_too);
   tcase_add_test(tcase, remove_leaves_a_key_with_its_worker_and_it_will_not_run_again);
+  tcase_add_test(tcase, a_key_removed_while_it_is_processed_does_not_run_again_however_its_run_ends);
   tcase_add_test(tcase, remove_works_in_the_middle_of_a_band);
   tcase_add_test(tcase, kick_makes_a_buried_key_ready_with_its_counts_at_zero);
   tcase_add_test(tcase, kick_without_a_key_kicks_all_the_oldest_first);

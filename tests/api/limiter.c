@@ -216,8 +216,13 @@ START_TEST(limiters_combine_by_the_maximum) {
   assert_delays_ms("a", (const int[]){15, 20, 50, 80, 160, -1});
   finish("a");
   add("b");
-  for (int i = 0; i < 50; i++) add_rate_limited("drain");
-  retry("b");
+  for (int i = 0; i < 50; i++) {
+    char key[16];
+    snprintf(key, sizeof key, "drain %d", i);
+    add_rate_limited(key);
+  }
+  workq_item item = take("b");
+  ck_assert_int_eq(workq_retry(q, &item), 1);
   ck_assert_int_ge(info_of("b").due_in_ns, 49 * MS); /* the bucket's */
 }
 END_TEST

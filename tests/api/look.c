@@ -396,8 +396,9 @@ static const workq_limiter limiters[] = {
     {.kinds = WORKQ_LIMIT_EXPONENTIAL, .exp_initial_ns = S, .exp_max_ns = 2 * S},
     {.kinds = WORKQ_LIMIT_FAST_SLOW, .fast_attempts = 3, .fast_ns = MS, .slow_ns = S},
     {.kinds = WORKQ_LIMIT_BUCKET, .bucket_rate = 2.5, .bucket_burst = 77, .max_wait_ns = S}};
-static const char *const limiter_words[] = {"none;", "exponential from 1s to 2s by 2;", "3 times 0.001s, then 1s;",
-                                            "2.5 a second, burst 77; at most 1s;"};
+static const char *const limiter_words[] = {"none, ", "exponential from 1s to 2s by 2, ",
+                                            "3 times 0.001s and then 1s, ",
+                                            "2.5 a second with a burst of 77, at most 1s, "};
 
 START_TEST(dump_shows_the_limiter) {
   options.limiter = limiters[_i];
@@ -409,6 +410,36 @@ START_TEST(dump_shows_the_limiter) {
   ck_assert_int_eq(workq_dump(q, out), 0);
   fclose(out);
   ck_assert_ptr_nonnull(strstr(text, limiter_words[_i]));
+  free(text);
+}
+END_TEST
+
+/* Keys and names may be longer; all else is wrapped. */
+START_TEST(dump_fits_eighty_columns) {
+  options.limiter = (workq_limiter){.kinds = WORKQ_LIMIT_EXPONENTIAL | WORKQ_LIMIT_FAST_SLOW | WORKQ_LIMIT_BUCKET,
+                                    .exp_initial_ns = 123456789 * MS,
+                                    .exp_max_ns = 987654321 * MS,
+                                    .exp_factor = 1.23456,
+                                    .fast_attempts = 1234567,
+                                    .fast_ns = 1234567 * MS,
+                                    .slow_ns = 7654321 * MS,
+                                    .bucket_rate = 123456.7,
+                                    .bucket_burst = 1234567,
+                                    .max_wait_ns = 1234567 * S};
+  create();
+  char key[63];
+  memset(key, 'k', sizeof key);
+  ok(workq_add(q, key, sizeof key));
+  char *text = NULL;
+  size_t size = 0;
+  FILE *out = open_memstream(&text, &size);
+  ck_assert_ptr_nonnull(out);
+  ck_assert_int_eq(workq_dump(q, out), 0);
+  fclose(out);
+  for (const char *line = text, *end; (end = strchr(line, '\n')) != NULL; line = end + 1)
+    ck_assert_msg(end - line < 80 || strncmp(line, "queue ", 6) == 0, "%.*s", (int)(end - line), line);
+  ck_assert_ptr_nonnull(strstr(text, "0 workers reaped"));
+  ck_assert_ptr_nonnull(strstr(text, "1 add, 0 coalesced"));
   free(text);
 }
 END_TEST
@@ -459,6 +490,7 @@ Suite *look_suite(void) {
   tcase = fixture_case(suite, "dump and check");
   tcase_add_test(tcase, dump_shows_keys_unambiguously);
   tcase_add_loop_test(tcase, dump_shows_the_limiter, 0, 4);
+  tcase_add_test(tcase, dump_fits_eighty_columns);
   tcase_add_test(tcase, dump_into_a_full_device_is_eio);
   tcase_add_test(tcase, check_finds_nothing_in_a_sound_segment);
   return suite;

@@ -335,6 +335,9 @@ START_TEST(a_key_tells_its_age) {
   ck_assert_int_eq(info.waiting_ns, 3 * S);
   ck_assert_int_eq(info.running_ns, 5 * S);
   ck_assert_int_eq(info.due_in_ns, 7 * S);
+  ck_assert_int_eq(workq_give_up(q, &item), 1); /* it was added meanwhile */
+  pass(7 * S);
+  item = next();
   ok(workq_give_up(q, &item));
   pass(S);
   ok(workq_state(q, "a", 1, &info));

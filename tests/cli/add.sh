@@ -43,9 +43,12 @@ grep -q "^workq: line 3: longer than the key limit of queue '$queue', 32 bytes" 
 expect_figure keys 3
 workq dump "$queue" | grep -q 'key \\x00nul$' || fail "a key with NUL"
 printf '\0' | expect_error 1 'key 1: empty key' workq add "$queue" -0
-expect_error 1 "key '123456789012345678901234567890123': longer than the key limit" \
-  workq add "$queue" 123456789012345678901234567890123
-expect_error 1 "key '': empty key" workq add "$queue" ''
+# Of the command line all are checked before the first is added.
+expect_error 1 "key '123456789012345678901234567890123': longer than the key limit of queue '$queue', 32 bytes; nothing was added" \
+  workq add "$queue" first 123456789012345678901234567890123
+expect_error 1 "key 1 is empty \(an unset shell variable\?\); nothing was added" workq add "$queue" ''
+expect_error 1 "key 3 is empty .*; nothing was added" workq add "$queue" first second '' third
+expect_figure keys 3
 workq add "$queue" 12345678901234567890123456789012
 # Lines far longer than any buffer, of which nothing must be taken for a key, and the good ones between them.
 {
@@ -62,7 +65,7 @@ yes '' | head -n 5000 >"$scratch/keys"
 run_it workq add "$queue" <"$scratch/keys"
 [ "$(wc -l <"$scratch/err")" -le 12 ] || fail "thousands of lines about thousands of empty lines"
 grep -q '4990 more' "$scratch/err" || fail "the rest of the faults is not counted"
-workq rm "$queue"
+workq rm --force "$queue"
 ok "keys that are refused"
 
 workq create "$queue" --key-max 32768
@@ -77,7 +80,7 @@ run_it workq add "$queue" <"$scratch/keys"
 [ "$status" = 1 ] || fail "status $status"
 grep -q '^workq: line 2: longer than the key limit of .*, 32768 bytes' "$scratch/err" || fail "a key one byte too long"
 expect_figure ready 2
-workq rm "$queue"
+workq rm --force "$queue"
 ok "the longest key there can be"
 
 workq create "$queue" --capacity 4
@@ -98,7 +101,7 @@ workq shutdown "$queue" --drain
 ended $runner
 [ "$(sort -n "$scratch/seen")" = "$(seq 1 50)" ] || fail "keys were lost on the way"
 expect_error 1 'shut down.*workq resume' workq add "$queue" key
-workq rm "$queue"
+workq rm --force "$queue"
 ok "a full queue, a queue that is shut down"
 
 workq create "$queue"
@@ -113,7 +116,7 @@ grep -Eq '^delayed .*due in [0-9.]+s  key later$' "$scratch/dump" || fail "--aft
 grep -Eq 'failures 1 .*key failed$' "$scratch/dump" || fail "--rate-limited"
 workq add "$queue" --after 0 later failed
 expect_figure delayed 0
-workq rm "$queue"
+workq rm --force "$queue"
 ok "--priority, --after, --rate-limited"
 
 # A slow source's keys are added as they come.
@@ -133,3 +136,12 @@ ended $adder
 expect_error 1 'cannot read standard input: Is a directory' workq add "$queue" </
 expect_error 1 'cannot read standard input: Bad file descriptor' sh -c 'exec workq add "$1" <&-' sh "$queue"
 ok "a slow source, and none"
+
+# On a terminal nobody means to type keys: a variable was empty.
+if command -v script >/dev/null; then
+  script -qefc "workq add '$queue'" "$scratch/terminal" </dev/null >"$scratch/null" && status=0 || status=$?
+  [ "$status" = 2 ] || fail "status $status of add without a key on a terminal"
+  grep -q "^workq: add: missing key, and standard input is a terminal (to type keys: cat | workq add '$queue')" "$scratch/terminal" ||
+    fail "add without a key on a terminal: $(cat "$scratch/terminal")"
+  ok "no key on a terminal"
+fi

@@ -9,7 +9,7 @@
 each_command() {
   status_wanted=$1
   pattern=$2
-  for words in 'add key' check dump 'dump --json' kick 'kick key' pause unpause resume 'remove key' 'run -- true' shutdown \
+  for words in 'add key' check dump 'dump --json' 'kick --all' 'kick key' pause unpause resume 'remove key' 'run -- true' shutdown \
     'shutdown --drain' stats 'stats --json' 'watch /'; do
     # shellcheck disable=SC2086
     set -- $words
@@ -21,7 +21,7 @@ each_command() {
 
 # What is no queue.
 each_kind() {
-  each_command 1 "'$queue' is damaged, or not a queue.*workq rm '$queue'"
+  each_command 1 "'$queue' is damaged, or not a queue.*workq rm --force '$queue'"
   expect_error 1 "'$queue' is damaged, or not a queue" workq dump --raw "$queue"
   expect_error 1 "'$queue' is damaged, or not a queue" workq create "$queue" --if-missing
   expect_error 1 'already exists' workq create "$queue"
@@ -35,7 +35,7 @@ each_kind
 each_kind
 head -c 1000000 /dev/urandom >"$SHM$queue"
 each_kind
-workq rm "$queue"
+workq rm --force "$queue"
 ok "files that are no queue"
 
 mkfifo "$SHM$queue"
@@ -51,7 +51,7 @@ rm "$SHM$queue"
 ln "$SHM$queue-target" "$SHM$queue"
 each_kind
 rm "$SHM$queue"
-workq rm "$queue-target"
+workq rm --force "$queue-target"
 ok "a FIFO, a directory, links"
 
 # Cut off at the middle, at a page, by one byte; and longer than it should be.
@@ -65,7 +65,7 @@ for cut in $((size / 2)) 4096 64 1 $((size - 1)) $((size + 4096)); do
   cp "$scratch/good" "$SHM$queue"
 done
 expect_figure keys 1
-workq rm "$queue"
+workq rm --force "$queue"
 ok "a file of another size"
 
 # A key's bytes are changed behind the queue's back: it lies in the wrong place of the table now.
@@ -80,7 +80,7 @@ grep -q "^workq: queue '$queue' has [0-9]* faults\?; .*dump --raw --json" "$scra
 [ "$(wc -l <"$scratch/err")" = 1 ] || fail "not one line on standard error"
 expect 0 workq dump --raw "$queue"
 [ "$(grep -c '^ready .* key ' "$scratch/out")" = 3 ] || fail "dump --raw of a damaged queue"
-workq rm "$queue"
+workq rm --force "$queue"
 ok "check says what is damaged"
 
 workq create "$queue"
@@ -96,7 +96,7 @@ each_command 1 'belongs to another user, or others may write to it; use --shared
 workq add --shared "$queue" key
 expect_error 1 'use --shared' workq add "$queue" key
 workq stats --shared "$queue" | grep -q '^mode  *0666$' || fail "stats --shared"
-for words in check dump kick pause unpause resume shutdown 'resume' 'remove key'; do
+for words in check dump 'kick --all' pause unpause resume shutdown 'resume' 'remove key'; do
   # shellcheck disable=SC2086
   set -- $words
   command=$1
@@ -144,7 +144,7 @@ expect 0 workq add "$queue" another
 expect_output "$queue: sound, 2 keys" workq check "$queue"
 ok "a lock that is held by a stopped process"
 
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue" --handles 1
 mkfifo "$scratch/input"
 workq add "$queue" <"$scratch/input" &

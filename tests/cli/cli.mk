@@ -12,18 +12,24 @@ command_scripts += \
 	tests/cli/output.sh \
 	tests/cli/progress.sh \
 	tests/cli/readme.sh \
+	tests/cli/rm.sh \
 	tests/cli/run.sh \
 	tests/cli/run_ends.sh \
 	tests/cli/save.sh \
+	tests/cli/save_killed.sh \
 	tests/cli/serve.sh \
+	tests/cli/services.sh \
 	tests/cli/show.sh \
 	tests/cli/state.sh \
 	tests/cli/top.sh \
 	tests/cli/usage.sh \
 	tests/cli/watch.sh
-EXTRA_DIST += tests/cli/lib.sh
-command_programs += tests/cli/hold_lock tests/cli/json_lines
+EXTRA_DIST += tests/cli/lib.sh tests/cli/alerts.yml
+command_programs += tests/cli/hold_lock tests/cli/json_lines tests/cli/kill_at_call
 tests_cli_hold_lock_SOURCES = tests/cli/hold_lock.c
+tests_cli_kill_at_call_SOURCES = tests/cli/kill_at_call.c
 tests_cli_json_lines_SOURCES = tests/cli/json_lines.c
 tests_cli_json_lines_CPPFLAGS = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_cli_json_lines_LDADD = $(JANSSON_LIBS)
+tests_cli_pass_socket_SOURCES = tests/cli/pass_socket.c
+tests_cli_slow_clients_SOURCES = tests/cli/slow_clients.c

@@ -8,6 +8,8 @@ set -eu
 : "${WORKQ:=$PWD/utils/workq}" "${WORKQ_SRCDIR:=$(cd "$(dirname "$0")/../.." && pwd)}" "${WORKQ_BUILDDIR:=$PWD}"
 export LC_ALL=C
 unset WORKQ_NAME WORKQ_KEY WORKQ_FAILURES WORKQ_WORKER
+# No systemd-logind here, whatever this machine has: `create` would warn.
+export WORKQ_TEST_ROOT=/nonexistent
 
 # Read by the tests that source this.
 # shellcheck disable=SC2034

@@ -61,7 +61,7 @@ all_gone || fail "something runs on without its terminal"
 ok "the terminal goes"
 
 # A pipe has no known total.
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue"
 on_terminal 30 "{ seq 1 1000; read -r word <$scratch/go; echo 1001; } | workq add '$queue'" &
 terminal=$!

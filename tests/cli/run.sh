@@ -45,15 +45,15 @@ expect 0 workq run "$queue" --until-empty -- sh -c 'echo $WORKQ_FAILURES; exit 3
 printf "workq: key 'bad': exit status 3, retry\n%s\n%s\n" "workq: key 'bad': exit status 3, retry" \
   "workq: key 'bad': exit status 3, given up after 3 failures" | cmp -s - "$scratch/err" || fail "retries are reported"
 expect_figure buried 1
-workq kick "$queue"
+workq kick "$queue" --all
 expect_output "$(printf '0\n1\n2')" workq run "$queue" --until-empty --quiet -- sh -c 'echo $WORKQ_FAILURES; exit 1'
-workq kick "$queue"
+workq kick "$queue" --all
 expect 0 workq run "$queue" --until-empty -- sh -c 'kill -SEGV $$'
 grep -q "key 'bad': killed by signal 11, retry" "$scratch/err" || fail "a command that is killed"
-workq kick "$queue"
+workq kick "$queue" --all
 expect 0 workq run "$queue" --until-empty -- sh -c 'exit 101'
 grep -q "key 'bad': exit status 101, retry" "$scratch/err" || fail "101 is a failure like any other"
-workq kick "$queue"
+workq kick "$queue" --all
 # Fails twice, then goes well: the key is gone and so is its count.
 expect 0 workq run "$queue" -q --until-empty -- sh -c 'test $WORKQ_FAILURES -ge 2'
 expect_figure keys 0
@@ -63,7 +63,7 @@ printf 'a\0b\n' | workq add "$queue"
 expect 0 workq run "$queue" --until-empty -- echo
 [ "$(cat "$scratch/err")" = "workq: key 'a\\x00b': a key with a NUL byte cannot be an argument, given up" ] || fail "a key with NUL"
 [ ! -s "$scratch/out" ] || fail "the command was run for a key with NUL"
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue" --max-retries 1 --limiter exp:1us:1us
 workq add "$queue" "$(printf '\033[2J\377')"
 expect 0 workq run "$queue" --until-empty -- false
@@ -115,7 +115,7 @@ ended $runner
 workq resume "$queue"
 ok "--until-empty, and without"
 
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue" --handles 4
 expect_error 1 'free handles for 3 workers, not for 4' workq run "$queue" -j 4 --until-empty -- true
 expect_output '' workq run "$queue" -j 3 --until-empty -- true

@@ -99,7 +99,7 @@ expect_figure keys 0
 ok "workers end with their supervisor"
 
 # Time is up: the command and what it has started are ended, and the key has failed.
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue" --max-retries 1 --limiter exp:1us:1us
 workq add "$queue" slow
 : >"$scratch/children" # time may be up before one of them runs
@@ -110,14 +110,14 @@ while read -r child; do
   eventually is_gone "$child"
 done <"$scratch/children"
 expect_figure buried 1
-workq kick "$queue"
+workq kick "$queue" --all
 # One that does not heed SIGTERM; it is said to have timed out though it ends with 0.
 expect 0 workq run "$queue" --until-empty --timeout 100ms -- sh -c 'trap "exit 0" TERM; echo run; sleep 1000 & wait' slow
 printf "workq: key 'slow': timed out, %s\n" retry 'given up after 2 failures' | cmp -s - "$scratch/err" || fail "ends with 0"
-workq kick "$queue"
+workq kick "$queue" --all
 expect 0 workq run "$queue" -q --until-empty --timeout 100ms -- sh -c 'trap "" TERM; while :; do sleep 1000; done' slow
 expect_figure buried 1
-workq kick "$queue"
+workq kick "$queue" --all
 expect 0 workq run "$queue" --until-empty --timeout 1h -- true
 expect_figure keys 0
 ok "--timeout"

@@ -56,17 +56,17 @@ cmp -s "$scratch/after" "$scratch/again" || fail "loaded twice: $(diff "$scratch
 expect_figure keys 11 "$other"
 ok "loading twice does no harm"
 
-workq rm "$other"
+workq rm --force "$other"
 workq create "$other" --mode 0660
 workq add --shared "$other" key
 workq save --shared "$other" "$scratch/group"
-workq rm "$other"
+workq rm --force "$other"
 workq load --shared "$other" "$scratch/group"
 [ "$(workq stats --shared "$other" | grep -Ec '^(mode  *0660|keys  *1)$')" = 2 ] || fail "a queue of a group is not as it was"
 ok "the mode is kept"
 
 # From standard input, into one that has other keys; times go on meanwhile.
-workq rm "$other"
+workq rm --force "$other"
 workq create "$other" --key-max 80
 workq add "$other" plain own
 workq shutdown "$other"
@@ -81,18 +81,18 @@ ok "standard input; delays go on while a queue is saved"
 
 # Flags.
 for state in paused shut_down; do
-  workq rm "$other"
+  workq rm --force "$other"
   workq create "$other"
   workq add "$other" a b
   [ $state = paused ] && workq pause "$other" || workq shutdown "$other"
   workq save "$other" "$file-flag"
-  workq rm "$other"
+  workq rm --force "$other"
   workq load "$other" "$file-flag"
   expect_figure $state yes "$other"
   expect_figure ready 2 "$other"
 done
 ok "paused and shut-down queues"
-workq rm "$other"
+workq rm --force "$other"
 
 # Bad files: one line that says what, and no queue.
 lines=$(wc -l <"$file")
@@ -137,6 +137,13 @@ change 's/"key_hex":"fffe"/"key_hex":"fffg"/' "missing or invalid key"
 change '2s/.*/[]/' "line 2: not a line of a saved queue"
 change '2s/{/{{/' "line 2: not a line of a saved queue"
 change '2s/"type":"item"/"type":"thing"/' "neither a key nor the end"
+# What stands behind the end is no part of it.
+cat "$file" "$file" >"$scratch/bad"
+bad "line 14: this stands behind the end of a saved queue; nothing was changed"
+for more in '\n' x '\0' ' '; do
+  { cat "$file" && printf "$more"; } >"$scratch/bad"
+  bad "line 14: this stands behind the end of a saved queue"
+done
 head -c 300000 /dev/zero | tr '\0' x >"$scratch/bad"
 bad "line 1"
 expect_error 1 "cannot read '.*none': No such file" workq load "$other" "$scratch/none"
@@ -146,13 +153,64 @@ workq create "$other" --key-max 64
 sed "2s/\"key\":\"[^\"]*\"/\"key\":\"$(printf '%065d' 0)\"/" "$file" >"$scratch/bad"
 expect_error 1 "line 2: the key is longer" workq load "$other" "$scratch/bad"
 expect_figure keys 0 "$other"
-workq rm "$other"
+workq rm --force "$other"
 workq create "$other" --capacity 3
 expect 1 workq load "$other" "$file"
 grep -q "loaded 3 keys of '$file', up to line 4" "$scratch/err" || fail "a full queue"
 expect_figure keys 3 "$other"
-workq rm "$other"
+workq rm --force "$other"
 ok "bad files"
+
+cp "$file" "$scratch/old"
+expect_error 1 "not saved: '$file' exists, and is not replaced" workq save --no-replace "$queue" "$file"
+cmp -s "$file" "$scratch/old" || fail "--no-replace has replaced a file"
+expect_output '' workq save --no-replace "$queue" "$scratch/fresh"
+tail -n 1 "$scratch/fresh" | grep -q '"type":"end"' || fail "--no-replace has not saved"
+ok "save --no-replace"
+
+# Once: the file goes, and a queue that has lived on since it was saved is newer.
+once=$scratch/once
+expect_output '' workq load --once "$other" "$once"
+[ ! -e "$SHM$other" ] || fail "no file has made a queue"
+expect_error 0 "there is no '$once': nothing to load" workq load -v --once "$other" "$once"
+cp "$file" "$once"
+expect_error 0 'loaded 11 keys' workq load -v --once "$other" "$once"
+[ ! -e "$once" ] && [ ! -e "$once.loaded" ] || fail "a file that was loaded is still there"
+expect_figure keys 11 "$other"
+expect_figure paused no "$other"
+workq save "$other" "$once"
+workq remove "$other" urgent
+expect_error 0 "queue '$other' has not gone since it was saved: '$once' is not loaded, and removed" workq load -v --once "$other" "$once"
+expect_figure keys 10 "$other"
+[ ! -e "$once" ] || fail "a file that was not loaded is still there"
+# A new queue of that name is another one; it is paused or not as that which was saved.
+workq save "$other" "$once"
+workq rm --force "$other"
+workq create "$other" --key-max 80
+workq pause "$other"
+workq add "$other" new
+expect_output '' workq load --once "$other" "$once"
+expect_figure keys 11 "$other"
+expect_figure paused no "$other"
+workq pause "$other"
+workq save "$other" "$once"
+workq rm --force "$other"
+workq load --once "$other" "$once"
+expect_figure paused yes "$other"
+workq rm --force "$other"
+# A bad file stays, and so does one that cannot be taken away.
+printf 'nonsense\n' >"$once"
+expect_error 1 'line 1' workq load --once "$other" "$once"
+[ -e "$once" ] || fail "a bad file is gone"
+rm "$once"
+cp "$file" "$once"
+mkdir -p "$once.loaded/x"
+expect 1 workq load --once "$other" "$once"
+[ -e "$once" ] || fail "the file is gone"
+[ ! -e "$SHM$other" ] || expect_figure paused yes "$other"
+rm -r "$once" "$once.loaded"
+workq rm --force "$other" 2>/dev/null || :
+ok "load --once"
 
 # What cannot be written is said, and leaves the old file as it was.
 cp "$file" "$scratch/old"
@@ -200,14 +258,14 @@ grep -q '"end","keys":3' "$scratch/stuck" || fail "a stuck queue"
 ok "a stuck queue"
 
 # The head of the list of buried keys (in the control block's third line) leads nowhere.
-workq rm "$other"
+workq rm --force "$other"
 workq load "$other" "$file"
 printf '\377\377\377\177' | dd of="$SHM$other" bs=1 seek=$((4096 + 2 * 64 + 12)) conv=notrunc 2>/dev/null
 expect 1 workq check "$other"
 expect 1 workq save "$other" "$scratch/damaged"
 grep -q "queue '$other' is damaged .*: saved the 11 keys" "$scratch/err" || fail "a damaged queue"
 grep -q '"key":"hopeless","state":"buried"' "$scratch/damaged" || fail "a key that no list leads to"
-workq rm "$other"
+workq rm --force "$other"
 expect 0 workq load "$other" "$scratch/damaged"
 expect 0 workq check "$other"
 expect_figure keys 11 "$other"

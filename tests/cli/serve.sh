@@ -3,61 +3,7 @@
 #
 # SPDX-License-Identifier: Apache-2.0
 # shellcheck disable=SC2016,SC2015
-. "$(dirname "$0")/lib.sh"
-
-if workq serve --listen 127.0.0.1:nowhere 2>&1 | grep -q 'without libmicrohttpd'; then
-  echo "SKIPPED: this workq was built without its server"
-  exit 77
-fi
-if ! command -v curl >/dev/null; then
-  echo "SKIPPED: there is no curl to ask with"
-  exit 77
-fi
-token=correct-horse-battery
-json() { "$WORKQ_BUILDDIR/tests/cli/json_lines" "$@" <"$scratch/body"; }
-
-# serve ARGUMENT...: starts one at a port that is free; sets $server and $base.
-serve() {
-  : >"$scratch/listening"
-  workq serve --listen 127.0.0.1:0 "$@" >"$scratch/listening" 2>"$scratch/said" &
-  server=$!
-  later $server
-  eventually has_lines "$scratch/listening" 1
-  base=$(sed -n 's,^listening on \(http://127.0.0.1:[0-9]*\)/$,\1,p' "$scratch/listening")
-  [ -n "$base" ] || fail "it does not say where it listens: $(cat "$scratch/listening")"
-}
-
-# stopped: it ends at a SIGTERM as it should.
-stopped() {
-  kill -TERM "$server"
-  ended "$server"
-  [ "$status" = 0 ] || fail "SIGTERM: status $status"
-}
-
-# asked STATUS PATH [CURL-ARGUMENT...]: the answer has that status; its body is in $scratch/body, its head in $scratch/head.
-asked() {
-  wanted=$1 path=$2
-  shift 2
-  code=$(curl -sS --path-as-is -o "$scratch/body" -D "$scratch/head" -w '%{http_code}' "$@" "$base$path") || fail "curl $path"
-  [ "$code" = "$wanted" ] || fail "status $code, not $wanted, of $path $*: $(head -c 300 "$scratch/body")"
-}
-
-# refused STATUS PATTERN PATH [CURL-ARGUMENT...]: it is refused with a reason, in JSON.
-refused() {
-  status=$1 pattern=$2
-  shift 2
-  asked "$status" "$@"
-  json error | grep -Eq -e "$pattern" || fail "the reason is not '$pattern': $(cat "$scratch/body")"
-}
-
-# posted STATUS PATH BODY [CURL-ARGUMENT...]: with the token.
-posted() {
-  status=$1 path=$2 body=$3
-  shift 3
-  asked "$status" "$path" -H "Authorization: Bearer $token" -H 'Content-Type: application/json' --data-binary "$body" "$@"
-}
-
-header() { sed -n "s/^$1: \(.*\)\r\$/\1/Ip" "$scratch/head"; }
+. "$(dirname "$0")/serve_lib.sh"
 
 # ---- Starting
 
@@ -155,7 +101,7 @@ ok "headers"
 
 asked 200 /
 [ "$(header Content-Type)" = 'text/html; charset=utf-8' ] || fail "the page's type"
-grep -Eo '(src|href)="/[a-z]+\.[a-z]+"' "$scratch/body" | sed 's/.*"\(.*\)"/\1/' | sort -u >"$scratch/files"
+grep -Eo '(src|href)="[a-z]+\.[a-z]+"' "$scratch/body" | sed 's/.*"\(.*\)"/\/\1/' | sort -u >"$scratch/files"
 has_lines "$scratch/files" 3 || fail "the page names no files"
 ! grep -Eiq ' style=| on[a-z]+=|<script>|javascript:|https?://' "$scratch/body" || fail "something inline, or of another host"
 while read -r path; do
@@ -208,10 +154,10 @@ shows_ready() {
 workq create "$queue-again"
 workq add "$queue-again" a b c d e
 eventually shows_ready 5
-workq rm "$queue-again" && workq create "$queue-again"
+workq rm --force "$queue-again" && workq create "$queue-again"
 eventually shows_ready 0
 ! shows_ready 5 || fail "the history of another queue: $(json history)"
-workq rm "$queue-again"
+workq rm --force "$queue-again"
 ok "queues"
 
 # found N [ARGUMENTS]: so many items.
@@ -237,12 +183,19 @@ found 3 limit=3
 [ "$(json cut)" = '"limit"' ] || fail "a cut is not said"
 found 10 limit=10
 [ "$(json cut)" = null ] || fail "a cut is said where there is none"
+found 1 'limit=1&count=true'
+[ "$(json found scanned cut)" = '10	10	"limit"' ] || fail "the count of all: $(cat "$scratch/body")"
+found 1 'limit=1&count=true&state=ready&search=apple'
+[ "$(json found)" = 2 ] || fail "the count of those with apple"
+found 1 'limit=5&count=true&search=worse'
+[ "$(json found cut)" = '1	null' ] || fail "the count of one"
+found 7 state=ready
 grep -Fq '"key_hex":"fffe"' "$scratch/body" || fail "a key that is no text"
 grep -Fq '"key":"\u001B[31m"' "$scratch/body" || fail "a key with a control character"
 ok "items"
 
-for query in state=odd state=READY limit=0 limit=1001 limit=x limit= limit=-1 'search=%' search=%4 search=%zz search=a%2 offset=3; do
-  refused 400 'state|limit|arguments|percent' "/api/queues/$queue/items?$query"
+for query in count=1 count= count=false state=odd state=READY limit=0 limit=1001 limit=x limit= limit=-1 'search=%' search=%4 search=%zz search=a%2 offset=3; do
+  refused 400 'state|limit|argument|percent|count' "/api/queues/$queue/items?$query"
 done
 refused 400 'since' "/api/queues/$queue?since=x"
 refused 400 'since' "/api/queues/$queue?since=-1"
@@ -358,6 +311,23 @@ for body in '{}' '{"all":false}' '{"all":1}' '{"key":1}' '{"key":"a","all":true}
   json error | grep -q 'the body must be' || fail "wrong: $body"
 done
 posted 400 "/api/queues/$queue/remove" '{"all":true}'
+# Of what is found the number must be said, and that it is not simply everything.
+for body in '{"found":{}}' '{"found":{},"at_most":1}' '{"found":{"search":""},"at_most":1}' '{"found":{"state":"all"},"at_most":1}' \
+  '{"found":{"state":1},"at_most":1}' '{"found":{"search":1},"at_most":1}' '{"found":{"search":"a","state":"x"},"at_most":1}' \
+  '{"found":{"search":"a","search_hex":"61"},"at_most":1}' '{"found":{"search_hex":"6"},"at_most":1}' '{"found":"a","at_most":1}' \
+  '{"found":["a"],"at_most":1}' '{"found":null,"at_most":1}' '{"found":{"search":"a","limit":1},"at_most":1}' '{"found":{"search":"a"}}' \
+  '{"found":{"search":"a"},"at_most":0}' '{"found":{"search":"a"},"at_most":-1}' '{"found":{"search":"a"},"at_most":"1"}' \
+  '{"found":{"search":"a"},"at_most":1.5}' '{"found":{"search":"a"},"at_most":1,"key":"a"}' '{"found":{"search":"a"},"all":true}'; do
+  for action in kick remove; do
+    posted 400 "/api/queues/$queue/$action" "$body"
+    json error | grep -q 'the body must be' || fail "wrong: $body"
+  done
+done
+posted 400 "/api/queues/$queue/pause" '{"found":{"search":"a"},"at_most":1}'
+posted 404 "/api/queues/$queue-none/remove" '{"found":{"search":"a"},"at_most":1}'
+posted 503 "/api/queues/$queue-rubbish/remove" '{"found":{"search":"a"},"at_most":1}'
+refused 401 'missing or invalid token' "/api/queues/$queue/remove" -H 'Content-Type: application/json' \
+  --data '{"found":{"search":"a"},"at_most":1}'
 posted 400 "/api/queues/$queue/pause" '{"key":"a"}'
 posted 400 "$kick" '{"key":""}'
 head -c 300 /dev/zero | tr '\0' k | sed 's/.*/{"key":"&"}/' >"$scratch/long"
@@ -370,6 +340,7 @@ posted 404 "/api/queues/$queue-none/kick" '{"all":true}'
 posted 503 "/api/queues/$queue-rubbish/pause" '{}'
 posted 404 "/api/queues/$queue/destroy" '{}'
 expect_figure buried 2
+expect_figure ready 7
 expect_figure paused no
 ok "refusals change nothing"
 
@@ -402,6 +373,42 @@ grep -q "^workq: serve: kick of queue '$queue': 1\$" "$scratch/said" || fail "wh
 ! grep -q "$token" "$scratch/said" || fail "the token is said"
 ok "actions"
 
+# did_found CHANGED FOUND MORE ACTION BODY: on the queue $queue-found.
+did_found() {
+  posted 200 "/api/queues/$queue-found/$4" "$5" -H "Origin: $base"
+  [ "$(json changed found more)" = "$1	$2	$3" ] || fail "$4 $5: $(cat "$scratch/body")"
+}
+workq create "$queue-found" --max-retries 1 --limiter none --capacity 20000
+seq 1 30 | sed 's/^/bury-/' | workq add "$queue-found"
+workq run "$queue-found" -q --until-empty -- sh -c 'exit 100'
+seq 1 12050 | sed 's/^/job-/' | workq add "$queue-found"
+printf 'n\0l\0<b>"\303\244\0\377odd' | workq add "$queue-found" -0
+did_found 11 11 false kick '{"found":{"search":"BURY-1","state":"buried"},"at_most":100}'
+expect_figure buried 19 "$queue-found"
+# Not more than was said, and only what is buried can be kicked.
+did_found 5 5 true kick '{"found":{"state":"buried"},"at_most":5}'
+expect_figure buried 14 "$queue-found"
+did_found 0 16 false kick '{"found":{"search":"bury-","state":"ready"},"at_most":100}'
+did_found 3 3 true remove '{"found":{"search":"job-"},"at_most":3}'
+did_found 1 1 false remove '{"found":{"search":"\u00e4"},"at_most":9}'
+did_found 1 1 false remove '{"found":{"search_hex":"FF6F"},"at_most":9}'
+did_found 0 0 false remove '{"found":{"search":"\u0000"},"at_most":9}'
+did_found 14 14 false remove '{"found":{"state":"buried"},"at_most":14}'
+did_found 0 0 false remove '{"found":{"state":"buried"},"at_most":14}'
+# In steps: each request has its bound, whatever it asks for, and says that there is more.
+left=12047
+until [ $left -eq 0 ]; do
+  posted 200 "/api/queues/$queue-found/remove" '{"found":{"search":"job-"},"at_most":1000000}'
+  changed=$(json changed)
+  if [ "$changed" -lt 1 ] || [ "$changed" -gt 10000 ]; then fail "a step of $changed"; fi
+  left=$((left - changed))
+  [ "$(json more)" = "$([ $left -gt 0 ] && echo true || echo false)" ] || fail "$left are left: $(cat "$scratch/body")"
+done
+expect_figure ready 18 "$queue-found"
+grep -q "^workq: serve: remove of queue '$queue-found': 14\$" "$scratch/said" || fail "what was removed is not said"
+workq rm "$queue-found"
+ok "actions on all that is found"
+
 # A holder of the queue's lock holds up no look, and an action only for a while.
 mkfifo "$scratch/hold"
 "$WORKQ_BUILDDIR/tests/cli/hold_lock" "$queue" <"$scratch/hold" >"$scratch/held" &
@@ -411,8 +418,10 @@ exec 3>"$scratch/hold"
 eventually has_lines "$scratch/held" 1
 asked 200 "/api/queues/$queue"
 asked 200 "/api/queues/$queue/items"
-posted 503 "$kick" '{"all":true}'
-json error | grep -q "waiting for the queue's lock" || fail "the reason is not said"
+for body in '{"all":true}' '{"found":{"search":"a"},"at_most":100}'; do
+  posted 503 "$kick" "$body"
+  json error | grep -q "waiting for the queue's lock" || fail "the reason is not said"
+done
 exec 3>&-
 ended $holder
 stopped
@@ -423,9 +432,67 @@ did 0 kick '{"all":true}'
 grep -q "other users may use the token file" "$scratch/said" || fail "no warning of a token that all can read"
 ok "locks, and a token in a file"
 
+# ---- What is marked
+
+# stuck QUEUE: why, or null.
+stuck() {
+  curl -s "$base/api/queues/$1" >"$scratch/body"
+  json stuck
+}
+is_stuck() { stuck "$1" | grep -q "\"reason\": \"$2\", \"for_ns\": [1-9]"; }
+not_stuck() { [ "$(stuck "$1")" = null ]; }
+stopped
+serve --stuck-after 10ms
+workq create "$queue-stuck"
+workq create "$queue-idle"
+not_stuck "$queue-stuck" || fail "an empty queue is stuck: $(stuck "$queue-stuck")"
+workq add "$queue-stuck" a b c
+eventually is_stuck "$queue-stuck" 'no worker'
+curl -s "$base/api/queues" | grep -Eq "\"name\":\"$queue-stuck\".*\"stuck\":\{\"reason\":\"no worker\"" || fail "the list does not mark it"
+workq pause "$queue-stuck"
+eventually not_stuck "$queue-stuck"
+workq unpause "$queue-stuck"
+eventually is_stuck "$queue-stuck" 'no worker'
+# Workers come first, and those that only add after them.
+mkfifo "$scratch/adds"
+workq add "$queue-stuck" <"$scratch/adds" &
+adder=$!
+later $adder
+exec 3>"$scratch/adds"
+workq run "$queue-stuck" -q -j 2 -- sh -c 'sleep 100000' 2>"$scratch/err" &
+runner=$!
+later $runner
+eventually is_stuck "$queue-stuck" 'none done'
+asked 200 "/api/queues/$queue-stuck"
+json workers | grep -Eo '"works": (true|false)' | uniq >"$scratch/works"
+[ "$(cat "$scratch/works")" = '"works": true
+"works": false' ] || fail "workers are not first: $(json workers)"
+[ "$(json capacity key_max max_retries max_crashes give_up mode limiter)" = '1048576	256	0	5	"bury"	"0600"	"exp:5ms:1s:2"' ] ||
+  fail "options: $(cat "$scratch/body")"
+workq remove "$queue-stuck" c
+eventually is_stuck "$queue-stuck" 'long run'
+not_stuck "$queue-idle" || fail "an idle queue is stuck"
+kill -TERM $runner
+kill -INT $runner
+ended $runner
+exec 3>&-
+ended $adder
+stopped
+serve --stuck-after 100s
+not_stuck "$queue-stuck" || fail "stuck at once: $(stuck "$queue-stuck")"
+stopped
+# What is usual for a queue marks nothing: not before twice the time that most of its keys take.
+serve --stuck-after 1ms
+workq add "$queue-idle" key
+workq run "$queue-idle" -q --until-empty -- sh -c 'sleep 0.5'
+asked 200 "/api/queues/$queue-idle"
+[ "$(json stuck_after_ns)" -ge 800000000 ] || fail "marked after $(json stuck_after_ns) ns"
+workq rm "$queue-stuck" && workq rm "$queue-idle"
+ok "queues that are stuck"
+
 # ---- What happens to queues
 
-workq rm "$queue"
+workq rm --force "$queue"
 refused 404 'no such queue' "/api/queues/$queue"
 workq create "$queue" --mode 0666
 asked 403 "/api/queues/$queue"

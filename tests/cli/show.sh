@@ -48,7 +48,7 @@ grep -Fxq '"A"' "$scratch/keys" || fail "--raw does not show the keys"
 ok "dump --raw"
 
 # Each byte as a key: NUL is one on a line, the others are between NULs.
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue"
 printf '\0\n' | workq add "$queue"
 byte=1
@@ -68,7 +68,7 @@ grep '"type":"item"' "$scratch/out" | json key key_hex | sort -u >"$scratch/keys
 ok "each byte is shown in its own way"
 
 # The states.
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue" --max-retries 1 --limiter exp:1us:1us
 workq add "$queue" buried
 workq run "$queue" -q --until-empty -- false
@@ -120,7 +120,7 @@ rm "$SHM$queue-foreign"
 ok "ls"
 
 expect_output "$queue: sound, 4 keys" workq check "$queue"
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue"
 workq add "$queue" key
 expect_output "$queue: sound, 1 key" workq check "$queue"

@@ -48,7 +48,7 @@ workq add "$odd" --after 1h later
 expect 0 workq shutdown "$odd" --drain
 [ "$(cat "$scratch/err")" = "workq: queue '$queue-odd\\xc3(\\xff' is drained; delayed keys that remain in it: 1" ] ||
   fail "delayed keys: $(cat "$scratch/err")"
-workq rm "$odd"
+workq rm --force "$odd"
 ok "shutdown --drain"
 
 expect_output '' workq pause "$queue"
@@ -73,8 +73,13 @@ expect_output '' workq remove "$queue" f h
 expect_figure keys 1
 expect_error 1 "key 'f': nothing to remove" workq remove "$queue" f g
 expect_figure keys 0
-expect_error 1 "key '': a|key '': .*empty" workq remove "$queue" ''
-expect_error 1 "key 'x*': " workq remove "$queue" "$(printf '%0257d' 0 | tr 0 x)"
+workq add "$queue" f
+expect_error 1 "key 1 is empty .*; nothing was removed" workq remove "$queue" '' f
+expect_error 1 "key 2 is empty .*; nothing was removed" workq remove "$queue" f ''
+expect_error 1 "key 'x*': longer than the key limit of queue '$queue', 256 bytes; nothing was removed" \
+  workq remove "$queue" f "$(printf '%0257d' 0 | tr 0 x)"
+expect_figure keys 1
+expect_output '' workq remove "$queue" f
 expect_error 1 "key '\\\\x1b\[2J': nothing to remove" workq remove "$queue" "$(printf '\033[2J')"
 ok "remove"
 
@@ -83,9 +88,14 @@ workq run "$queue" -q --until-empty -- false
 expect_figure buried 3
 expect_error 1 "key 'x': not buried" workq kick "$queue" x i
 expect_figure ready 1
-expect_error 0 'kicked 2' workq kick -v "$queue"
+expect_error 2 "kick: missing key; to kick all that are buried: workq kick '$queue' --all" workq kick "$queue"
+expect_error 2 "kick: --all cannot be combined with keys" workq kick "$queue" --all j
+expect_error 1 "key 2 is empty .*; nothing was kicked" workq kick "$queue" j ''
+expect_error 1 "key 1 is empty .*; nothing was kicked" workq kick "$queue" ''
+expect_figure buried 2
+expect_error 0 'kicked 2' workq kick -v "$queue" --all
 [ "$(drain)" = "$(printf 'i\nj\nk')" ] || fail "kicked keys, oldest first"
-expect_output '' workq kick "$queue"
+expect_output '' workq kick "$queue" --all
 workq add "$queue" l
 workq run "$queue" -q --until-empty -- false
 expect_error 0 'removed 1' workq remove -v "$queue" l

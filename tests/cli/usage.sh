@@ -52,13 +52,14 @@ for command in $commands; do
   *) expect_error 2 "missing queue name" workq "$command" ;;
   esac
 done
-for command in dump stats check shutdown resume pause unpause rm create; do
+for command in dump stats check shutdown resume pause unpause create; do
   expect_error 2 "unexpected argument 'more'" workq "$command" "$queue" more
 done
 expect_error 2 "unexpected argument '$queue'" workq ls "$queue"
 left_out serve || expect_error 2 "unexpected argument '$queue'" workq serve "$queue"
 left_out top || expect_error 2 "unexpected argument 'more'" workq top "$queue" more
-expect_error 2 'missing argument' workq remove "$queue"
+expect_error 2 'missing key' workq remove "$queue"
+expect_error 2 'missing key; .*--all' workq kick "$queue"
 expect_error 2 'missing argument' workq watch "$queue"
 expect_error 2 'missing argument' workq save "$queue"
 expect_error 2 'missing argument' workq load "$queue"
@@ -69,6 +70,7 @@ expect_error 2 "missing command after '--'" workq run "$queue"
 expect_error 2 "missing command after '--'" workq run "$queue" true
 expect_error 2 "missing command after '--'" workq run "$queue" --
 expect_error 2 "keys as arguments" workq add "$queue" -0 key
+expect_error 2 "--once .*standard input" workq load "$queue" - --once
 ok "unknown and missing words"
 
 for value in '' x 1x -1 0 +1 ' 1' 0x10 1.5 99999999999999999999 67108865; do
@@ -98,6 +100,7 @@ for value in '' 5 s 5S 5s5s 1s1m '1 s' 5sx -5s +5s 1.5s 00x 5mss 922337203685477
   expect_error 2 "--timeout takes a duration" workq run "$queue" --timeout "$value" -- true
   expect_error 2 "--drain takes a duration" workq shutdown "$queue" --drain="$value"
   expect_error 2 "--resync takes a duration" workq watch "$queue" . --resync "$value"
+  expect_error 2 "--settle takes a duration" workq watch "$queue" . --settle "$value"
   expect_error 2 "--reap-interval takes a duration" workq create "$queue" --reap-interval "$value"
   left_out top || expect_error 2 "--interval takes a duration" workq top "$queue" --interval "$value"
   [ "$value" = forever ] || expect_error 2 "--wait takes a duration" workq add "$queue" --wait "$value" key

@@ -15,6 +15,10 @@ workq create "$queue" --key-max 32 --capacity 64
 expect_error 1 "directory '.*/missing' does not exist" workq watch "$queue" "$tree/missing"
 expect_error 1 "/top' is not a directory" workq watch "$queue" "$tree/top"
 expect_error 2 'resync takes a duration' workq watch "$queue" "$tree" --resync soon
+expect_error 2 'settle takes a duration' workq watch "$queue" "$tree" --settle later
+expect_error 2 "priority takes a number from -128 to 127, not '128'" workq watch "$queue" "$tree" --priority 128
+expect_error 2 "include takes a pattern .* not '': it is empty" workq watch "$queue" "$tree" --include ''
+expect_error 2 "exclude takes a pattern .* not '/': it is empty" workq watch "$queue" "$tree" --include a --exclude /
 expect_error 2 '' workq watch "$queue"
 expect_error 2 '' workq watch "$queue" "$tree" more
 ok "bad arguments"
@@ -83,18 +87,100 @@ stop_taking
 ok "changes"
 
 start_taking
-start_watch --resync=50ms
+start_watch --resync=50ms --resync-all
 takes top sql/main
 takes top sql/main
 rm -r "$tree/sql"
 takes top sql/main
 end_watch TERM
 stop_taking
-ok "resync"
+ok "resync of all"
+
+# Each time there are many resyncs meanwhile; none of them tells of anything but the file that has changed.
+start_taking
+start_watch --resync 1ms
+takes top
+for i in 1 2 3 4 5 6 7 8 9 10; do
+  echo "$i" >"$tree/web/site"
+  takes web/site
+done
+end_watch TERM
+stop_taking
+rm "$tree/web/site"
+ok "resync tells only of what has changed"
+
+start_taking
+start_watch --resync 1ms
+takes top
+exec 3>"$tree/slow"
+echo half >&3
+chmod 600 "$tree/slow"
+echo 1 >"$tree/quick"
+takes quick
+echo whole >&3
+echo 2 >"$tree/quick"
+takes quick
+exec 3>&-
+takes slow
+echo 1 >"$tree/slow.new"
+takes slow.new
+mv "$tree/slow.new" "$tree/slow"
+takes slow slow.new
+end_watch TERM
+stop_taking
+rm "$tree/slow" "$tree/quick"
+ok "a file that is being written"
+
+# A listing finds the open file, and later ones find it again.
+start_taking
+mkdir "$tree/db"
+exec 3>"$tree/db/open"
+echo half >&3
+start_watch --resync 1ms 3>&-
+takes top
+echo 1 >"$tree/db/quick"
+takes db/quick
+exec 3>&-
+takes db/open
+end_watch TERM
+stop_taking
+rm -r "$tree/db"
+ok "a file that was opened before"
+
+# It waits for a second at least, which is more than the rest takes; so it is told of once, however often it was written.
+start_taking
+start_watch --settle 1s --resync 10ms
+takes top
+echo 1 >"$tree/log"
+echo 2 >>"$tree/log"
+takes log
+end_watch TERM
+stop_taking
+rm "$tree/log"
+ok "settle"
+
+mkdir -p "$tree/src/old" "$tree/.git"
+for file in a.c a.h a.o src/b.c src/old/c.c .git/d.c; do echo 1 >"$tree/$file"; done
+start_taking
+start_watch --resync 0 --include '*.[ch]' --exclude .git --include /top --exclude src/old/
+takes top a.c a.h src/b.c
+mv "$tree/a.o" "$tree/e.h"
+takes e.h
+end_watch TERM
+stop_taking
+rm -r "$tree/src" "$tree/.git" "$tree"/?.[ch]
+ok "include and exclude"
+
+start_watch --resync 0 --priority -7
+has_priority() { workq dump --json "$queue" | grep '"key":"top"' | grep -q '"priority":-7'; }
+eventually has_priority
+end_watch TERM
+drain >/dev/null
+ok "priority"
 
 long=a-name-of-more-than-thirty-two-bytes
 start_taking
-start_watch --resync 50ms
+start_watch --resync 50ms --resync-all
 takes top
 echo 1 >"$tree/$long"
 echo 1 >"$tree/short"
@@ -124,26 +210,52 @@ ended $watcher
 drain >/dev/null
 ok "a full queue"
 
-start_taking
-start_watch --resync 50ms
-takes top
-mv "$tree" "$tree.away"
-eventually grep -q "tree' disappeared" "$scratch/said"
-mkdir "$tree"
-echo 1 >"$tree/back"
-eventually is_taken back
-kill -TERM $watcher
-ended $watcher
-[ "$status" = 0 ] || fail "watch: status $status"
-stop_taking
-ok "a directory that goes and comes back"
+# ends_with_root OPTION...: watch, once its directory has gone.
+ends_with_root() {
+  ended $watcher
+  [ "$status" = 1 ] && [ "$(wc -l <"$scratch/said")" = 1 ] &&
+    grep -q "^workq: stopped watching '.*/tree': it was removed or moved away" "$scratch/said" ||
+    fail "watch: status $status, said: $(cat "$scratch/said")"
+}
+for resync in 0 10ms 1h; do
+  start_taking
+  start_watch --resync $resync
+  takes top
+  mv "$tree" "$tree.away"
+  ends_with_root
+  takes top
+  mv "$tree.away" "$tree"
+  start_watch --resync $resync
+  takes top
+  cp -r "$tree" "$tree.copy"
+  rm -r "$tree"
+  ends_with_root
+  takes top
+  mv "$tree.copy" "$tree"
+  # Somebody is in it: the kernel sends the event of its end when he leaves.
+  start_watch --resync $resync
+  takes top
+  cp -r "$tree" "$tree.copy"
+  mkfifo "$scratch/leave"
+  (cd "$tree" && exec cat "$scratch/leave") &
+  later $!
+  exec 4>"$scratch/leave"
+  rm -r "$tree"
+  ends_with_root
+  takes top
+  exec 4>&-
+  rm "$scratch/leave"
+  mv "$tree.copy" "$tree"
+  stop_taking
+done
+ok "a directory that goes"
 
 workq shutdown "$queue"
 expect_error 1 'is shut down \(reopen: workq resume' workq watch "$queue" "$tree"
 workq resume "$queue"
 start_taking
-start_watch --resync 50ms
-takes back
+start_watch --resync 0
+takes top
 workq shutdown "$queue"
 ended $taker
 [ "$status" = 0 ] || fail "the worker: status $status after shutdown"

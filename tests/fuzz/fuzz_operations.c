@@ -288,7 +288,7 @@ static void recover(const struct before *b, model *after, uint32_t lines) {
 
 static void reap(int dead) {
   bool open = t.model.handles[dead].open;
-  if (open) model_crash(&t.model, dead);
+  if (open) model_crash(&t.model, dead, false);
   trial_expect(&t, "reap", workq_reap(t.handles[only]), open);
   trial_compare(&t);
   assert_sound("after a reaping");

@@ -60,6 +60,7 @@ static void print_request(FILE *out, const history_op *op) {
     if (op->priority != 0) fprintf(out, " priority %d", op->priority);
     if (op->delay_ns > 0) fprintf(out, " after %.1f us", (double)op->delay_ns / 1e3);
     if (op->rate_limited) fprintf(out, " rate limited");
+    if (op->keep) fprintf(out, " keep");
   }
   if (op->kind >= OP_DONE && op->kind <= OP_GIVE_UP && op->kind != OP_DONE_KEY) fprintf(out, " of #%u", op->run);
 }

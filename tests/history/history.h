@@ -69,6 +69,7 @@ typedef struct history_op {
   int8_t priority;
   bool rate_limited;  /* OP_ADD */
   bool keep_priority; /* OP_ADD: of the run that is processed */
+  bool keep;          /* OP_ADD: WORKQ_KEEP */
   /* After the return. */
   bool any_result; /* it is known that it happened, but not what it said: one of a batch */
   bool no_news;    /* it returned, and that tells nothing */

@@ -32,6 +32,7 @@ record_plan record_plan_of(uint64_t seed) {
   rules->delay_max_ns = 4 * rules->delay_first_ns;
   rules->max_retries = random_chance(&random, 50) ? 1 + (int)random_below(&random, 3) : 0;
   rules->max_crashes = random_chance(&random, 50) ? 1 + (int)random_below(&random, 3) : 0;
+  if (random_chance(&random, 10)) rules->max_retries = WORKQ_NEVER;
   rules->drop = random_chance(&random, 30);
   plan.ops = 15 + (unsigned)random_below(&random, 40);
   plan.kills = random_chance(&random, 60) ? 1 + (unsigned)random_below(&random, 5) : 0;

@@ -20,10 +20,6 @@ typedef struct due {
 
 enum { EITHER = -1 };
 
-static int64_t later(int64_t a, int64_t b) {
-  return a > b ? a : b;
-}
-
 static int64_t earlier(int64_t a, int64_t b) {
   return a < b ? a : b;
 }
@@ -131,7 +127,6 @@ static void mark_fresh(const spec *s, spec_state *state, unsigned key, due when,
 static bool mark(const spec *s, spec_state *state, unsigned key, due when, int8_t priority, int want, int *marked) {
   spec_key *k = &state->keys[key];
   *marked = 0;
-  if (k->place == SPEC_BURIED) return true;
   if (k->place == SPEC_READY) {
     if (priority <= k->priority) return true;
     k->priority = priority;
@@ -144,10 +139,8 @@ static bool mark(const spec *s, spec_state *state, unsigned key, due when, int8_
     k->priority = higher(priority, k->priority);
     return k->pending == SPEC_NOW || mark_delayed(s, state, key, when, want, marked);
   }
-  if (k->place == SPEC_IDLE) {
-    leave_idle(state, key);
-    k->place = SPEC_GONE;
-  }
+  if (k->place == SPEC_IDLE) leave_idle(state, key);
+  if (k->place == SPEC_IDLE || k->place == SPEC_BURIED) k->place = SPEC_GONE;
   mark_fresh(s, state, key, when, priority);
   *marked = 1;
   return true;
@@ -165,11 +158,12 @@ static due fail_between(const spec *s, spec_key *k, int64_t from_ns, int64_t to_
 
 static due due_of_add(const spec *s, spec_key *k, const spec_op *op) {
   due when = {.at_once = true};
-  if (op->op->rate_limited && k->place != SPEC_BURIED) when = fail_between(s, k, op->call_ns, op->ret_ns);
+  if (op->op->rate_limited) when = fail_between(s, k, op->call_ns, op->ret_ns);
   if (op->op->delay_ns <= 0) return when;
   due after = {false, op->call_ns + op->op->delay_ns, op->ret_ns + op->op->delay_ns};
-  if (when.at_once) return after;
-  return (due){false, later(when.from_ns, after.from_ns), later(when.to_ns, after.to_ns)};
+  if (!op->op->rate_limited) return after;
+  if (when.at_once) return when;
+  return (due){false, earlier(when.from_ns, after.from_ns), earlier(when.to_ns, after.to_ns)};
 }
 
 static bool is_refusal(int result) {
@@ -196,6 +190,12 @@ static bool agrees(const spec_op *op, int result) {
   return !op->known || result == op->op->result;
 }
 
+/* Does an add that keeps leave this known key alone? */
+static bool is_kept(const spec_key *k) {
+  if (k->place == SPEC_GONE) return false;
+  return k->place != SPEC_PROCESSING || k->pending != SPEC_NOTHING || k->failures > 0 || k->crashes > 0;
+}
+
 static bool apply_add(const spec *s, spec_state *state, const spec_op *op) {
   unsigned key = (unsigned)op->op->key;
   spec_key *k = &state->keys[key];
@@ -207,6 +207,7 @@ static bool apply_add(const spec *s, spec_state *state, const spec_op *op) {
   if (k->place == SPEC_GONE && !make_room(s, state, op)) return certain && is_refusal(op->op->result);
   if (certain && op->op->result < 0) return false;
   int8_t priority = op->op->keep_priority && k->place == SPEC_PROCESSING ? k->run_priority : op->op->priority;
+  if (op->op->keep && is_kept(k)) return !certain || op->op->result == 0;
   int marked;
   due when = due_of_add(s, k, op);
   if (!mark(s, state, key, when, priority, certain ? op->op->result : EITHER, &marked)) return false;
@@ -253,6 +254,7 @@ static int put_down(const spec *s, spec_state *state, unsigned key) {
   k->holder = 0;
   k->run = 0;
   k->run_priority = 0;
+  k->removed = false;
   if (k->pending == SPEC_NOW) {
     enter_ready(s, state, key);
     return 1;
@@ -263,8 +265,14 @@ static int put_down(const spec *s, spec_state *state, unsigned key) {
 }
 
 static void bury(spec_key *k) {
-  int8_t priority = k->pending == SPEC_NOTHING ? k->run_priority : higher(k->priority, k->run_priority);
-  *k = (spec_key){.place = SPEC_BURIED, .priority = priority, .failures = k->failures, .crashes = k->crashes};
+  *k = (spec_key){.place = SPEC_BURIED, .priority = k->run_priority, .failures = k->failures, .crashes = k->crashes};
+}
+
+/* Only what was added during the run makes the key run again.  Returns 1 if something was. */
+static int put_down_by_adds(const spec *s, spec_state *state, unsigned key) {
+  bool pending = state->keys[key].pending != SPEC_NOTHING;
+  put_down(s, state, key);
+  return pending;
 }
 
 /* What was pending, and the run again at the time. */
@@ -275,30 +283,28 @@ static void again(const spec *s, spec_state *state, unsigned key, due when) {
 
 static int give_up(const spec *s, spec_state *state, unsigned key) {
   spec_key *k = &state->keys[key];
-  if (!s->h->rules.drop) {
-    bury(k);
-    return 0;
-  }
-  bool pending = k->pending != SPEC_NOTHING;
-  k->failures = k->crashes = 0;
-  put_down(s, state, key);
-  return pending;
+  if (s->h->rules.drop && !k->removed) k->failures = k->crashes = 0;
+  if (s->h->rules.drop || k->removed || k->pending != SPEC_NOTHING) return put_down_by_adds(s, state, key);
+  bury(k);
+  return 0;
+}
+
+static bool is_last_run(const spec *s, const spec_key *k) {
+  int most = s->h->rules.max_retries;
+  return most == WORKQ_NEVER || (most > 0 && k->failures >= most);
 }
 
 static int retry(const spec *s, spec_state *state, unsigned key, const spec_op *op) {
   spec_key *k = &state->keys[key];
-  int most = s->h->rules.max_retries;
-  if (most > 0 && k->failures >= most) {
-    give_up(s, state, key);
-    return 0;
-  }
+  if (k->removed) return put_down_by_adds(s, state, key);
+  if (is_last_run(s, k)) return give_up(s, state, key);
   again(s, state, key, fail_between(s, k, op->call_ns, op->ret_ns));
   put_down(s, state, key);
   return 1;
 }
 
 static int release(const spec *s, spec_state *state, unsigned key) {
-  again(s, state, key, (due){.at_once = true});
+  if (!state->keys[key].removed) again(s, state, key, (due){.at_once = true});
   put_down(s, state, key);
   return 0;
 }
@@ -368,8 +374,9 @@ static int remove_key(spec_state *state, unsigned key) {
   spec_key *k = &state->keys[key];
   if (k->place == SPEC_GONE) return 0;
   if (k->place == SPEC_PROCESSING) {
-    bool something = k->pending != SPEC_NOTHING || k->failures != 0 || k->crashes != 0;
-    *k = (spec_key){.place = SPEC_PROCESSING, .holder = k->holder, .run = k->run, .run_priority = k->run_priority};
+    bool something = !k->removed || k->pending != SPEC_NOTHING || k->failures != 0 || k->crashes != 0;
+    *k = (spec_key){
+        .place = SPEC_PROCESSING, .holder = k->holder, .run = k->run, .run_priority = k->run_priority, .removed = true};
     return something;
   }
   leave_ready(state, key);
@@ -538,9 +545,18 @@ bool spec_crash(const spec *s, spec_state *state, unsigned key, int64_t from_ns,
   spec_key *k = &state->keys[key];
   if (k->holder == 0 || from_ns > until_ns) return false;
   state->reaped |= UINT32_C(1) << (k->holder - 1);
+  if (k->removed) {
+    put_down(s, state, key);
+    return true;
+  }
   k->crashes++;
   if (s->h->rules.max_crashes > 0 && k->crashes >= s->h->rules.max_crashes) {
-    bury(k);
+    if (k->pending != SPEC_NOTHING) put_down(s, state, key);
+    else bury(k);
+    return true;
+  }
+  if (is_last_run(s, k)) {
+    give_up(s, state, key);
     return true;
   }
   again(s, state, key, fail_between(s, k, from_ns, until_ns));

@@ -33,7 +33,8 @@ typedef struct spec_key {
   uint8_t pending;
   int8_t priority;
   int8_t run_priority;
-  uint8_t zero[5];
+  bool removed; /* during the run that holder has */
+  uint8_t zero[4];
 } spec_key;
 
 typedef struct spec_state {

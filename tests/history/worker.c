@@ -76,12 +76,15 @@ static history_op request_add(worker *w) {
 }
 
 static workq_add_options options_of(const history_op *request) {
-  return (workq_add_options){
-      .priority = request->priority, .rate_limited = request->rate_limited, .after_ns = request->delay_ns};
+  return (workq_add_options){.priority = request->priority,
+                             .rate_limited = request->rate_limited,
+                             .when = request->keep ? WORKQ_KEEP : WORKQ_EARLIEST,
+                             .after_ns = request->delay_ns};
 }
 
 static void act_add(worker *w) {
   history_op request = request_add(w);
+  request.keep = random_chance(&w->random, 15);
   workq_add_options options = options_of(&request);
   if (random_chance(&w->random, 20)) options.wait_ns = 100000 + (int64_t)random_below(&w->random, 200000);
   char name = name_of(request.key);

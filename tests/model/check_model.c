@@ -116,6 +116,8 @@ static workq_options any_options(trial *t, bool big) {
                      .clock = model_clock,
                      .clock_arg = t};
   if (random_chance(r, 15)) o.max_crashes = WORKQ_NEVER;
+  if (random_chance(r, 15)) o.max_retries = WORKQ_NEVER;
+  if (random_chance(r, 50)) o.crash_forget_ns = random_chance(r, 30) ? WORKQ_FOREVER : INT64_C(1000000000);
   if (big) {
     o.capacity = 1500 + (uint32_t)random_below(r, 2500);
     if (o.key_max < 8) o.key_max = 8;

@@ -62,6 +62,7 @@ static void compare_settings(trial *t, const workq_stats_data *s) {
   equal(t, "stats.give_up", s->give_up, t->options.give_up);
   equal(t, "stats.max_retries", (uint64_t)s->max_retries, (uint64_t)t->options.max_retries);
   equal(t, "stats.max_crashes", (uint64_t)s->max_crashes, (uint64_t)t->model.max_crashes);
+  equal(t, "stats.crash_forget_ns", (uint64_t)s->crash_forget_ns, (uint64_t)t->model.crash_forget_ns);
   if (strcmp(s->name, t->name) != 0) trial_mismatch(t, "stats.name: %s", s->name);
 }
 
@@ -71,7 +72,8 @@ static void compare_info(trial *t, const model_key *k, const workq_info *info) {
   bool own_run = k->holder != MODEL_NOBODY && k->pending == MODEL_NOTHING;
   equal(t, "info.priority", (uint64_t)info->priority, (uint64_t)(own_run ? k->run_priority : k->priority));
   equal(t, "info.failures", info->failures, k->failures);
-  equal(t, "info.crashes", info->crashes, k->crashes);
+  equal(t, "info.crashes", info->crashes, model_crashes(&t->model, k));
+  equal(t, "info.removed", info->removed, k->holder != MODEL_NOBODY && k->removed);
   int pid = k->holder == MODEL_NOBODY ? 0 : k->holder == TRIAL_STRANGER ? t->stranger_pid : (int)getpid();
   equal(t, "info.pid", (uint64_t)info->pid, (uint64_t)pid);
   int64_t due_in_ns = k->pending != MODEL_AT ? -1 : k->due_ns > t->model.now_ns ? k->due_ns - t->model.now_ns : 0;

@@ -86,8 +86,10 @@ void trial_crash_process(trial *t) {
   t->stranger_pid = pid;
   compare_loot(t, "get before a crash", batch, n, shared);
   if (random_chance(&t->random, 50)) trial_compare(t);
+  bool expected = random_chance(&t->random, 30);
+  if (expected) trial_expect(t, "expect_exit", workq_expect_exit(t->handles[trial_any_handle(t)], pid), 1);
   process_kill(pid);
-  model_crash(&t->model, TRIAL_STRANGER);
+  model_crash(&t->model, TRIAL_STRANGER, expected);
   trial_expect(t, "reap", workq_reap(t->handles[trial_any_handle(t)]), 1);
 }
 
@@ -118,7 +120,7 @@ void trial_crash_thread(trial *t) {
   model_open(&t->model, TRIAL_STRANGER);
   t->stranger_pid = getpid();
   compare_loot(t, "get before a crash", work.batch, work.n, &work.loot);
-  model_crash(&t->model, TRIAL_STRANGER);
+  model_crash(&t->model, TRIAL_STRANGER, false);
   trial_expect(t, "reap", workq_reap(t->handles[trial_any_handle(t)]), 1);
   trial_expect(t, "close of a dead thread's", workq_close(work.q), 0);
 }

@@ -40,7 +40,17 @@ const char *model_mutant_name(enum model_mutant mutant) {
       [MUTANT_MAX_WAIT_IGNORED] = "max-wait-ignored",
       [MUTANT_BATCH_SKIPS_STALE] = "batch-skips-stale",
       [MUTANT_RATE_LIMITED_LOSES_PRIORITY] = "rate-limited-loses-priority",
-      [MUTANT_ADD_UNBURIES] = "add-unburies",
+      [MUTANT_ADD_LEAVES_BURIED] = "add-leaves-buried",
+      [MUTANT_LAST_RUN_SWALLOWS_ADD] = "last-run-swallows-add",
+      [MUTANT_REMOVED_RUNS_AGAIN] = "removed-runs-again",
+      [MUTANT_REMOVED_LOSES_ADD] = "removed-loses-add",
+      [MUTANT_KEEP_ADDS] = "keep-adds",
+      [MUTANT_KEEP_NEVER_MARKS] = "keep-never-marks",
+      [MUTANT_LATER_OF_TWO_TIMES] = "later-of-two-times",
+      [MUTANT_TOKEN_FOR_NOTHING] = "token-for-nothing",
+      [MUTANT_CRASH_IS_NO_RETRY] = "crash-is-no-retry",
+      [MUTANT_CRASHES_NEVER_FORGOTTEN] = "crashes-never-forgotten",
+      [MUTANT_EXPECTED_EXIT_IS_CRASH] = "expected-exit-is-crash",
       [MUTANT_CLOSE_NEWEST_FIRST] = "close-newest-first",
       [MUTANT_KICK_NEWEST_FIRST] = "kick-newest-first",
       [MUTANT_DROP_FORGETS_PENDING] = "drop-forgets-pending",
@@ -56,6 +66,7 @@ void model_init(model *m, const workq_options *options, enum model_mutant mutant
                .key_max = options->key_max,
                .max_retries = options->max_retries,
                .max_crashes = options->max_crashes == 0 ? 5 : options->max_crashes,
+               .crash_forget_ns = options->crash_forget_ns == 0 ? 3600 * INT64_C(1000000000) : options->crash_forget_ns,
                .give_up = options->give_up,
                .now_ns = now_ns};
   model_limiter_init(m, &options->limiter);
@@ -78,6 +89,11 @@ void model_free(model *m, model_key *k) {
   m->key_count--;
   free(k->bytes);
   free(k);
+}
+
+uint32_t model_crashes(const model *m, const model_key *k) {
+  if (m->crash_forget_ns == WORKQ_FOREVER || m->mutant == MUTANT_CRASHES_NEVER_FORGOTTEN) return k->crashes;
+  return (m->now_ns >> 27) - (k->crashed_ns >> 27) >= m->crash_forget_ns >> 27 ? 0 : k->crashes;
 }
 
 /* An idle record has nothing but its counts. */
@@ -191,7 +207,36 @@ typedef struct wish {
   int priority;
   bool rate_limited;
   bool keep_priority;
+  bool keep;
 } wish;
+
+/* Would an add that keeps leave this key alone? */
+static bool is_kept(const model *m, const model_key *k) {
+  if (m->mutant == MUTANT_KEEP_ADDS) return false;
+  if (m->mutant == MUTANT_KEEP_NEVER_MARKS) return true;
+  return k->holder == MODEL_NOBODY || k->pending != MODEL_NOTHING || k->failures > 0 || model_crashes(m, k) > 0;
+}
+
+/* When: the limiter's time and the caller's, the earlier of the two.  A run that is new or earlier takes a token. */
+static int add_limited(model *m, model_key *k, wish w) {
+  int64_t tokens_ns = m->bucket_next_ns, delay_ns = model_limiter_delay(m, k->failures);
+  if (w.after_ns <= 0) w.after_ns = delay_ns;
+  else if ((delay_ns < w.after_ns) == (m->mutant != MUTANT_LATER_OF_TWO_TIMES)) w.after_ns = delay_ns;
+  k->failures++;
+  int result = model_schedule(m, k, w.after_ns, w.priority);
+  if (result == 0 && m->mutant != MUTANT_TOKEN_FOR_NOTHING) m->bucket_next_ns = tokens_ns;
+  return result;
+}
+
+static int add_known(model *m, int handle, model_key *k, wish w) {
+  if (k->buried && m->mutant == MUTANT_ADD_LEAVES_BURIED) return 0;
+  k->buried = false;
+  if (w.keep_priority && k->holder != MODEL_NOBODY) w.priority = k->run_priority;
+  if (!w.rate_limited) return model_schedule(m, k, w.after_ns, w.priority);
+  m->retries++;
+  m->handles[handle].retries++;
+  return add_limited(m, k, w);
+}
 
 static int add(model *m, int handle, const void *key, size_t len, wish w) {
   model_promote(m);
@@ -199,21 +244,11 @@ static int add(model *m, int handle, const void *key, size_t len, wish w) {
   if (result < 0) return result;
   if (m->shut_down) return -ESHUTDOWN;
   model_key *k = model_find(m, key, len);
+  bool kept = k != NULL && w.keep && is_kept(m, k);
   if (k == NULL) k = new_key(m, key, len);
   if (k == NULL) return -ENOSPC;
   model_handle *h = &m->handles[handle];
-  if (k->buried && m->mutant == MUTANT_ADD_UNBURIES) k->buried = false;
-  if (!k->buried) {
-    if (w.rate_limited) {
-      int64_t delay_ns = model_limiter_delay(m, k->failures);
-      if (delay_ns > w.after_ns) w.after_ns = delay_ns;
-      k->failures++;
-      m->retries++;
-      h->retries++;
-    }
-    if (w.keep_priority && k->holder != MODEL_NOBODY) w.priority = k->run_priority;
-    result = model_schedule(m, k, w.after_ns, w.priority);
-  }
+  result = kept ? 0 : add_known(m, handle, k, w);
   m->adds += result == 1;
   h->adds += result == 1;
   m->coalesced += result == 0;
@@ -236,7 +271,10 @@ int model_add_rate_limited(model *m, int handle, const void *key, size_t len) {
 
 int model_add_opts(model *m, int handle, const void *key, size_t len, const workq_add_options *options) {
   if (options->priority < -128 || options->priority > 127) return -EINVAL;
-  wish w = {.after_ns = options->after_ns, .priority = options->priority, .rate_limited = options->rate_limited != 0};
+  wish w = {.after_ns = options->after_ns,
+            .priority = options->priority,
+            .rate_limited = options->rate_limited != 0,
+            .keep = options->when == WORKQ_KEEP};
   return add(m, handle, key, len, w);
 }
 
@@ -258,7 +296,7 @@ int model_forget(model *m, const void *key, size_t len) {
   if (result < 0) return result;
   model_key *k = model_find(m, key, len);
   if (k == NULL) return 0;
-  bool counted = k->failures > 0 || k->crashes > 0;
+  bool counted = k->failures > 0 || model_crashes(m, k) > 0;
   k->failures = 0;
   if (m->mutant != MUTANT_FORGET_KEEPS_CRASHES) k->crashes = 0;
   if (is_idle(k) && k->crashes == 0) model_free(m, k);
@@ -284,9 +322,10 @@ int model_remove(model *m, const void *key, size_t len) {
     model_free(m, k);
     return 1;
   }
-  bool something = k->pending != MODEL_NOTHING || k->failures > 0 || k->crashes > 0;
+  bool something = !k->removed || k->pending != MODEL_NOTHING || k->failures > 0;
   if (m->mutant != MUTANT_REMOVE_KEEPS_DIRTY) k->pending = MODEL_NOTHING;
   k->failures = k->crashes = 0;
+  k->removed = true;
   return something;
 }
 

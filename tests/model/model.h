@@ -50,7 +50,17 @@ enum model_mutant {
   MUTANT_MAX_WAIT_IGNORED,
   MUTANT_BATCH_SKIPS_STALE,
   MUTANT_RATE_LIMITED_LOSES_PRIORITY,
-  MUTANT_ADD_UNBURIES,
+  MUTANT_ADD_LEAVES_BURIED,
+  MUTANT_LAST_RUN_SWALLOWS_ADD,
+  MUTANT_REMOVED_RUNS_AGAIN,
+  MUTANT_REMOVED_LOSES_ADD,
+  MUTANT_KEEP_ADDS,
+  MUTANT_KEEP_NEVER_MARKS,
+  MUTANT_LATER_OF_TWO_TIMES,
+  MUTANT_TOKEN_FOR_NOTHING,
+  MUTANT_CRASH_IS_NO_RETRY,
+  MUTANT_CRASHES_NEVER_FORGOTTEN,
+  MUTANT_EXPECTED_EXIT_IS_CRASH,
   MUTANT_CLOSE_NEWEST_FIRST,
   MUTANT_KICK_NEWEST_FIRST,
   MUTANT_DROP_FORGETS_PENDING,
@@ -76,8 +86,10 @@ typedef struct model_key {
   int run_priority; /* of the run that holder has */
   uint64_t ticket;  /* of that run; rises with time */
   bool buried;
+  bool removed; /* during the run that holder has */
   uint32_t failures;
-  uint32_t crashes;
+  uint32_t crashes;   /* of these, model_crashes() still count */
+  int64_t crashed_ns; /* when the last one was */
 } model_key;
 
 /* The counters of workq_worker. */
@@ -93,6 +105,7 @@ typedef struct model {
   workq_limiter limiter; /* as in force */
   int max_retries;
   int max_crashes; /* WORKQ_NEVER or > 0 */
+  int64_t crash_forget_ns;
   uint32_t give_up;
 
   model_key *keys;
@@ -117,8 +130,8 @@ void model_end(model *m);
 
 void model_open(model *m, int handle);
 void model_close(model *m, int handle);
-/* The handle's thread died, and somebody found out: workq_reap(). */
-void model_crash(model *m, int handle);
+/* The handle's thread died, and somebody found out: workq_reap().  expected: workq_expect_exit(). */
+void model_crash(model *m, int handle, bool expected);
 
 int model_add(model *m, int handle, const void *key, size_t len);
 int model_add_after(model *m, int handle, const void *key, size_t len, int64_t delay_ns);
@@ -157,6 +170,8 @@ int model_unpause(model *m);
 void model_promote(model *m);
 model_key *model_find(const model *m, const void *key, size_t len);
 int model_state_of(const model_key *k);
+/* The crashes that still count. */
+uint32_t model_crashes(const model *m, const model_key *k);
 /* The ready keys in the order in which get would hand them out; returns how many, at most max. */
 size_t model_ready_order(const model *m, const model_key **keys, size_t max);
 /* How many delayed runs are due at the time. */

@@ -16,6 +16,7 @@ void model_open(model *m, int handle) {
 static void take(model *m, int handle, model_key *k, model_item *item) {
   k->pending = MODEL_NOTHING;
   k->holder = handle;
+  k->removed = false;
   k->run_priority = k->priority;
   k->ticket = ++m->order;
   m->gets++;
@@ -56,6 +57,7 @@ static int leave(model *m, model_key *k) {
   }
   if (k->pending == MODEL_AT) return 0;
   k->priority = k->run_priority;
+  k->crashes = model_crashes(m, k);
   if (k->failures == 0 && k->crashes == 0) {
     model_free(m, k);
   } else {
@@ -117,35 +119,57 @@ int model_next(model *m, int handle, uint64_t ticket, model_item *item) {
   return result < 0 ? result : model_get(m, handle, item);
 }
 
-/* The pending run is swallowed, but not its priority: a kick must not put the key lower than a retry would have. */
 static void bury(model *m, model_key *k) {
-  if (k->pending == MODEL_NOTHING || k->priority < k->run_priority) k->priority = k->run_priority;
+  k->priority = k->run_priority;
   k->holder = MODEL_NOBODY;
   k->pending = MODEL_NOTHING;
   k->buried = true;
   k->order = ++m->order;
 }
 
-/* Returns 1 if the key will run again. */
-static int give_up(model *m, int handle, model_key *k) {
-  count_done(m, handle);
-  m->gave_up++;
-  if (m->give_up == WORKQ_BURY) {
-    bury(m, k);
-    return 0;
-  }
-  k->failures = k->crashes = 0;
-  if (m->mutant == MUTANT_DROP_FORGETS_PENDING) k->pending = MODEL_NOTHING;
+/* Was the key removed during its run?  Then its outcome does not count. */
+static bool was_removed(const model *m, const model_key *k) {
+  return k->removed && m->mutant != MUTANT_REMOVED_RUNS_AGAIN;
+}
+
+/* Only what was added during the run makes the key run again.  Returns 1 if something was. */
+static int leave_by_adds(model *m, model_key *k) {
+  if (k->removed && m->mutant == MUTANT_REMOVED_LOSES_ADD) k->pending = MODEL_NOTHING;
   bool pending = k->pending != MODEL_NOTHING;
   leave(m, k);
   return pending;
 }
 
+/* Returns 1 if the key will run again. */
+static int set_aside(model *m, model_key *k, bool drop) {
+  if (drop) {
+    k->failures = k->crashes = 0;
+    if (m->mutant == MUTANT_DROP_FORGETS_PENDING) k->pending = MODEL_NOTHING;
+    return leave_by_adds(m, k);
+  }
+  if (k->pending != MODEL_NOTHING && m->mutant != MUTANT_LAST_RUN_SWALLOWS_ADD) return leave_by_adds(m, k);
+  bury(m, k);
+  return 0;
+}
+
+static int give_up(model *m, model_key *k) {
+  if (was_removed(m, k)) return leave_by_adds(m, k);
+  m->gave_up++;
+  return set_aside(m, k, m->give_up == WORKQ_DROP);
+}
+
+static bool is_last_run(const model *m, const model_key *k) {
+  if (m->max_retries == WORKQ_NEVER) return true;
+  uint32_t most = (uint32_t)m->max_retries + (m->mutant == MUTANT_ONE_RETRY_MORE);
+  return m->max_retries > 0 && k->failures >= most;
+}
+
 /* Back through the limiter, as after a failure. */
 static void requeue(model *m, model_key *k) {
-  int64_t delay_ns = model_limiter_delay(m, k->failures);
+  int64_t tokens_ns = m->bucket_next_ns, delay_ns = model_limiter_delay(m, k->failures);
   if (m->mutant != MUTANT_RETRY_NOT_COUNTED) k->failures++;
-  model_schedule(m, k, delay_ns, k->run_priority);
+  int result = model_schedule(m, k, delay_ns, k->run_priority);
+  if (result == 0 && m->mutant != MUTANT_TOKEN_FOR_NOTHING) m->bucket_next_ns = tokens_ns;
   leave(m, k);
 }
 
@@ -153,12 +177,9 @@ int model_retry(model *m, int handle, uint64_t ticket) {
   model_promote(m);
   model_key *k = held(m, handle, ticket);
   if (k == NULL) return -ESTALE;
-  uint32_t most = (uint32_t)m->max_retries + (m->mutant == MUTANT_ONE_RETRY_MORE);
-  if (m->max_retries > 0 && k->failures >= most) {
-    give_up(m, handle, k);
-    return 0;
-  }
   count_done(m, handle);
+  if (was_removed(m, k)) return leave_by_adds(m, k);
+  if (is_last_run(m, k)) return give_up(m, k);
   m->retries++;
   m->handles[handle].retries++;
   requeue(m, k);
@@ -168,11 +189,17 @@ int model_retry(model *m, int handle, uint64_t ticket) {
 int model_give_up(model *m, int handle, uint64_t ticket) {
   model_promote(m);
   model_key *k = held(m, handle, ticket);
-  return k == NULL ? -ESTALE : give_up(m, handle, k);
+  if (k == NULL) return -ESTALE;
+  count_done(m, handle);
+  return give_up(m, k);
 }
 
 /* Ready at once, at the tail of the higher of the run's and the pending run's priority. */
 static void put_back(model *m, model_key *k) {
+  if (was_removed(m, k)) {
+    leave_by_adds(m, k);
+    return;
+  }
   if (k->pending == MODEL_NOTHING || k->priority < k->run_priority) k->priority = k->run_priority;
   k->pending = MODEL_NOW;
   if (m->mutant == MUTANT_RELEASE_COUNTS_FAILURE) k->failures++;
@@ -206,19 +233,31 @@ void model_close(model *m, int handle) {
 
 static void crash_key(model *m, model_key *k) {
   m->crashes++;
+  if (was_removed(m, k)) {
+    leave_by_adds(m, k);
+    return;
+  }
+  k->crashes = model_crashes(m, k);
   if (m->mutant != MUTANT_CRASH_NOT_COUNTED) k->crashes++;
+  k->crashed_ns = m->now_ns;
   int64_t most = (int64_t)m->max_crashes + (m->mutant == MUTANT_ONE_CRASH_MORE);
   if (m->max_crashes > 0 && k->crashes >= most) {
-    m->crash_buried++;
-    bury(m, k);
+    m->crash_buried += k->pending == MODEL_NOTHING;
+    set_aside(m, k, false);
+  } else if (is_last_run(m, k) && m->mutant != MUTANT_CRASH_IS_NO_RETRY) {
+    give_up(m, k);
   } else {
     requeue(m, k);
   }
 }
 
-void model_crash(model *m, int handle) {
+void model_crash(model *m, int handle, bool expected) {
   model_promote(m);
-  for (model_key *k = oldest_held(m, handle); k != NULL; k = oldest_held(m, handle)) crash_key(m, k);
+  if (m->mutant == MUTANT_EXPECTED_EXIT_IS_CRASH) expected = false;
+  for (model_key *k = oldest_held(m, handle); k != NULL; k = oldest_held(m, handle)) {
+    if (expected) put_back(m, k);
+    else crash_key(m, k);
+  }
   m->handles[handle].open = false;
   m->reaped++;
 }

@@ -429,9 +429,14 @@ START_TEST(a_known_key_is_merged) {
   workq_item item = take("k");
   ck_assert_int_eq(restore(WORKQ_STATE_PROCESSING, 0, 0, 0), 1);
   assert_words(q, "k:dirty:0:3:2:-1");
+  ck_assert_int_eq(workq_give_up(q, &item), 1); /* it is pending */
+  item = take("k");
   ok(workq_give_up(q, &item));
-  ck_assert_int_eq(restore(WORKQ_STATE_READY, 0, 0, 0), 0);
   ck_assert_int_eq(state_of("k"), WORKQ_STATE_BURIED);
+  ck_assert_int_eq(restore(WORKQ_STATE_BURIED, 0, 0, 0), 0);
+  assert_words(q, "k:buried:0:3:2:-1");
+  ck_assert_int_eq(restore(WORKQ_STATE_READY, 0, 0, 0), 1); /* as an add */
+  assert_words(q, "k:ready:0:3:2:-1");
   assert_sound(q);
 }
 END_TEST

@@ -211,7 +211,7 @@ static void journal_outside(void) {
   words.raw = false; /* somebody may be inside */
 }
 static void wrong_owner(void) {
-  record(OTHER)->owner = faults_q->slot_id + 1;
+  record(OTHER)->owner = (uint16_t)(faults_q->slot_id + 1);
   expect("slot %u: item %u has owner %u", other->slot_id, index_of(OTHER), faults_q->slot_id + 1);
 }
 static void wrong_processing(void) {

@@ -42,7 +42,6 @@ static void rest(struct key *key) {
 
 static int model_mark(struct key *key, int64_t due_ns, int priority) {
   enum state now = in_hand(key) ? DIRTY : READY, at = in_hand(key) ? RUNNING_AT : DELAYED;
-  if (key->state == BURIED) return 0;
   if (!is_pending(key) || priority > key->priority) key->priority = priority;
   if (key->state == now) return 0;
   if (due_ns == DUE_NOW) {
@@ -67,12 +66,12 @@ static int model_finish(struct key *key) {
 
 static int model_give_up(struct key *key, bool drop) {
   bool again = is_pending(key);
-  if (drop) {
-    forget_counts(key);
+  if (drop) forget_counts(key);
+  if (drop || again || key->removed) {
     (void)model_finish(key);
     return again;
   }
-  if (!again || key->run_priority > key->priority) key->priority = key->run_priority;
+  key->priority = key->run_priority;
   key->state = BURIED;
   return 0;
 }
@@ -83,10 +82,17 @@ static void model_again(struct key *key) {
   (void)model_finish(key);
 }
 
+static int model_end_removed(struct key *key) {
+  bool again = is_pending(key);
+  (void)model_finish(key);
+  return again;
+}
+
 static int model_remove(struct key *key) {
-  bool something = is_pending(key) || key->failures || key->crashes || !in_hand(key);
+  bool something = is_pending(key) || key->failures || key->crashes || !in_hand(key) || !key->removed;
   forget_counts(key);
   if (in_hand(key)) {
+    key->removed = true;
     key->state = RUNNING;
     key->priority = key->run_priority;
   } else {
@@ -113,26 +119,27 @@ static int model_step(struct key *key, enum step step, int64_t due_ns, int prior
   case START:
     if (key->state != READY) return -EUCLEAN;
     key->state = RUNNING;
+    key->removed = false;
     key->run_priority = key->priority;
     return 0;
   case FINISH:
     return model_finish(key);
   case RETRY:
-    if (key->failures >= LIFE_MAX_RETRIES) {
-      (void)model_give_up(key, life_q->header.give_up == WORKQ_DROP);
-      return 0;
-    }
+    if (key->removed) return model_end_removed(key);
+    if (key->failures >= LIFE_MAX_RETRIES) return model_give_up(key, life_q->header.give_up == WORKQ_DROP);
     model_again(key);
     return 1;
   case GIVE_UP:
     return model_give_up(key, life_q->header.give_up == WORKQ_DROP);
   case RELEASE:
-    (void)model_mark(key, DUE_NOW, key->run_priority);
+    if (!key->removed) (void)model_mark(key, DUE_NOW, key->run_priority);
     (void)model_finish(key);
     return 0;
   case CRASH:
-    if (++key->crashes < LIFE_MAX_CRASHES) model_again(key);
-    else (void)model_give_up(key, false);
+    if (key->removed) (void)model_end_removed(key);
+    else if (++key->crashes >= LIFE_MAX_CRASHES) (void)model_give_up(key, false);
+    else if (key->failures >= LIFE_MAX_RETRIES) (void)model_give_up(key, life_q->header.give_up == WORKQ_DROP);
+    else model_again(key);
     return 0;
   case FORGET:
     return model_forget(key);
@@ -215,6 +222,7 @@ void life_assert(const struct key *key, const char *what) {
                 item->failures, item->crashes);
   ck_assert_msg(item->priority == key->priority, "%s: priority", what);
   if (in_hand(key)) ck_assert_msg(item->run_priority == key->run_priority, "%s: priority of the run", what);
+  if (in_hand(key)) ck_assert_msg(item->removed == key->removed, "%s: removed %u", what, item->removed);
   if (key->state == DELAYED || key->state == RUNNING_AT)
     ck_assert_msg(delay_due_ns(life_q, item) == key->due_ns, "%s: due at another time", what);
   ck_assert_uint_eq(item->owner, in_hand(key) ? life_q->slot_id + 1 : 0);
@@ -284,7 +292,8 @@ struct key life_key_in(enum state state, uint32_t number, uint32_t failures, int
   if (state == RUNNING_AT) life_step(&key, MARK_AT, life_far_ns, priority);
   if (state == IDLE) life_step(&key, FINISH, 0, 0);
   if (state == BURIED) {
-    item_at(life_q, key.index)->crashes = key.crashes = LIFE_MAX_CRASHES - 1;
+    key.crashes = LIFE_MAX_CRASHES - 1;
+    item_at(life_q, key.index)->crashes = (uint16_t)key.crashes;
     life_step(&key, CRASH, 0, 0);
   }
   ck_assert_int_eq(key.state, state);

@@ -20,6 +20,7 @@ enum step { MARK, MARK_AT, START, FINISH, RETRY, GIVE_UP, RELEASE, CRASH, FORGET
 struct key {
   enum state state;
   uint32_t index, failures, crashes;
+  bool removed; /* during the run */
   int priority, run_priority;
   int64_t due_ns;
 };

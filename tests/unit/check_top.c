@@ -4,10 +4,14 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <check.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/sample.h"
 #include "top/format.h"
 #include "top/history.h"
@@ -75,18 +79,151 @@ START_TEST(no_text_is_longer_than_seven) {
 }
 END_TEST
 
-START_TEST(text_is_cut_to_its_room) {
+START_TEST(text_is_cut_to_its_space) {
   char out[16];
   static const struct {
     int width;
-    const char *out;
-  } cuts[] = {{10, "abcdefgh"}, {8, "abcdefgh"}, {7, "abcde.."}, {4, "ab.."}, {3, "abc"}, {1, "a"}, {0, ""}, {-5, ""}};
+    const char *end, *middle;
+  } cuts[] = {{10, "abcdefgh", "abcdefgh"},
+              {8, "abcdefgh", "abcdefgh"},
+              {7, "abcde..", "abc..gh"},
+              {4, "ab..", "a..h"},
+              {3, "abc", "abc"},
+              {1, "a", "a"},
+              {0, "", ""},
+              {-5, "", ""}};
   for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
-    top_fit(out, sizeof out, "abcdefgh", cuts[i].width);
-    ck_assert_str_eq(out, cuts[i].out);
+    int columns = top_fit(out, sizeof out, "abcdefgh", cuts[i].width, CUT_END, false);
+    ck_assert_str_eq(out, cuts[i].end);
+    ck_assert_int_eq(columns, (int)strlen(out));
+    columns = top_fit(out, sizeof out, "abcdefgh", cuts[i].width, CUT_MIDDLE, false);
+    ck_assert_str_eq(out, cuts[i].middle);
+    ck_assert_int_eq(columns, (int)strlen(out));
   }
-  top_fit(out, 6, "abcdefgh", 20);
+  top_fit(out, 6, "abcdefgh", 20, CUT_END, false);
   ck_assert_str_eq(out, "abc..");
+  /* An escape is not cut. */
+  top_fit(out, sizeof out, "a\\xffb\\xfec", 8, CUT_END, false);
+  ck_assert_str_eq(out, "a\\xffb..");
+  top_fit(out, sizeof out, "a\\xffb\\xfec", 9, CUT_MIDDLE, false);
+  ck_assert_str_eq(out, "a\\xffb..c");
+}
+END_TEST
+
+/* ---- Characters ---------------------------------------------------------------------------------------------- */
+
+static bool has_utf8(void) {
+  return setlocale(LC_CTYPE, "C.UTF-8") != NULL && strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+}
+
+START_TEST(characters_are_shown_or_escaped) {
+  static const struct {
+    const char *bytes, *shown;
+    int columns;
+  } texts[] = {
+      {"", "", 0},
+      {"plain", "plain", 5},
+      {"h\303\266hle", "h\303\266hle", 5},
+      {"\346\227\245\346\234\254", "\346\227\245\346\234\254", 4}, /* wide */
+      {"e\314\201", "e\314\201", 1},                               /* combining */
+      {"\314\201e", "\\xcc\\x81e", 9},                             /* with nothing */
+      {"\377\376", "\\xff\\xfe", 8},
+      {"\303", "\\xc3", 4}, /* the first half of a character */
+      {"a\303b", "a\\xc3b", 6},
+      {"\300\257", "\\xc0\\xaf", 8},                     /* a longer form of '/' */
+      {"\355\240\200", "\\xed\\xa0\\x80", 12},           /* half of a pair of UTF-16 */
+      {"\302\205", "\\xc2\\x85", 8},                     /* a control character above ASCII */
+      {"\342\200\256", "\\xe2\\x80\\xae", 12},           /* changes the direction */
+      {"\342\200\213", "\\xe2\\x80\\x8b", 12},           /* no width */
+      {"\302\240", "\\xc2\\xa0", 8},                     /* looks like a blank */
+      {"\033[31m\177\n\\", "\\x1b[31m\\x7f\\n\\\\", 16}, /* as in ASCII */
+  };
+  if (!has_utf8()) return;
+  for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+    char *shown = escape_shown(texts[i].bytes, strlen(texts[i].bytes), true);
+    ck_assert_str_eq(shown, texts[i].shown);
+    ck_assert_int_eq(escape_columns(shown), texts[i].columns);
+    /* What was escaped for a pipe is shown in the same way. */
+    char *escaped = escape(texts[i].bytes, strlen(texts[i].bytes)), *restored = malloc(4 * strlen(escaped) + 1);
+    ck_assert_ptr_nonnull(restored);
+    ck_assert_uint_eq((size_t)(escape_restore(restored, escaped) - restored), strlen(texts[i].shown));
+    ck_assert_str_eq(restored, texts[i].shown);
+    free(restored);
+    free(escaped);
+    free(shown);
+  }
+}
+END_TEST
+
+START_TEST(a_tower_of_marks_is_cut_down) {
+  if (!has_utf8()) return;
+  char tower[1 + 2 * 50 + 1] = "e";
+  for (int i = 0; i < 50; i++) strcat(tower, "\314\201");
+  char *shown = escape_shown(tower, strlen(tower), true);
+  ck_assert_uint_eq(strspn(shown + 1, "\314\201"), 2 * 4);
+  ck_assert_int_eq(escape_columns(shown), 1 + 46 * 8);
+  free(shown);
+}
+END_TEST
+
+/* No width, and no place to cut, makes a text wider than asked for, or cuts a character. */
+START_TEST(characters_are_cut_whole) {
+  static const char mixed[] = "a\346\227\245e\314\201\\xff\346\234\254\303\266z";
+  if (!has_utf8()) return;
+  for (int width = 0; width <= 14; width++) {
+    for (int cut = CUT_END; cut <= CUT_MIDDLE; cut++) {
+      for (size_t size = 1; size <= sizeof mixed; size++) {
+        char out[sizeof mixed + 8];
+        int columns = top_fit(out, size, mixed, width, (enum top_cut)cut, true);
+        ck_assert_uint_lt(strlen(out), size);
+        ck_assert_int_eq(escape_columns(out), columns);
+        ck_assert_int_le(columns, width);
+        ck_assert_uint_ne(mbstowcs(NULL, out, 0), (size_t)-1);
+      }
+    }
+  }
+  char out[32];
+  top_fit(out, sizeof out, mixed, 7, CUT_MIDDLE, true);
+  ck_assert_str_eq(out, "a\346\227\245e\314\201\342\200\246\303\266z");
+}
+END_TEST
+
+/* ---- Tables -------------------------------------------------------------------------------------------------- */
+
+static const struct top_column columns[] = {
+    {"NAME", 6, 20, 0, true}, {"COUNT", 5, 0, 2, false}, {"RARE", 4, 0, 3, false}, {"TEXT", 6, 100, 1, true}};
+
+START_TEST(columns_have_their_places) {
+  struct top_cell cells[4];
+  /* 6 + 1 + 5 + 1 + 4 + 2 + 6 = 25 */
+  top_lay_out(columns, 4, 1, 25, cells);
+  static const struct top_cell tight[] = {{1, 6}, {8, 5}, {14, 4}, {20, 6}};
+  ck_assert_mem_eq(cells, tight, sizeof cells);
+  top_lay_out(columns, 4, 1, 30, cells); /* the first takes what it wants */
+  static const struct top_cell more[] = {{1, 11}, {13, 5}, {19, 4}, {25, 6}};
+  ck_assert_mem_eq(cells, more, sizeof cells);
+  top_lay_out(columns, 4, 1, 60, cells); /* and no more */
+  ck_assert_int_eq(cells[0].width, 20);
+  ck_assert_int_eq(cells[3].at + cells[3].width, 61);
+}
+END_TEST
+
+START_TEST(columns_are_left_out_by_rank) {
+  struct top_cell cells[4];
+  top_lay_out(columns, 4, 0, 24, cells);
+  ck_assert_int_eq(cells[2].width, 0);
+  ck_assert_int_eq(cells[1].width, 5);
+  top_lay_out(columns, 4, 0, 19, cells);
+  ck_assert_int_eq(cells[1].width, 0);
+  ck_assert_int_eq(cells[3].width, 6);
+  top_lay_out(columns, 4, 0, 10, cells);
+  ck_assert_int_eq(cells[3].width, 0);
+  ck_assert_int_eq(cells[0].width, 10);
+  for (int space = 0; space < 70; space++) {
+    top_lay_out(columns, 4, 3, space, cells);
+    for (int i = 0; i < 4; i++)
+      if (cells[i].width > 0) ck_assert_int_le(cells[i].at + cells[i].width, 3 + (space > 6 ? space : 6));
+  }
 }
 END_TEST
 
@@ -203,6 +340,118 @@ START_TEST(a_long_interval_makes_long_steps) {
 }
 END_TEST
 
+START_TEST(the_span_is_what_was_seen) {
+  struct top_history *history = calloc(1, sizeof *history);
+  top_history_start(history, S);
+  ck_assert_int_eq(top_history_span_ns(history, 80), 0);
+  for (int second = 0; second <= 5; second++) top_history_add(history, 100 * S + second * S, 1, 0);
+  ck_assert_int_eq(top_history_span_ns(history, 80), 5 * S);
+  for (int second = 6; second <= 600; second++) top_history_add(history, 100 * S + second * S, 1, 0);
+  ck_assert_int_eq(top_history_span_ns(history, 10), 10 * TOP_HISTORY_STEP_NS);
+  ck_assert_int_eq(top_history_span_ns(history, 500), 600 * S);
+  free(history);
+}
+END_TEST
+
+/* ---- What stops the work --------------------------------------------------------------------------------------- */
+
+/* A sample of a queue with so many ready keys and keys being processed. */
+static struct sample work_at(int64_t at_ns, uint32_t ready, uint32_t processing, uint64_t dones) {
+  struct sample sample = sample_at(at_ns, 100, dones);
+  sample.measures.stats.gets = dones + processing;
+  sample.measures.stats.ready = ready;
+  sample.measures.stats.processing = processing;
+  sample.measures.stats.capacity = 1000;
+  sample.measures.stats.keys = ready + processing;
+  return sample;
+}
+
+static enum top_trouble after(struct top_progress *progress, const struct sample *sample, int owner, int64_t *for_ns) {
+  top_progress_add(progress, sample, owner);
+  return top_trouble(progress, sample, for_ns);
+}
+
+START_TEST(ready_keys_without_a_worker) {
+  struct top_progress progress = {0};
+  int64_t for_ns;
+  struct sample sample = work_at(S, 5, 0, 0);
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE); /* it may have begun just now */
+  sample = work_at(S + TOP_NO_WORKER_NS, 5, 0, 0);
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NO_WORKER);
+  ck_assert_int_eq(for_ns, TOP_NO_WORKER_NS);
+  sample.at_ns += S;
+  sample.measures.stats.paused = 1;
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+  sample = work_at(100 * S, 0, 0, 0);
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+  /* One that works so fast that it is never seen at work. */
+  for (uint64_t second = 101; second < 200; second++) {
+    sample = work_at((int64_t)second * S, 5, 0, second);
+    ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+  }
+}
+END_TEST
+
+START_TEST(keys_that_are_not_finished) {
+  struct top_progress progress = {0};
+  int64_t for_ns;
+  struct sample sample = work_at(0, 5, 2, 0);
+  for (int second = 0; second < 60; second++) {
+    sample.at_ns = second * S;
+    ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+  }
+  sample.at_ns = 60 * S;
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_STUCK);
+  ck_assert_int_eq(for_ns, 60 * S);
+  /* With times of those before, ten times as long as they took; and ten seconds at least. */
+  sample.measures.work_time.buckets[bucket_of(20 * S)] = sample.measures.work_time.count = 100;
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+  sample.at_ns = 300 * S;
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_STUCK);
+  sample.measures.work_time.buckets[bucket_of(20 * S)] = 0;
+  sample.measures.work_time.buckets[bucket_of(MS)] = 100;
+  sample.measures.stats.dones++;
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+  sample.at_ns += TOP_STUCK_NS;
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_STUCK);
+  /* Workers that wait while keys are ready. */
+  struct top_progress other = {0};
+  sample = work_at(0, 5, 0, 0);
+  sample.measures.stats.waiting = 1;
+  after(&other, &sample, 0, &for_ns);
+  sample.at_ns = TOP_STUCK_NS;
+  ck_assert_int_eq(after(&other, &sample, 0, &for_ns), TROUBLE_STUCK);
+}
+END_TEST
+
+START_TEST(a_lock_that_is_never_free) {
+  struct top_progress progress = {0};
+  int64_t for_ns;
+  struct sample sample = work_at(0, 0, 0, 0);
+  after(&progress, &sample, 77, &for_ns);
+  sample.at_ns = TOP_LOCKED_NS;
+  ck_assert_int_eq(after(&progress, &sample, 77, &for_ns), TROUBLE_LOCKED);
+  ck_assert_int_eq(for_ns, TOP_LOCKED_NS);
+  sample.at_ns += S;
+  sample.measures.stats.adds++; /* it was seen in it twice, and has worked in between */
+  ck_assert_int_eq(after(&progress, &sample, 77, &for_ns), TROUBLE_NONE);
+  sample.at_ns += TOP_LOCKED_NS;
+  ck_assert_int_eq(after(&progress, &sample, 78, &for_ns), TROUBLE_NONE);
+  sample.at_ns += TOP_LOCKED_NS;
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+}
+END_TEST
+
+START_TEST(a_full_queue) {
+  struct top_progress progress = {0};
+  int64_t for_ns;
+  struct sample sample = work_at(0, 1000, 0, 0);
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_FULL);
+  sample.measures.stats.idle = 1; /* which an add can evict */
+  ck_assert_int_eq(after(&progress, &sample, 0, &for_ns), TROUBLE_NONE);
+}
+END_TEST
+
 int main(void) {
   Suite *suite = suite_create("top");
   TCase *texts = tcase_create("texts");
@@ -211,7 +460,12 @@ int main(void) {
   tcase_add_test(texts, durations);
   tcase_add_test(texts, bytes);
   tcase_add_test(texts, no_text_is_longer_than_seven);
-  tcase_add_test(texts, text_is_cut_to_its_room);
+  tcase_add_test(texts, text_is_cut_to_its_space);
+  tcase_add_test(texts, characters_are_shown_or_escaped);
+  tcase_add_test(texts, a_tower_of_marks_is_cut_down);
+  tcase_add_test(texts, characters_are_cut_whole);
+  tcase_add_test(texts, columns_have_their_places);
+  tcase_add_test(texts, columns_are_left_out_by_rank);
   tcase_add_test(texts, columns_of_a_graph);
   suite_add_tcase(suite, texts);
   TCase *samples = tcase_create("samples");
@@ -220,6 +474,11 @@ int main(void) {
   tcase_add_test(samples, a_window_begins_one_to_two_spans_ago);
   tcase_add_test(samples, history_has_a_point_a_step);
   tcase_add_test(samples, a_long_interval_makes_long_steps);
+  tcase_add_test(samples, the_span_is_what_was_seen);
+  tcase_add_test(samples, ready_keys_without_a_worker);
+  tcase_add_test(samples, keys_that_are_not_finished);
+  tcase_add_test(samples, a_lock_that_is_never_free);
+  tcase_add_test(samples, a_full_queue);
   suite_add_tcase(suite, samples);
   SRunner *runner = srunner_create(suite);
   srunner_run_all(runner, CK_NORMAL);

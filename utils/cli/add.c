@@ -15,6 +15,7 @@
 #include "common/parse.h"
 #include "common/queue_error.h"
 #include "common/say.h"
+#include "keys.h"
 #include "options.h"
 #include "progress.h"
 #include "subcommands.h"
@@ -22,7 +23,7 @@
 enum {
   BATCH_KEYS = 512, /* keys handed to the library at a time */
   KEPT_BYTES = WORKQ_KEY_MAX + 1 /* of a key that is too long, only so much is kept: enough for it to be refused */,
-  BUFFER_SIZE = 4 * KEPT_BYTES, /* so that each read has room for much more than one key */
+  BUFFER_SIZE = 4 * KEPT_BYTES, /* so that each read has space for much more than one key */
   SHOWN_FAULTS = 10             /* refused keys that get a line of their own */
 };
 
@@ -75,10 +76,15 @@ static void refuse(struct adder *adder, const workq_key *key, int error) {
  */
 static int stop(const struct adder *adder, const workq_key *key, int error) {
   workq_stats_data stats;
-  bool no_room = error == -ENOSPC || (error == -ETIMEDOUT && workq_lock_owner(adder->q) == 0);
-  if (!no_room || workq_stats(adder->q, &stats) < 0) return queue_failed(adder->name, adder->q, error);
+  bool no_space = error == -ENOSPC || (error == -ETIMEDOUT && workq_lock_owner(adder->q) == 0);
+  if (error != -EIDRM && (!no_space || workq_stats(adder->q, &stats) < 0))
+    return queue_failed(adder->name, adder->q, error);
   char *where = describe_key(adder, key);
-  if (stats.keys < stats.capacity && error == -ENOSPC) say("from %s on nothing was added: " MEMORY_IS_FULL, where);
+  if (error == -EIDRM)
+    say("from %s on nothing was added: queue '%s' was removed while it was used, and what was added before went with "
+        "it (make it again: workq create '%s')",
+        where, adder->name, adder->name);
+  else if (stats.keys < stats.capacity && error == -ENOSPC) say("from %s on nothing was added: " MEMORY_IS_FULL, where);
   else if (error == -ENOSPC)
     say("from %s on nothing was added: queue '%s' is full with %u keys (wait for space: --wait DUR)", where,
         adder->name, stats.keys);
@@ -90,7 +96,7 @@ static int stop(const struct adder *adder, const workq_key *key, int error) {
 }
 
 /*
- * Adds one key that found no room in its batch, waiting for it.  Returns 1 or 0 as workq_add(), or
+ * Adds one key that found no space in its batch, waiting for it.  Returns 1 or 0 as workq_add(), or
  * an error.
  */
 static int add_waiting(const struct adder *adder, const workq_key *key) {
@@ -193,10 +199,12 @@ static double input_bytes(void) {
 }
 
 static int add_arguments(struct adder *adder, char **arguments, size_t n) {
+  int status = check_keys(adder->name, adder->q, arguments, "added");
+  if (status != STATUS_OK) return status;
   workq_key *keys = calloc(n, sizeof *keys);
   if (keys == NULL) return fail("out of memory");
   for (size_t i = 0; i < n; i++) keys[i] = (workq_key){arguments[i], strlen(arguments[i])};
-  int status = add_keys(adder, keys, n);
+  status = add_keys(adder, keys, n);
   free(keys);
   return status;
 }
@@ -247,6 +255,9 @@ int cmd_add(int argc, char **argv) {
   adder.from_input = optind == argc;
   if (adder.delimiter == '\0' && !adder.from_input)
     return usage_error(argv[0], "-0 reads keys from standard input and cannot be combined with keys as arguments");
+  if (adder.from_input && isatty(STDIN_FILENO))
+    return usage_error(argv[0], "missing key, and standard input is a terminal (to type keys: cat | workq add '%s')",
+                       adder.name);
   if (open_queue(adder.name, 0, adder.shared, &adder.q) != STATUS_OK) return STATUS_ERROR;
   progress_begin(&adder.progress, "added", true);
   adder.total = adder.from_input ? input_bytes() : argc - optind;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/escape.h"
 #include "common/queue_error.h"
@@ -29,7 +30,7 @@ static int report_faults(const char *name, workq *q) {
   workq_stats_data stats;
   int result = workq_stats(q, &stats);
   if (result < 0) return queue_failed(name, q, result);
-  char *text = escape(name, strlen(name));
+  char *text = escape_shown(name, strlen(name), escape_is_utf8(STDOUT_FILENO));
   printf("%s: sound, %u key%s\n", text, stats.keys, stats.keys == 1 ? "" : "s");
   free(text);
   return STATUS_OK;

@@ -22,6 +22,7 @@
 #include "options.h"
 #include "savefile.h"
 #include "subcommands.h"
+#include "whole_file.h"
 
 /* The longest key has 32 KiB, and each byte six characters at most. */
 enum { LINE_MAX_BYTES = 256 * 1024 };
@@ -29,14 +30,19 @@ enum { LINE_MAX_BYTES = 256 * 1024 };
 struct loader {
   const char *name; /* of the queue */
   const char *path; /* "-": standard input */
+  bool once;        /* the file is not to be loaded again */
+  bool shared;
+  bool verbose;
   FILE *in;
   char *line;
   uint64_t number; /* of the line */
+  bool restoring;  /* keys before this line are in the queue by now */
   /* What the file's first line says. */
   workq_options options;
   bool paused;
   bool shut_down;
-  int64_t elapsed_ns; /* since it was saved */
+  char incarnation[32]; /* of the queue that was saved; "" where an older version has saved it */
+  int64_t elapsed_ns;   /* since it was saved */
   /* The key of the line. */
   unsigned char key[WORKQ_KEY_MAX];
   workq_info info;
@@ -47,6 +53,10 @@ struct loader {
 /* ---- Lines --------------------------------------------------------------------------------------------------- */
 
 static int bad_line(const struct loader *loader, const char *what) {
+  if (loader->restoring)
+    return fail("'%s', line %" PRIu64 ": %s: the file has changed since it was checked; only what stands before that "
+                "line was loaded",
+                loader->path, loader->number, what);
   return fail("'%s', line %" PRIu64 ": %s; nothing was changed", loader->path, loader->number, what);
 }
 
@@ -138,6 +148,11 @@ static int64_t elapsed_since(int64_t then_ns) {
   return now_ns > then_ns ? now_ns - then_ns : 0;
 }
 
+static void read_incarnation(struct loader *loader, const json_t *object) {
+  const char *text = json_string_value(json_object_get(object, SAVED_INCARNATION_NAME));
+  snprintf(loader->incarnation, sizeof loader->incarnation, "%s", text == NULL ? "" : text);
+}
+
 static int read_queue(struct loader *loader) {
   int status = STATUS_OK;
   int64_t format, saved_at_ns;
@@ -152,6 +167,7 @@ static int read_queue(struct loader *loader) {
            !read_flag(object, "paused", &loader->paused) || !read_flag(object, "shut_down", &loader->shut_down))
     status = bad_line(loader, "a queue option is missing or out of range");
   else loader->elapsed_ns = elapsed_since(saved_at_ns);
+  read_incarnation(loader, object);
   json_decref(object);
   return status;
 }
@@ -206,15 +222,24 @@ static int read_item(struct loader *loader, const json_t *object) {
   return STATUS_OK;
 }
 
+/* Nothing stands behind the end line: what does is no part of what was saved, such as a second file. */
+static int read_end(struct loader *loader, const json_t *object) {
+  int64_t keys;
+  if (!read_integer(object, SAVED_KEYS_NAME, 0, INT64_MAX, &keys) || (uint64_t)keys != loader->keys)
+    return bad_line(loader, "keys before this line are missing");
+  loader->number++;
+  errno = 0;
+  if (getc(loader->in) != EOF) return bad_line(loader, "this stands behind the end of a saved queue");
+  return ferror(loader->in) ? fail("cannot read '%s': %s", loader->path, strerror(errno)) : STATUS_OK;
+}
+
 /* Reads all lines behind the first, and calls use for each key. */
 static int each_key(struct loader *loader, int (*use)(struct loader *loader, void *arg), void *arg) {
   int status = STATUS_OK;
   json_t *object;
   for (loader->keys = 0; (object = next_object(loader, &status)) != NULL; json_decref(object)) {
-    int64_t keys;
     if (has_type(object, "end")) {
-      if (!read_integer(object, SAVED_KEYS_NAME, 0, INT64_MAX, &keys) || (uint64_t)keys != loader->keys)
-        status = bad_line(loader, "keys before this line are missing");
+      status = read_end(loader, object);
       json_decref(object);
       return status;
     }
@@ -261,6 +286,7 @@ static FILE *copy_input(void) {
 static int open_file(struct loader *loader) {
   bool is_input = strcmp(loader->path, "-") == 0;
   loader->in = is_input ? copy_input() : fopen(loader->path, "re");
+  if (loader->in == NULL && errno == ENOENT && loader->once) return STATUS_DECLINED;
   if (loader->in == NULL) return fail("cannot read '%s': %s", loader->path, strerror(errno));
   if (fseeko(loader->in, 0, SEEK_SET) == 0) return STATUS_OK;
   int status = fail("cannot read '%s' twice; pass it on standard input: workq load NAME -", loader->path);
@@ -278,11 +304,11 @@ static int read_again(struct loader *loader) {
 /* ---- The queue ----------------------------------------------------------------------------------------------- */
 
 /* Opens the queue, or makes it as it was.  *created says which. */
-static int open_or_create(struct loader *loader, bool shared, workq **out, bool *created) {
+static int open_or_create(struct loader *loader, workq **out, bool *created) {
   workq_options options = loader->options;
   options.lock_timeout_ns = LOCK_TIMEOUT_NS;
   *created = false;
-  int status = open_queue_unless(loader->name, 0, shared, -ENOENT, out);
+  int status = open_queue_unless(loader->name, 0, loader->shared, -ENOENT, out);
   if (status != STATUS_DECLINED) return status;
   int result = workq_create(loader->name, &options, out);
   *created = result >= 0;
@@ -296,52 +322,156 @@ static int set_flags(const struct loader *loader, workq *q) {
   return result < 0 ? queue_failed(loader->name, q, result) : STATUS_OK;
 }
 
-static int load(struct loader *loader, bool shared, bool verbose) {
-  workq *q;
+/* Loads into the queue what is checked already but for what depends on the queue. */
+static int fill(struct loader *loader, workq *q, bool created) {
   workq_stats_data stats;
+  int result = workq_stats(q, &stats);
+  if (result < 0) return queue_failed(loader->name, q, result);
+  loader->key_max = stats.key_max;
+  int status = read_again(loader);
+  if (status == STATUS_OK && !created) status = each_key(loader, only_check, NULL);
+  if (status == STATUS_OK && !created) status = read_again(loader);
+  loader->restoring = true;
+  if (status == STATUS_OK) status = each_key(loader, restore_key, q);
+  return status;
+}
+
+/* ---- Once ---------------------------------------------------------------------------------------------------- */
+
+/*
+ * A file is loaded once: before anybody works on its keys it gets another name, PATH.loaded, which is
+ * never loaded.  So one who is killed has left
+ *  - the file under its name: the queue is paused or not there, and is loaded (again: no key twice);
+ *  - the file under the other name: all keys are loaded, but the queue may still be paused.
+ */
+static char *loaded_name(const struct loader *loader) {
+  char *name;
+  if (asprintf(&name, "%s.loaded", loader->path) < 0) out_of_memory();
+  return name;
+}
+
+static int cannot_take_away(const struct loader *loader) {
+  return fail("cannot take '%s' away, so that it would be loaded again: %s", loader->path, strerror(errno));
+}
+
+static int set_aside(const struct loader *loader) {
+  char *name = loaded_name(loader);
+  bool done = rename(loader->path, name) == 0 && whole_file_sync_folder(loader->path);
+  int status = done ? STATUS_OK : cannot_take_away(loader);
+  free(name);
+  return status;
+}
+
+static int take_away(const struct loader *loader) {
+  char *name = loaded_name(loader);
+  int status = unlink(name) == 0 || errno == ENOENT ? STATUS_OK : cannot_take_away(loader);
+  free(name);
+  return status;
+}
+
+/* Whether the queue is the one that was saved: then it has lived on, and is newer than the file. */
+static bool is_older(const struct loader *loader, workq *q) {
+  workq_stats_data stats;
+  char incarnation[32] = "";
+  if (workq_stats(q, &stats) >= 0) snprintf(incarnation, sizeof incarnation, "%016" PRIx64, stats.incarnation);
+  return *incarnation != '\0' && strcmp(incarnation, loader->incarnation) == 0;
+}
+
+static int skip_older(const struct loader *loader) {
+  note(loader->verbose, "queue '%s' has not gone since it was saved: '%s' is not loaded, and removed", loader->name,
+       loader->path);
+  int status = set_aside(loader);
+  return status == STATUS_OK ? take_away(loader) : status;
+}
+
+/* Ends what a killed one has left undone. */
+static int finish_previous(struct loader *loader) {
+  char *path = loaded_name(loader);
+  const char *own_path = loader->path;
+  loader->path = path;
+  int status = open_file(loader);
+  if (status == STATUS_OK) {
+    workq *q;
+    status = read_queue(loader);
+    fclose(loader->in);
+    loader->number = 0;
+    int opened = status != STATUS_OK ? status : open_queue_unless(loader->name, 0, loader->shared, -ENOENT, &q);
+    if (opened == STATUS_OK) {
+      status = set_flags(loader, q);
+      workq_close(q);
+    } else if (opened != STATUS_DECLINED) {
+      status = opened;
+    }
+  }
+  loader->path = own_path;
+  free(path);
+  if (status == STATUS_DECLINED) return STATUS_OK;
+  return status == STATUS_OK ? take_away(loader) : status;
+}
+
+/* -------------------------------------------------------------------------------------------------------------- */
+
+/* The file is open and was checked. */
+static int load_into(struct loader *loader, workq *q, bool created) {
+  if (loader->once && !created && is_older(loader, q)) return skip_older(loader);
+  /* Nobody is to work on a half-loaded queue. */
+  bool is_paused = created || loader->once;
+  int result = is_paused ? workq_pause(q) : 0;
+  int status = result < 0 ? queue_failed(loader->name, q, result) : fill(loader, q, created);
+  if (status == STATUS_OK && loader->once) status = set_aside(loader);
+  if (status == STATUS_OK && is_paused) status = set_flags(loader, q);
+  if (status == STATUS_OK && loader->once) status = take_away(loader);
+  if (status == STATUS_OK) note(loader->verbose, "loaded %" PRIu64 " keys", loader->keys);
+  else if (is_paused)
+    say("queue '%s' stays paused (when everything is loaded: workq unpause '%s')", loader->name, loader->name);
+  return status;
+}
+
+static int load(struct loader *loader) {
+  workq *q;
   bool created;
   int status = read_queue(loader);
   loader->key_max = loader->options.key_max;
   if (status == STATUS_OK) status = each_key(loader, only_check, NULL);
-  if (status == STATUS_OK) status = open_or_create(loader, shared, &q, &created);
+  if (status == STATUS_OK) status = open_or_create(loader, &q, &created);
   if (status != STATUS_OK) return status;
-  /* Nobody is to work on a half-loaded queue. */
-  int result = created ? workq_pause(q) : 0;
-  if (result >= 0) result = workq_stats(q, &stats);
-  if (result < 0) status = queue_failed(loader->name, q, result);
-  loader->key_max = result < 0 ? 0 : stats.key_max;
-  if (status == STATUS_OK) status = read_again(loader);
-  if (status == STATUS_OK && !created) status = each_key(loader, only_check, NULL);
-  if (status == STATUS_OK && !created) status = read_again(loader);
-  if (status == STATUS_OK) status = each_key(loader, restore_key, q);
-  if (status == STATUS_OK && created) status = set_flags(loader, q);
-  if (status == STATUS_OK) note(verbose, "loaded %" PRIu64 " keys", loader->keys);
-  else if (created)
-    say("queue '%s' stays paused (when everything is loaded: workq unpause '%s')", loader->name, loader->name);
+  status = load_into(loader, q, created);
   workq_close(q);
   return status;
 }
 
+static int load_file(struct loader *loader) {
+  int status = loader->once ? finish_previous(loader) : STATUS_OK;
+  if (status == STATUS_OK) status = open_file(loader);
+  if (status == STATUS_DECLINED) {
+    note(loader->verbose, "there is no '%s': nothing to load", loader->path);
+    return STATUS_OK;
+  }
+  if (status != STATUS_OK) return status;
+  status = load(loader);
+  fclose(loader->in);
+  return status;
+}
+
 int cmd_load(int argc, char **argv) {
-  static const struct option options[] = {{"verbose", no_argument, NULL, 'v'}, LONG_OPTION_SHARED, LONG_OPTION_END};
-  bool shared = false, verbose = false;
+  static const struct option options[] = {
+      {"once", no_argument, NULL, 'o'}, {"verbose", no_argument, NULL, 'v'}, LONG_OPTION_SHARED, LONG_OPTION_END};
+  bool once = false, shared = false, verbose = false;
   for (int option; (option = next_option(argc, argv, ":v", options)) != -1;) {
     if (option == 'v') verbose = true;
+    else if (option == 'o') once = true;
     else if (option == OPTION_SHARED) shared = true;
     else return STATUS_USAGE;
   }
   if (expect_arguments(argc, argv, 2, 2) != STATUS_OK) return STATUS_USAGE;
+  if (once && strcmp(argv[optind + 1], "-") == 0)
+    return usage_error(argv[0], "--once takes a file away when it is loaded, and cannot do so with standard input");
   struct loader *loader = calloc(1, sizeof *loader);
   char *line = malloc(LINE_MAX_BYTES);
   if (loader == NULL || line == NULL) return fail("out of memory");
-  loader->name = argv[optind];
-  loader->path = argv[optind + 1];
-  loader->line = line;
-  int status = open_file(loader);
-  if (status == STATUS_OK) {
-    status = load(loader, shared, verbose);
-    fclose(loader->in);
-  }
+  *loader = (struct loader){
+      .name = argv[optind], .path = argv[optind + 1], .once = once, .shared = shared, .verbose = verbose, .line = line};
+  int status = load_file(loader);
   free(line);
   free(loader);
   return status;

@@ -1,11 +1,12 @@
 /*
- * `workq ls`: the queues of this machine.  Each is looked at without its lock and without a slot,
- * so that a stuck one does not hold the list up.
+ * `workq ls`: the queues of this machine; in pipes separated by tabs, on a terminal a table.  Each
+ * is read without its lock and without a slot, so that a stuck one does not hold the list up.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,32 +35,87 @@ static int read_stats(const char *name, workq_stats_data *stats) {
   return result;
 }
 
-/* One line; for a terminal in columns of the given width, else separated by tabs. */
-static void print_queue(const char *name, int width) {
-  workq_stats_data stats;
-  int result = read_stats(name, &stats);
-  if (result == -ENOENT) return; /* removed since the names were read */
+/* ---- Lines for programs ---- */
+
+static void print_line(const char *name, int result, const workq_stats_data *stats) {
   char *text = escape(name, strlen(name));
-  if (result < 0)
-    printf(width > 0 ? "%-*s  %10s %10s %10s %10s %8s %12s  error: %s\n" : "%-*s\t%s\t%s\t%s\t%s\t%s\t%s\terror: %s\n",
-           width, text, "-", "-", "-", "-", "-", "-", workq_strerror(result));
+  if (result < 0) printf("%s\t-\t-\t-\t-\t-\t-\terror: %s\n", text, workq_strerror(result));
   else
-    printf(width > 0 ? "%-*s  %10u %10u %10u %10u %8u %12" PRIu64 "  %s\n"
-                     : "%-*s\t%u\t%u\t%u\t%u\t%u\t%" PRIu64 "\t%s\n",
-           width, text, stats.ready, stats.processing, stats.delayed, stats.buried, stats.attached, stats.committed,
-           state_name(&stats));
+    printf("%s\t%u\t%u\t%u\t%u\t%u\t%" PRIu64 "\t%s\n", text, stats->ready, stats->processing, stats->delayed,
+           stats->buried, stats->attached, stats->committed, state_name(stats));
   free(text);
 }
 
-/* The widest name's columns, once escaped. */
-static int name_width(char **names, int count) {
-  size_t widest = strlen("NAME");
-  for (int i = 0; i < count; i++) {
-    char *text = escape(names[i], strlen(names[i]));
-    if (strlen(text) > widest) widest = strlen(text);
-    free(text);
+/* ---- A table for people ---- */
+
+#define COLUMNS 7
+
+/* The cells of one row; the state is the last. */
+struct row {
+  char *name;
+  char figures[COLUMNS - 1][24];
+  const char *state;
+  bool error;
+};
+
+/* 512, 3.5M, 1.2G: bytes in units of 1024. */
+static void print_bytes(char *text, size_t size, uint64_t bytes) {
+  static const char units[] = " KMGTPE";
+  double value = (double)bytes;
+  int unit = 0;
+  for (; value >= 999.5 && units[unit + 1] != '\0'; unit++) value /= 1024;
+  if (unit == 0) snprintf(text, size, "%" PRIu64, bytes);
+  else snprintf(text, size, "%.*f%c", value < 9.95 ? 1 : 0, value, units[unit]);
+}
+
+static struct row make_row(const char *name, int result, const workq_stats_data *stats, bool utf8) {
+  struct row row = {.name = escape_shown(name, strlen(name), utf8), .error = result < 0};
+  const uint32_t counts[] = {stats->ready, stats->processing, stats->delayed, stats->buried, stats->attached};
+  for (int i = 0; i < COLUMNS - 2; i++) snprintf(row.figures[i], sizeof row.figures[i], "%" PRIu32, counts[i]);
+  print_bytes(row.figures[COLUMNS - 2], sizeof row.figures[0], stats->committed);
+  row.state = result < 0 ? workq_strerror(result) : state_name(stats);
+  for (int i = 0; i < COLUMNS - 1 && row.error; i++) strcpy(row.figures[i], "-");
+  return row;
+}
+
+static void print_table(struct row *rows, int count) {
+  static const char *const heads[COLUMNS] = {"NAME", "READY", "PROCESSING", "DELAYED", "BURIED", "HANDLES", "MEMORY"};
+  int widths[COLUMNS];
+  for (int column = 0; column < COLUMNS; column++) {
+    widths[column] = (int)strlen(heads[column]);
+    for (int i = 0; i < count; i++) {
+      int width = column == 0 ? escape_columns(rows[i].name) : (int)strlen(rows[i].figures[column - 1]);
+      if (width > widths[column]) widths[column] = width;
+    }
   }
-  return (int)widest;
+  printf("%-*s", widths[0], heads[0]);
+  for (int column = 1; column < COLUMNS; column++) printf("  %*s", widths[column], heads[column]);
+  puts("  STATE");
+  for (int i = 0; i < count; i++) {
+    /* printf() would count bytes. */
+    printf("%s%*s", rows[i].name, widths[0] - escape_columns(rows[i].name), "");
+    for (int column = 1; column < COLUMNS; column++) printf("  %*s", widths[column], rows[i].figures[column - 1]);
+    printf("  %s%s\n", rows[i].error ? "error: " : "", rows[i].state);
+    free(rows[i].name);
+  }
+}
+
+/* ---- Both ---- */
+
+static int list(char **names, int count, bool table) {
+  struct row *rows = table ? calloc((size_t)count, sizeof *rows) : NULL;
+  if (table && rows == NULL) out_of_memory();
+  int shown = 0;
+  for (int i = 0; i < count; i++) {
+    workq_stats_data stats = {0};
+    int result = read_stats(names[i], &stats);
+    if (result == -ENOENT) continue; /* removed since the names were read */
+    if (table) rows[shown++] = make_row(names[i], result, &stats, escape_is_utf8(STDOUT_FILENO));
+    else print_line(names[i], result, &stats);
+  }
+  if (shown > 0) print_table(rows, shown);
+  free(rows);
+  return STATUS_OK;
 }
 
 int cmd_ls(int argc, char **argv) {
@@ -69,11 +125,7 @@ int cmd_ls(int argc, char **argv) {
   char **names;
   int count = queue_list_read(&names);
   if (count < 0) return fail("cannot list the queues: %s", workq_strerror(count));
-  int width = isatty(STDOUT_FILENO) && count > 0 ? name_width(names, count) : 0;
-  if (width > 0)
-    printf("%-*s  %10s %10s %10s %10s %8s %12s  STATE\n", width, "NAME", "READY", "PROCESSING", "DELAYED", "BURIED",
-           "HANDLES", "BYTES");
-  for (int i = 0; i < count; i++) print_queue(names[i], width);
+  int status = list(names, count, count > 0 && isatty(STDOUT_FILENO));
   queue_list_free(names, count);
-  return STATUS_OK;
+  return status;
 }

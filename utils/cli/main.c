@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <locale.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -83,5 +84,6 @@ static int dispatch(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   hold_standard_descriptors();
+  setlocale(LC_CTYPE, ""); /* which characters a terminal shows */
   return finish(dispatch(argc - 1, argv + 1));
 }

@@ -8,8 +8,8 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -22,13 +22,14 @@
 #include "options.h"
 #include "savefile.h"
 #include "subcommands.h"
+#include "whole_file.h"
 
 struct saver {
   const char *name; /* of the queue */
   const char *path; /* "-": standard output */
-  char *target;     /* what is to have the whole file: path, or where a symbolic link leads; null: written in place */
-  char *temporary;  /* the file's name until it is whole */
-  FILE *out;
+  bool no_replace;  /* a file that is there stays */
+  struct whole_file file;
+  FILE *out; /* of the file, or what is written in place */
   uint32_t keys;
   uint32_t faults;   /* of a damaged segment */
   uint32_t undue;    /* delayed keys whose time is damaged */
@@ -38,7 +39,9 @@ struct saver {
 /* ---- The file ------------------------------------------------------------------------------------------------ */
 
 static int cannot_write(const struct saver *saver) {
-  return fail("cannot write '%s': %s", saver->path, strerror(errno));
+  if (errno == EEXIST) return fail("not saved: '%s' exists, and is not replaced (--no-replace)", saver->path);
+  const char *why = errno == EBUSY ? "another process is saving to it" : strerror(errno);
+  return fail("cannot write '%s': %s", saver->path, why);
 }
 
 /* A device, a pipe or what else is no file is written in place: a file must not take its name. */
@@ -47,60 +50,32 @@ static bool is_special(const char *path) {
   return stat(path, &status) == 0 && !S_ISREG(status.st_mode);
 }
 
-/* A file next to the one that it is to become.  Returns its descriptor, or -1 with errno. */
-static int make_temporary(struct saver *saver) {
-  saver->target = realpath(saver->path, NULL);
-  if (saver->target == NULL) saver->target = strdup(saver->path);
-  if (saver->target == NULL || asprintf(&saver->temporary, "%s.XXXXXX", saver->target) < 0) {
-    saver->temporary = NULL;
-    errno = ENOMEM;
-    return -1;
-  }
-  return mkstemp(saver->temporary);
-}
-
-static void forget_names(struct saver *saver) {
-  free(saver->temporary);
-  free(saver->target);
-  saver->temporary = saver->target = NULL;
-}
-
 static int open_file(struct saver *saver) {
   if (strcmp(saver->path, "-") == 0) {
     saver->out = stdout;
     return STATUS_OK;
   }
-  if (is_special(saver->path)) {
-    saver->out = fopen(saver->path, "we");
-    return saver->out != NULL ? STATUS_OK : cannot_write(saver);
-  }
-  int fd = make_temporary(saver);
-  if (fd >= 0) saver->out = fdopen(fd, "w");
-  if (saver->out != NULL) return STATUS_OK;
-  int status = cannot_write(saver);
-  if (fd >= 0) {
-    unlink(saver->temporary);
-    close(fd);
-  }
-  forget_names(saver);
+  errno = EEXIST;
+  if (saver->no_replace && access(saver->path, F_OK) == 0) return cannot_write(saver);
+  if (is_special(saver->path)) saver->out = fopen(saver->path, "we");
+  else if (whole_file_open(&saver->file, saver->path)) saver->out = saver->file.out;
+  return saver->out != NULL ? STATUS_OK : cannot_write(saver);
+}
+
+/* What was written in place. */
+static int close_stream(struct saver *saver, int status) {
+  bool whole = fflush(saver->out) == 0 && ferror(saver->out) == 0;
+  if (!whole && status == STATUS_OK) status = cannot_write(saver);
+  if (fclose(saver->out) != 0 && status == STATUS_OK) status = cannot_write(saver);
   return status;
 }
 
-/* Writes what is buffered, and down to the disk where there is one. */
-static bool flush_file(const struct saver *saver) {
-  if (fflush(saver->out) != 0 || ferror(saver->out) != 0) return false;
-  return saver->temporary == NULL || fsync(fileno(saver->out)) == 0;
-}
-
-/* Gives a whole file its name, and takes a file away that is not whole. */
+/* Gives a whole file its name; one that is not whole goes. */
 static int close_file(struct saver *saver, int status) {
   if (saver->out == stdout) return status;
-  if (status == STATUS_OK && !flush_file(saver)) status = cannot_write(saver);
-  if (fclose(saver->out) != 0 && status == STATUS_OK) status = cannot_write(saver);
-  if (saver->temporary == NULL) return status;
-  if (status == STATUS_OK && rename(saver->temporary, saver->target) != 0) status = cannot_write(saver);
-  if (status != STATUS_OK) unlink(saver->temporary);
-  forget_names(saver);
+  if (saver->file.out == NULL) return close_stream(saver, status);
+  if (status == STATUS_OK) return whole_file_commit(&saver->file, !saver->no_replace) ? STATUS_OK : cannot_write(saver);
+  whole_file_abandon(&saver->file);
   return status;
 }
 
@@ -110,6 +85,9 @@ static void print_queue(struct saver *saver, const workq_stats_data *stats, cons
   json_t *object = output_queue_json(stats, limiter);
   output_set_integer(object, SAVED_FORMAT_NAME, SAVED_FORMAT);
   output_set_integer(object, SAVED_AT_NAME, clock_wall_ns());
+  char incarnation[32];
+  snprintf(incarnation, sizeof incarnation, "%016" PRIx64, stats->incarnation);
+  output_set(object, SAVED_INCARNATION_NAME, json_string(incarnation));
   output_print(saver->out, object);
 }
 
@@ -191,17 +169,21 @@ static int save(struct saver *saver, workq *q, bool verbose) {
 }
 
 int cmd_save(int argc, char **argv) {
-  static const struct option options[] = {
-      {"raw", no_argument, NULL, 'r'}, {"verbose", no_argument, NULL, 'v'}, LONG_OPTION_SHARED, LONG_OPTION_END};
-  bool raw = false, shared = false, verbose = false;
+  static const struct option options[] = {{"no-replace", no_argument, NULL, 'n'},
+                                          {"raw", no_argument, NULL, 'r'},
+                                          {"verbose", no_argument, NULL, 'v'},
+                                          LONG_OPTION_SHARED,
+                                          LONG_OPTION_END};
+  bool no_replace = false, raw = false, shared = false, verbose = false;
   for (int option; (option = next_option(argc, argv, ":v", options)) != -1;) {
     if (option == 'r') raw = true;
+    else if (option == 'n') no_replace = true;
     else if (option == 'v') verbose = true;
     else if (option == OPTION_SHARED) shared = true;
     else return STATUS_USAGE;
   }
   if (expect_arguments(argc, argv, 2, 2) != STATUS_OK) return STATUS_USAGE;
-  struct saver saver = {.name = argv[optind], .path = argv[optind + 1]};
+  struct saver saver = {.name = argv[optind], .path = argv[optind + 1], .no_replace = no_replace};
   workq *q;
   int status = open_any(saver.name, raw, shared, &q);
   if (status != STATUS_OK) return status;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <jansson.h>
 
@@ -110,7 +111,7 @@ static void print_figure(const struct figure *figure, int64_t value) {
 
 void output_queue_text(const workq_stats_data *stats, const workq_limiter *limiter) {
   char text[LIMITER_TEXT_SIZE];
-  char *name = escape(stats->name, strlen(stats->name));
+  char *name = escape_shown(stats->name, strlen(stats->name), escape_is_utf8(STDOUT_FILENO));
   print_text("name", 4, name);
   free(name);
   for (size_t i = 0; i < FIGURE_COUNT; i++) print_figure(&figures[i], figure_value(stats, &figures[i]));

@@ -16,7 +16,8 @@ static int mismatch(const char *name) {
   char difference[256];
   if (workq_describe_mismatch(name, difference, sizeof difference) < 1)
     snprintf(difference, sizeof difference, "%s", workq_strerror(-EPROTONOSUPPORT));
-  return fail("queue '%s' cannot be used here: %s; if it is no longer in use: workq rm '%s'", name, difference, name);
+  return fail("queue '%s' cannot be used here: %s; if it is no longer in use: workq rm --force '%s'", name, difference,
+              name);
 }
 
 /* Opens the queue to look at it, of any owner. */
@@ -73,8 +74,8 @@ int queue_failed(const char *name, const workq *q, int error) {
   case -EPROTONOSUPPORT:
     return mismatch(name);
   case -EUCLEAN:
-    return fail("'%s' is damaged, or not a queue (inspect: workq dump --raw '%s'; remove: workq rm '%s')", name, name,
-                name);
+    return fail("'%s' is damaged, or not a queue (inspect: workq dump --raw '%s'; remove: workq rm --force '%s')", name,
+                name, name);
   case -EPERM:
     return not_trusted(name);
   case -EACCES:
@@ -86,6 +87,8 @@ int queue_failed(const char *name, const workq *q, int error) {
         name, name);
   case -ENOSPC:
     return fail("queue '%s' is full (see: workq stats '%s'), or " MEMORY_IS_FULL, name, name);
+  case -EIDRM:
+    return fail("queue '%s' was removed while it was used (make it again: workq create '%s')", name, name);
   case -ESHUTDOWN:
     return fail("queue '%s' is shut down (reopen: workq resume '%s')", name, name);
   case -ETIMEDOUT:

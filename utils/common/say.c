@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "escape.h"
 #include "hex.h"
 
 /*
@@ -34,14 +35,23 @@ void say_over_line(bool is_there) {
   line_to_clear = is_there;
 }
 
+/*
+ * Writes the text as standard error shows it, in at most 4 bytes for each of its own; the place
+ * behind it.
+ */
+static char *put_text(char *end, const char *text) {
+  if (escape_is_utf8(STDERR_FILENO)) return escape_restore(end, text);
+  for (; *text != '\0'; text++) end = hex_put_printable(end, (unsigned char)*text);
+  return end;
+}
+
 static void say_list(const char *format, va_list arguments) {
   char *text;
   if (vasprintf(&text, format, arguments) < 0) return;
   const char *begin = line_to_clear && isatty(STDERR_FILENO) ? "\r\033[Kworkq: " : "workq: ";
-  char *line = malloc(strlen(begin) + 4 * strlen(text) + 1);
+  char *line = malloc(strlen(begin) + 4 * strlen(text) + 2);
   if (line != NULL) {
-    char *end = stpcpy(line, begin);
-    for (const char *at = text; *at != '\0'; at++) end = hex_put_printable(end, (unsigned char)*at);
+    char *end = put_text(stpcpy(line, begin), text);
     *end++ = '\n';
     write_line(line, (size_t)(end - line));
   }

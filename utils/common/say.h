@@ -12,7 +12,7 @@
 
 /*
  * Writes "workq: ...\n" to standard error at once, with bytes that are not printable ASCII shown as
- * \xNN.
+ * \xNN; on a UTF-8 terminal characters are shown as such, also those that escape() wrote as \xNN.
  */
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

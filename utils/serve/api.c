@@ -49,7 +49,7 @@ json_t *api_error(unsigned status, const char *reason, unsigned *status_out) {
   return object;
 }
 
-static json_t *look_failed(int error, unsigned *status) {
+static json_t *read_failed(int error, unsigned *status) {
   return api_error(api_status(error), peek_error(error), status);
 }
 
@@ -71,6 +71,32 @@ static json_t *queue_json(const char *name, const workq_measures *measures, cons
   output_set_integer(object, "unfinished_ns", stats->unfinished_ns);
   output_set_integer(object, "longest_ns", stats->longest_ns);
   output_set(object, "metrics", json_boolean(stats->metrics != 0));
+  return object;
+}
+
+/*
+ * After how long a queue or a run is marked: a key that takes twice as long as most of this queue do
+ * is nothing to mark yet.
+ */
+static int64_t stuck_after_ns(const struct serve *serve, const workq_measures *measures) {
+  int64_t usual_ns = workq_histogram_quantile_ns(&measures->work_time, 0.99);
+  return usual_ns > serve->stuck_ns / 2 ? 2 * usual_ns : serve->stuck_ns;
+}
+
+/* Why the queue does not go on as it should, and since when; null where nothing seems wrong. */
+static json_t *stuck_json(const struct serve *serve, const workq_measures *measures, const struct history *history) {
+  const workq_stats_data *stats = &measures->stats;
+  bool waits = stats->ready > 0 && stats->paused == 0;
+  int64_t after_ns = stuck_after_ns(serve, measures), for_ns = waits && history ? history_stalled_ns(history) : 0;
+  const char *reason = stats->waiting == 0 && stats->processing == 0 ? "no worker" : "none done";
+  if (for_ns < after_ns) {
+    for_ns = stats->longest_ns;
+    reason = "long run";
+  }
+  if (for_ns < after_ns) return json_null();
+  json_t *object = json_object();
+  output_set(object, "reason", json_string(reason));
+  output_set_integer(object, "for_ns", for_ns);
   return object;
 }
 
@@ -112,7 +138,7 @@ struct figures {
   workq_limiter limiter;
 };
 
-static int look_figures(workq *q, void *arg) {
+static int read_figures(workq *q, void *arg) {
   struct figures *figures = arg;
   int result = workq_measure(q, &figures->measures);
   return result < 0 ? result : workq_get_limiter(q, &figures->limiter);
@@ -134,7 +160,7 @@ static json_t *broken_json(const char *name, int error) {
 
 static void append_queue(const struct serve *serve, json_t *queues, const char *name) {
   struct figures figures;
-  int result = peek_at(name, serve->shared, look_figures, &figures);
+  int result = peek_at(name, serve->shared, read_figures, &figures);
   if (result == -ENOENT) return; /* removed since the names were read */
   if (result < 0) {
     output_append(queues, broken_json(name, result));
@@ -142,6 +168,7 @@ static void append_queue(const struct serve *serve, json_t *queues, const char *
   }
   json_t *object = queue_json(name, &figures.measures, &figures.limiter);
   const struct history *history = history_find(serve->histories, name);
+  output_set(object, "stuck", stuck_json(serve, &figures.measures, history));
   if (history != NULL) {
     output_set(object, "rates", rates_json(history));
     output_set(object, "recent_ready", recent_json(history));
@@ -172,29 +199,49 @@ json_t *api_queues(const struct serve *serve, unsigned *status) {
 
 /* ---- One queue ----------------------------------------------------------------------------------------------- */
 
+/* Workers, and handles that have taken no key: those that only add, or read. */
 struct whole {
   struct figures figures;
   json_t *workers;
+  json_t *others;
   bool workers_cut;
 };
 
+static bool is_worker(const workq_worker *worker) {
+  return worker->gets > 0 || worker->processing > 0 || worker->waiting == 1;
+}
+
 static int visit_worker(void *arg, const workq_worker *worker) {
   struct whole *whole = arg;
-  if (json_array_size(whole->workers) == WORKERS_MAX) {
+  json_t *array = is_worker(worker) ? whole->workers : whole->others;
+  if (json_array_size(array) == WORKERS_MAX) {
     whole->workers_cut = true;
-    return 1;
+    return 0;
   }
   json_t *object = output_worker_json(worker);
+  output_set(object, "works", json_boolean(is_worker(worker)));
   output_set_integer(object, "failed", (int64_t)worker->failed);
   output_set_integer(object, "gave_up", (int64_t)worker->gave_up);
   output_set_integer(object, "running_ns", worker->running_ns);
-  output_append(whole->workers, object);
+  output_append(array, object);
   return 0;
 }
 
-static int look_whole(workq *q, void *arg) {
+/* Workers first: those are what one asks for. */
+static void join_handles(struct whole *whole) {
+  for (size_t i = 0; i < json_array_size(whole->others); i++) {
+    if (json_array_size(whole->workers) == WORKERS_MAX) {
+      whole->workers_cut = true;
+      break;
+    }
+    output_append(whole->workers, json_incref(json_array_get(whole->others, i)));
+  }
+  json_decref(whole->others);
+}
+
+static int read_whole(workq *q, void *arg) {
   struct whole *whole = arg;
-  int result = look_figures(q, &whole->figures);
+  int result = read_figures(q, &whole->figures);
   return result < 0 ? result : workq_iterate_workers(q, visit_worker, whole);
 }
 
@@ -298,15 +345,18 @@ static json_t *history_json(const struct history *history, uint64_t since) {
 }
 
 json_t *api_queue(const struct serve *serve, const char *name, uint64_t since, unsigned *status) {
-  struct whole whole = {.workers = json_array()};
-  int result = peek_at(name, serve->shared, look_whole, &whole);
+  struct whole whole = {.workers = json_array(), .others = json_array()};
+  int result = peek_at(name, serve->shared, read_whole, &whole);
+  join_handles(&whole);
   if (result < 0) {
     json_decref(whole.workers);
-    return look_failed(result, status);
+    return read_failed(result, status);
   }
   const struct history *history = history_find(serve->histories, name);
   const workq_measures *measures = &whole.figures.measures;
   json_t *object = queue_json(name, measures, &whole.figures.limiter);
+  output_set(object, "stuck", stuck_json(serve, measures, history));
+  output_set_integer(object, "stuck_after_ns", stuck_after_ns(serve, measures));
   output_set(object, "depth", depth_json(measures));
   output_set(object, "latency", latency_json(history, measures));
   output_set(object, "workers", whole.workers);
@@ -324,6 +374,7 @@ struct scan {
   json_t *items;
   uint32_t keys; /* in the queue */
   uint32_t scanned;
+  uint32_t found;
   int64_t end_ns; /* when it is to be given up */
   const char *cut;
 };
@@ -348,6 +399,15 @@ static bool has_state(const struct api_filter *filter, int state) {
          (filter->state == WORKQ_STATE_PROCESSING && state == WORKQ_STATE_DIRTY);
 }
 
+bool api_wants(const struct api_filter *filter, const workq_info *info) {
+  return has_state(filter, info->state) && contains(filter, info->key, info->key_len);
+}
+
+int api_visit(workq *q, int state, int (*visit)(void *arg, const workq_info *info), void *arg) {
+  return state == 0 || state == WORKQ_STATE_DIRTY ? workq_iterate(q, visit, arg)
+                                                  : workq_iterate_state(q, state, visit, arg);
+}
+
 static int visit_item(void *arg, const workq_info *info) {
   struct scan *scan = arg;
   scan->scanned++;
@@ -355,10 +415,11 @@ static int visit_item(void *arg, const workq_info *info) {
     scan->cut = "time";
     return 1;
   }
-  if (!has_state(scan->filter, info->state) || !contains(scan->filter, info->key, info->key_len)) return 0;
+  if (!api_wants(scan->filter, info)) return 0;
+  scan->found++;
   if (json_array_size(scan->items) == scan->filter->limit) {
     scan->cut = "limit";
-    return 1;
+    return scan->filter->count ? 0 : 1;
   }
   json_t *object = output_item_json(info);
   output_set_integer(object, "waiting_ns", info->waiting_ns);
@@ -387,27 +448,28 @@ static uint32_t count_of(const workq_stats_data *stats, int state) {
   }
 }
 
-static int look_items(workq *q, void *arg) {
+static int read_items(workq *q, void *arg) {
   struct scan *scan = arg;
   workq_stats_data stats;
   int result = workq_stats(q, &stats);
   if (result < 0) return result;
   scan->keys = stats.keys;
   scan->end_ns = clock_now_ns() + SCAN_NS;
-  return count_of(&stats, scan->filter->state) > 0 ? workq_iterate(q, visit_item, scan) : 0;
+  return count_of(&stats, scan->filter->state) > 0 ? api_visit(q, scan->filter->state, visit_item, scan) : 0;
 }
 
 json_t *api_items(const struct serve *serve, const char *name, const struct api_filter *filter, unsigned *status) {
   struct scan scan = {.filter = filter, .items = json_array()};
-  int result = peek_at(name, serve->shared, look_items, &scan);
+  int result = peek_at(name, serve->shared, read_items, &scan);
   if (result < 0) {
     json_decref(scan.items);
-    return look_failed(result, status);
+    return read_failed(result, status);
   }
   json_t *object = json_object();
   output_set(object, "items", scan.items);
   output_set_integer(object, "scanned", scan.scanned);
   output_set_integer(object, "keys", scan.keys);
+  if (filter->count) output_set_integer(object, "found", scan.found);
   output_set(object, "cut", scan.cut != NULL ? json_string(scan.cut) : json_null());
   *status = 200;
   return object;

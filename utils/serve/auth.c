@@ -1,10 +1,12 @@
 /*
  * Who may ask `workq serve`, and who may act.
  *
- * Anyone who can connect may read.  But a browser connects for any page that it shows: so the Host
- * header must name this server (a page whose name was made to lead here has another), and nothing
- * says that pages of others may read the answers.  To act takes a token that no browser sends by
- * itself.
+ * Anyone who can connect may read, or who has a token where one is set for that.  But a browser
+ * connects for any page that it shows: so the Host header must name this server (a page whose name
+ * was made to lead here has another; behind a socket in the file system stands a proxy that such a
+ * page can reach, so that it is no exception), and nothing says that pages of others may read the
+ * answers.  To act takes a token that no browser sends by itself.  Tokens are taken from the
+ * Authorization header only, never from a URL, which ends up in logs.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -25,7 +27,7 @@
 #define TOKEN_MIN 16u
 #define TOKEN_MAX 1024u
 
-/* Room for a name of the longest that DNS has. */
+/* Space for a name of the longest that DNS has. */
 #define HOST_SIZE 256u
 
 /* ---- Host and Origin ----------------------------------------------------------------------------------------- */
@@ -66,8 +68,8 @@ static bool is_own_address(const struct serve *serve, const char *host) {
   char text[HOST_SIZE + sizeof "[]:0"];
   struct sockaddr_storage address;
   snprintf(text, sizeof text, strchr(host, ':') != NULL ? "[%s]:0" : "%s:0", host);
-  if (!listen_parse(text, &address)) return false;
-  return listen_is_loopback(&address) || listen_reaches(&serve->address, &address);
+  if (!listen_parse_ip(text, &address)) return false;
+  return listen_is_loopback(&address) || listen_reaches(&serve->listener, &address);
 }
 
 bool auth_host(const struct serve *serve, const char *value) {
@@ -86,15 +88,30 @@ bool auth_origin(const char *origin, const char *host) {
 
 /* ---- The token ----------------------------------------------------------------------------------------------- */
 
-bool auth_token(const struct serve *serve, const char *authorization) {
+/* What an Authorization header gives as a token; "" where it gives none. */
+static const char *given_token(const char *authorization) {
   static const char scheme[] = "Bearer ";
-  if (serve->token == NULL || authorization == NULL) return false;
-  if (strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) return false;
-  const char *given = authorization + sizeof scheme - 1;
-  size_t given_len = strlen(given), len = strlen(serve->token);
+  if (authorization == NULL || strncasecmp(authorization, scheme, sizeof scheme - 1) != 0) return "";
+  return authorization + sizeof scheme - 1;
+}
+
+static bool is_token(const char *token, const char *given) {
+  if (token == NULL) return false;
+  size_t given_len = strlen(given), len = strlen(token);
   volatile unsigned char difference = given_len != len;
-  for (size_t i = 0; i < len; i++) difference |= (unsigned char)(serve->token[i] ^ given[given_len == len ? i : 0]);
+  for (size_t i = 0; i < len; i++) difference |= (unsigned char)(token[i] ^ given[given_len == len ? i : 0]);
   return difference == 0;
+}
+
+bool auth_may_act(const struct serve *serve, const char *authorization) {
+  return is_token(serve->token, given_token(authorization));
+}
+
+bool auth_may_read(const struct serve *serve, const char *authorization) {
+  if (serve->read_token == NULL) return true;
+  const char *given = given_token(authorization);
+  bool reader = is_token(serve->read_token, given), actor = is_token(serve->token, given);
+  return reader | actor;
 }
 
 static char *refuse_token(int *status, int why) {
@@ -102,20 +119,24 @@ static char *refuse_token(int *status, int why) {
   return NULL;
 }
 
-/* The first line; -1 if it cannot be read. */
+/* The first line, of which no more is read than a token may have; -1 if it cannot be read. */
 static ssize_t read_first_line(const char *file, char **line) {
   FILE *in = fopen(file, "re");
-  size_t size = 0;
   if (in == NULL) return -1;
-  errno = 0;
-  ssize_t len = getline(line, &size, in);
-  if (len < 0 && !ferror(in)) len = 0;
+  char *bytes = malloc(TOKEN_MAX + 3);
+  ssize_t len = bytes != NULL ? 0 : -1;
+  for (int byte; len >= 0 && len < (ssize_t)TOKEN_MAX + 2 && (byte = getc(in)) != EOF && byte != '\n';)
+    bytes[len++] = (char)byte;
+  if (ferror(in)) len = -1;
+  int error = errno;
   fclose(in);
-  while (len > 0 && ((*line)[len - 1] == '\n' || (*line)[len - 1] == '\r')) len--;
+  errno = error;
+  while (len > 0 && bytes[len - 1] == '\r') len--;
+  *line = bytes;
   return len;
 }
 
-/* Anyone who can read the token can act. */
+/* Anyone who can read the token can use it. */
 static void warn_of_readers(const char *file) {
   struct stat status;
   if (stat(file, &status) == 0 && (status.st_mode & 077) != 0)
@@ -128,7 +149,6 @@ char *auth_read_token(const char *file, int *status) {
   if (file != NULL) {
     len = read_first_line(file, &token);
     if (len < 0) fail("cannot read the token file '%s': %s", file, strerror(errno));
-    if (len >= 0) warn_of_readers(file);
   } else {
     const char *given = getenv("WORKQ_TOKEN");
     if (given == NULL)
@@ -144,11 +164,12 @@ char *auth_read_token(const char *file, int *status) {
   bool good = (size_t)len >= TOKEN_MIN && (size_t)len <= TOKEN_MAX;
   for (ssize_t i = 0; i < len && good; i++) good = token[i] > ' ' && token[i] < 0x7f;
   if (good) {
+    if (file != NULL) warn_of_readers(file);
     token[len] = '\0';
     return token;
   }
   free(token);
-  return refuse_token(status,
-                      usage_error("serve", "invalid token: it must have %u to %u printable characters and no space",
-                                  TOKEN_MIN, TOKEN_MAX));
+  return refuse_token(
+      status, usage_error("serve", "invalid token in %s: it must have %u to %u printable characters and no space",
+                          file != NULL ? file : "WORKQ_TOKEN", TOKEN_MIN, TOKEN_MAX));
 }

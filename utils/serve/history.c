@@ -30,7 +30,8 @@
 struct history {
   char *name;
   bool is_listed;
-  bool is_sampled; /* last is set */
+  bool is_sampled;          /* last is set */
+  int64_t stalled_since_ns; /* when keys became ready, or one was done, the last time; 0: none is ready */
   struct sample last;
   uint64_t end; /* number of the next point */
   struct history_point points[HISTORY_POINTS];
@@ -104,8 +105,17 @@ static void repeat_flow(const struct history *history, struct history_point *poi
   point->retries = before->retries;
 }
 
+/* Keys are ready, may be taken, and none was done since the sample before. */
+static void note_stall(struct history *history, const workq_stats_data *now, int64_t now_ns) {
+  const workq_stats_data *last = history->is_sampled ? &history->last.measures.stats : NULL;
+  if (now->ready == 0 || now->paused != 0) history->stalled_since_ns = 0;
+  else if (history->stalled_since_ns == 0 || last == NULL || now->dones != last->dones)
+    history->stalled_since_ns = now_ns;
+}
+
 static void push(struct history *history, const struct sample *now) {
   const workq_stats_data *stats = &now->measures.stats;
+  note_stall(history, stats, now->at_ns);
   struct history_point *point = next_point(history);
   point->is_there = true;
   point->ready = stats->ready;
@@ -210,6 +220,10 @@ void histories_sample(struct histories *histories, bool shared, uint64_t missed)
 }
 
 /* ---- Reading ------------------------------------------------------------------------------------------------- */
+
+int64_t history_stalled_ns(const struct history *history) {
+  return history->stalled_since_ns == 0 ? 0 : clock_now_ns() - history->stalled_since_ns;
+}
 
 uint64_t history_end(const struct history *history, uint64_t *first) {
   uint64_t oldest = ring_first(history->end, HISTORY_POINTS);

@@ -11,21 +11,23 @@
 
 #include <microhttpd.h>
 
+#include "common/clock.h"
 #include "common/hex.h"
 #include "common/parse.h"
+#include "connections.h"
 #include "serve.h"
 
 /*
- * Connections at a time, seconds that one may be silent, and bytes that its request may have
- * without the body.
+ * Seconds that a connection may be silent, and bytes that its request may have without the body.
  */
-#define CONNECTIONS_MAX 64u
-#define SILENCE_S       10u
-#define REQUEST_MAX     (16u << 10)
+#define SILENCE_S   10u
+#define REQUEST_MAX (16u << 10)
 
 struct http {
+  const struct serve *serve;
   struct MHD_Daemon *daemon;
   int descriptor;
+  struct connections connections;
 };
 
 /* A request whose body comes in pieces. */
@@ -37,6 +39,7 @@ struct request {
 /* What is asked for, decoded. */
 struct call {
   const struct serve *serve;
+  const struct http *http;
   struct MHD_Connection *connection;
   const char *method;
   const struct request *request;
@@ -67,6 +70,9 @@ static enum MHD_Result send_bytes(const struct call *call, unsigned status, cons
     MHD_add_response_header(response, headers[i][0], headers[i][1]);
   MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
   if (extra != NULL) MHD_add_response_header(response, extra[0], extra[1]);
+  /* Who has been answered makes way for those who wait. */
+  if (connections_full(&call->http->connections))
+    MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
   enum MHD_Result result = MHD_queue_response(call->connection, status, response);
   MHD_destroy_response(response);
   return result;
@@ -161,8 +167,11 @@ static const char *read_item_argument(struct arguments *arguments, const char *n
   } else if (strcmp(name, "limit") == 0) {
     if (parse_integer(value, 1, API_ITEMS_MAX, &number)) arguments->filter.limit = (unsigned)number;
     else wrong = "limit must be a number from 1 to 1000";
+  } else if (strcmp(name, "count") == 0) {
+    arguments->filter.count = strcmp(value, "true") == 0;
+    if (!arguments->filter.count) wrong = "count must be true";
   } else {
-    wrong = "unknown argument (known: state, search, limit)";
+    wrong = "unknown argument (known: state, search, limit, count)";
   }
   free(value);
   return wrong;
@@ -241,8 +250,14 @@ static bool is_json(const char *type) {
   return type != NULL && strncasecmp(type, json, sizeof json - 1) == 0 && strchr("; \t", type[sizeof json - 1]) != NULL;
 }
 
-static enum MHD_Result answer_action(const struct call *call, const char *name, const char *action) {
+static enum MHD_Result unauthorized(const struct call *call, const char *reason) {
   static const char *const challenge[] = {MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer realm=\"workq\""};
+  unsigned status;
+  json_t *object = api_error(MHD_HTTP_UNAUTHORIZED, reason, &status);
+  return send_json_with(call, status, object, challenge);
+}
+
+static enum MHD_Result answer_action(const struct call *call, const char *name, const char *action) {
   const char *site = header_of(call, "Sec-Fetch-Site");
   unsigned status;
   if (call->serve->token == NULL)
@@ -250,10 +265,9 @@ static enum MHD_Result answer_action(const struct call *call, const char *name, 
   if (!auth_origin(header_of(call, MHD_HTTP_HEADER_ORIGIN), header_of(call, MHD_HTTP_HEADER_HOST)) ||
       (site != NULL && strcmp(site, "same-origin") != 0 && strcmp(site, "none") != 0))
     return refuse(call, MHD_HTTP_FORBIDDEN, "the request comes from a page of another site");
-  if (!auth_token(call->serve, header_of(call, MHD_HTTP_HEADER_AUTHORIZATION))) {
-    json_t *object = api_error(MHD_HTTP_UNAUTHORIZED, "missing or invalid token", &status);
-    return send_json_with(call, status, object, challenge);
-  }
+  if (!auth_may_act(call->serve, header_of(call, MHD_HTTP_HEADER_AUTHORIZATION)))
+    return unauthorized(call, call->serve->read_token == NULL ? "missing or invalid token"
+                                                              : "this token does not permit actions, only to read");
   if (!is_json(header_of(call, MHD_HTTP_HEADER_CONTENT_TYPE)))
     return refuse(call, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, "the body must be application/json");
   json_t *object = action_run(call->serve, name, action, call->request->body == NULL ? "" : call->request->body,
@@ -304,7 +318,17 @@ static enum MHD_Result answer_queues(const struct call *call) {
   return send_json(call, status, object);
 }
 
+/* What tells nothing about queues is for everyone: the page must be there to ask for the token. */
+static bool is_public(const char *path) {
+  if (strcmp(path, "/healthz") == 0) return true;
+  for (size_t i = 0; i < page_file_count; i++)
+    if (strcmp(path, page_files[i].path) == 0) return true;
+  return false;
+}
+
 static enum MHD_Result answer_path(const struct call *call, const char *path) {
+  if (!is_public(path) && !auth_may_read(call->serve, header_of(call, MHD_HTTP_HEADER_AUTHORIZATION)))
+    return unauthorized(call, "missing or invalid token");
   static const char below_queues[] = "/api/queues/";
   static const struct {
     const char *path;
@@ -382,11 +406,24 @@ static const char *wrong_request(const struct call *call, const char *target) {
   return NULL;
 }
 
+/* From the prefix alone, and from what is above it, to the page. */
+static enum MHD_Result redirect(const struct call *call) {
+  char page[SERVE_PREFIX_MAX + 2];
+  snprintf(page, sizeof page, "%s/", call->serve->prefix);
+  const char *location[] = {MHD_HTTP_HEADER_LOCATION, page};
+  if (!has_method(call, false)) return wrong_method(call, false);
+  return send_bytes(call, MHD_HTTP_FOUND, "text/plain; charset=utf-8", "", 0, MHD_RESPMEM_PERSISTENT, location);
+}
+
 static enum MHD_Result answer(const struct call *call, const char *target) {
   if (!auth_host(call->serve, header_of(call, MHD_HTTP_HEADER_HOST)))
     return refuse(call, MHD_HTTP_FORBIDDEN,
                   "the Host header does not name this server (see: workq help serve, --allow-host)");
-  return answer_path(call, path_of(call, target));
+  const char *path = path_of(call, target), *prefix = call->serve->prefix;
+  size_t len = strlen(prefix);
+  if (len > 0 && (strcmp(path, "/") == 0 || strcmp(path, prefix) == 0)) return redirect(call);
+  if (strncmp(path, prefix, len) != 0 || path[len] != '/') return not_found(call);
+  return answer_path(call, path + len);
 }
 
 /* ---- Requests ------------------------------------------------------------------------------------------------ */
@@ -416,8 +453,10 @@ static enum MHD_Result begin_request(const struct call *call, const char *target
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url, const char *method,
                                   const char *version, const char *bytes, size_t *len, void **state) {
   (void)version;
+  const struct http *http = arg;
   struct request *request = *state;
-  struct call call = {.serve = arg, .connection = connection, .method = method, .request = request};
+  struct call call = {
+      .serve = http->serve, .http = http, .connection = connection, .method = method, .request = request};
   if (request == NULL) return begin_request(&call, url, state);
   if (*len == 0) return answer(&call, url);
   size_t piece = *len;
@@ -425,10 +464,17 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
   return take_body(request, bytes, piece) ? MHD_YES : MHD_NO;
 }
 
+/* What connections.c keeps about the connection; null where there was no memory for it. */
+static struct connection *kept_about(struct MHD_Connection *connection) {
+  const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+  return info != NULL ? info->socket_context : NULL;
+}
+
 static void on_end(void *arg, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode code) {
-  (void)arg;
-  (void)connection;
-  (void)code;
+  struct http *http = arg;
+  struct connection *kept = kept_about(connection);
+  if (kept != NULL && code == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+    connections_progress(&http->connections, kept, clock_now_ns());
   struct request *request = *state;
   if (request == NULL) return;
   free(request->body);
@@ -436,16 +482,31 @@ static void on_end(void *arg, struct MHD_Connection *connection, void **state, e
   *state = NULL;
 }
 
+static void on_connection(void *arg, struct MHD_Connection *connection, void **kept,
+                          enum MHD_ConnectionNotificationCode code) {
+  struct http *http = arg;
+  if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    *kept = info != NULL ? connections_add(&http->connections, info->connect_fd, clock_now_ns()) : NULL;
+  } else if (*kept != NULL) {
+    connections_remove(&http->connections, *kept);
+    *kept = NULL;
+  }
+}
+
 /* ---- The daemon ---------------------------------------------------------------------------------------------- */
 
-struct http *http_start(struct serve *serve, int listener) {
+struct http *http_start(struct serve *serve) {
   struct http *http = calloc(1, sizeof *http);
   if (http == NULL) return NULL;
+  http->serve = serve;
+  connections_init(&http->connections);
   http->daemon =
-      MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, serve, MHD_OPTION_LISTEN_SOCKET, listener,
+      MHD_start_daemon(MHD_USE_EPOLL, 0, NULL, NULL, on_request, http, MHD_OPTION_LISTEN_SOCKET, serve->listener.fd,
                        MHD_OPTION_CONNECTION_LIMIT, CONNECTIONS_MAX, MHD_OPTION_CONNECTION_TIMEOUT, SILENCE_S,
                        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)REQUEST_MAX, MHD_OPTION_NOTIFY_COMPLETED, on_end,
-                       NULL, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, NULL, MHD_OPTION_END);
+                       http, MHD_OPTION_NOTIFY_CONNECTION, on_connection, http, MHD_OPTION_UNESCAPE_CALLBACK,
+                       leave_escaped, NULL, MHD_OPTION_END);
   const union MHD_DaemonInfo *info =
       http->daemon == NULL ? NULL : MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
   if (info != NULL) {
@@ -469,6 +530,7 @@ int http_timeout_ms(const struct http *http) {
 
 void http_run(struct http *http) {
   MHD_run(http->daemon);
+  connections_end_slow(&http->connections, clock_now_ns());
 }
 
 void http_stop(struct http *http) {

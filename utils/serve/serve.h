@@ -3,7 +3,8 @@
  * page.
  *
  *   serve.c      options, the main loop; unavailable.c where there is no libmicrohttpd
- *   listen.c     the address to listen at
+ *   listen.c     the address to listen at, and the socket there
+ *   connections  which of them are ended, so that slow clients do not shut others out
  *   auth.c       who may ask, and who may act
  *   http.c       requests and answers; the only file that knows libmicrohttpd
  *   api.c        queues, workers and keys as JSON
@@ -21,6 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <jansson.h>
 #include <workq.h>
@@ -28,35 +30,66 @@
 /* Most names that --allow-host may give. */
 #define SERVE_HOSTS_MAX 16u
 
+/* The longest that --prefix may give. */
+#define SERVE_PREFIX_MAX 200u
+
+struct listener {
+  int fd;
+  struct sockaddr_storage address;
+  socklen_t len;
+  bool is_passed;     /* by systemd */
+  bool takes_v4;      /* though its address is one of IPv6 */
+  mode_t socket_mode; /* permissions of a socket in the file system */
+  struct stat file;   /* which file that is */
+};
+
 struct serve {
-  bool shared;       /* looks at queues of other users, too */
-  const char *token; /* who has it may act; null: nobody may */
+  bool shared;            /* reads queues of other users, too */
+  const char *token;      /* who has it may act; null: nobody may */
+  const char *read_token; /* who has it, or the other, may read; null: anyone may */
   const char *hosts[SERVE_HOSTS_MAX];
   unsigned host_count;
-  struct sockaddr_storage address; /* at which it listens */
+  const char *prefix; /* with which each path begins: "", or "/path" */
+  int64_t stuck_ns;   /* after which a queue without a done, or a run, is marked */
+  struct listener listener;
   struct histories *histories;
 };
 
 /* ---- listen.c ------------------------------------------------------------------------------------------------ */
 
-/* Room for an address with its port as text. */
-#define SERVE_ADDRESS_SIZE 80
+/* Space for an address with its port, or "unix:" and a path, as text. */
+#define SERVE_ADDRESS_SIZE 128
 
-/*
- * ADDRESS:PORT, [ADDRESS]:PORT or localhost:PORT.  Returns whether it is one; with its length then.
- */
-bool listen_parse(const char *text, struct sockaddr_storage *out);
+/* ADDRESS:PORT, [ADDRESS]:PORT or localhost:PORT.  Returns whether it is one. */
+bool listen_parse_ip(const char *text, struct sockaddr_storage *out);
 
-/* The address with its port, as it stands in a URL. */
-void listen_print(const struct sockaddr_storage *address, char text[SERVE_ADDRESS_SIZE]);
+/* The same, or unix:PATH.  Returns null, or what is wrong with it, as a clause for an error line. */
+const char *listen_parse(const char *text, struct listener *out);
 
+/* The address with its port, as it stands in a URL; or "unix:PATH". */
+void listen_print(const struct listener *listener, char text[SERVE_ADDRESS_SIZE]);
+
+bool listen_is_unix(const struct listener *listener);
 bool listen_is_loopback(const struct sockaddr_storage *address);
 
-/* Whether connections to the other address come to this one, whatever the ports. */
-bool listen_reaches(const struct sockaddr_storage *listening, const struct sockaddr_storage *address);
+/* Whether connections to the address come to this socket, whatever the ports. */
+bool listen_reaches(const struct listener *listener, const struct sockaddr_storage *address);
 
-/* Returns a listening socket, and puts the port that it has into *address; -errno. */
-int listen_open(struct sockaddr_storage *address);
+/*
+ * Listens at listener->address, and puts the port that it has into it.  A socket in the file system
+ * at which nobody listens any more is replaced.  Returns 0 or -errno: -EADDRINUSE where somebody
+ * listens, -EEXIST where the path is that of something else than a socket.
+ */
+int listen_open(struct listener *listener);
+
+/*
+ * Takes the socket that systemd passes (LISTEN_PID, LISTEN_FDS), and forgets these variables.
+ * Returns 1, 0 where it passes none to this process, or -1 with what is wrong in *wrong.
+ */
+int listen_take_passed(struct listener *listener, const char **wrong);
+
+/* Removes the socket from the file system, if it is still the one that was opened. */
+void listen_remove(const struct listener *listener);
 
 /* ---- auth.c -------------------------------------------------------------------------------------------------- */
 
@@ -76,13 +109,15 @@ bool auth_host_form(const char *value);
 bool auth_origin(const char *origin, const char *host);
 
 /*
- * Whether an Authorization header has the token.  Takes the same time for each wrong token of the
- * same length.
+ * Whether an Authorization header (or null) has the token for actions; whether it has one of the
+ * tokens that permit to read, where one is needed.  Each takes the same time for each wrong token of
+ * the same length.
  */
-bool auth_token(const struct serve *serve, const char *authorization);
+bool auth_may_act(const struct serve *serve, const char *authorization);
+bool auth_may_read(const struct serve *serve, const char *authorization);
 
 /*
- * The token in the file (null: in the environment), to be freed; null if it is no good: why is
+ * The token in the file (null: in the environment), to be freed; null if it is invalid: why is
  * said, and in *status.
  */
 char *auth_read_token(const char *file, int *status);
@@ -133,6 +168,12 @@ void histories_sample(struct histories *histories, bool shared, uint64_t missed)
 
 struct history;
 
+/*
+ * For how long keys have been ready all the time, the queue was not paused and none was done; 0
+ * where that is not so.
+ */
+int64_t history_stalled_ns(const struct history *history);
+
 /* Null if there is none. */
 const struct history *history_find(const struct histories *histories, const char *name);
 
@@ -158,7 +199,14 @@ struct api_filter {
   const char *search; /* bytes that the key must contain; letters of ASCII in whatever case */
   size_t search_len;
   unsigned limit; /* most keys to show */
+  bool count;     /* whether all that are found are counted */
 };
+
+/* Whether the key is one of those wanted. */
+bool api_wants(const struct api_filter *filter, const workq_info *info);
+
+/* Visits the keys in that state (0: in any); others, too, where they are not listed apart. */
+int api_visit(workq *q, int state, int (*visit)(void *arg, const workq_info *info), void *arg);
 
 #define API_ITEMS_MAX     1000u
 #define API_ITEMS_DEFAULT 100u
@@ -173,7 +221,7 @@ unsigned api_status(int error);
 
 /* ---- actions.c ----------------------------------------------------------------------------------------------- */
 
-/* The longest body of a request: a key of any length, each byte as \u00XX. */
+/* The longest body of a request: a key of any length, or what is searched, each byte as \u00XX. */
 #define ACTION_BODY_MAX ((6u * WORKQ_KEY_MAX) + 1024u)
 
 bool action_exists(const char *action);
@@ -184,8 +232,8 @@ json_t *action_run(const struct serve *serve, const char *name, const char *acti
 
 struct http;
 
-/* Takes connections from the listening socket from now on; null with errno. */
-struct http *http_start(struct serve *serve, int listener);
+/* Takes connections from serve->listener from now on; null with errno. */
+struct http *http_start(struct serve *serve);
 
 /* What to wait for before the next http_run(), and how long at most, ms; -1 for ever. */
 int http_descriptor(const struct http *http);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "common/clock.h"
+#include "common/escape.h"
 
 /* Three digits, and no more places behind the point than that leaves. */
 static void print_three(char text[TOP_TEXT_SIZE], double value, const char *unit) {
@@ -70,20 +71,105 @@ const char *top_bytes(char text[TOP_TEXT_SIZE], uint64_t bytes) {
   return text;
 }
 
-void top_fit(char *out, size_t size, const char *text, int width) {
-  static const char mark[] = "..";
-  size_t room = width < 0 ? 0 : (size_t)width;
-  if (room >= size) room = size - 1;
-  size_t len = strnlen(text, room + 1);
-  if (len <= room) {
-    memcpy(out, text, len);
-    out[len] = '\0';
-    return;
-  }
-  memcpy(out, text, room);
-  out[room] = '\0';
-  if (room > sizeof mark) memcpy(out + room - strlen(mark), mark, strlen(mark));
+/* The bytes of the units that a text begins with, as far as they fit in so many columns and bytes. */
+static size_t head_that_fits(const char *text, int width, size_t size, int *columns) {
+  size_t bytes = 0;
+  int wide;
+  *columns = 0;
+  for (size_t len; (len = escape_unit(text + bytes, &wide)) > 0; bytes += len, *columns += wide)
+    if (*columns + wide > width || bytes + len > size) break;
+  return bytes;
 }
+
+/* The end of the text that fits in so many columns and bytes. */
+static const char *tail_that_fits(const char *text, int width, size_t size, int *columns) {
+  size_t len = strlen(text);
+  int wide;
+  *columns = escape_columns(text);
+  while (*columns > width || len > size) {
+    size_t unit = escape_unit(text, &wide);
+    text += unit;
+    len -= unit;
+    *columns -= wide;
+  }
+  return text;
+}
+
+int top_fit(char *out, size_t size, const char *text, int width, enum top_cut cut, bool utf8) {
+  const char *mark = utf8 ? "…" : "..";
+  int mark_columns = utf8 ? 1 : 2, columns, tail_columns = 0;
+  size_t space = size - 1, marked = strlen(mark);
+  if (width < 0) width = 0;
+  size_t len = head_that_fits(text, width, space, &columns);
+  const char *tail = "";
+  if (text[len] == '\0') {
+    mark = "";
+  } else if (width < mark_columns + 2 || space < marked + 2) {
+    mark = ""; /* what is left would be less than the mark */
+  } else {
+    int left = width - mark_columns;
+    size_t bytes = space - marked;
+    int tail_width = cut == CUT_MIDDLE ? left / 2 : 0;
+    if (tail_width > 0) tail = tail_that_fits(text, tail_width, bytes / 2, &tail_columns);
+    len = head_that_fits(text, left - tail_columns, bytes - strlen(tail), &columns);
+    columns += mark_columns + tail_columns;
+  }
+  char *end = mempcpy(out, text, len);
+  strcpy(stpcpy(end, mark), tail);
+  return columns;
+}
+
+/* ---- Tables ---------------------------------------------------------------------------------------------------- */
+
+/* Between a column and the one before it. */
+static int gap_of(const struct top_column *column) {
+  return column->left ? 2 : 1;
+}
+
+/* The space that the columns take which are not left out. */
+static int space_of(const struct top_column *columns, int count, const struct top_cell *cells) {
+  int space = 0;
+  bool first = true;
+  for (int i = 0; i < count; i++) {
+    if (cells[i].width == 0) continue;
+    space += cells[i].width + (first ? 0 : gap_of(&columns[i]));
+    first = false;
+  }
+  return space;
+}
+
+/* Leaves out the column that is needed least.  Returns whether there is one. */
+static bool leave_one_out(const struct top_column *columns, int count, struct top_cell *cells) {
+  int last = -1;
+  for (int i = 0; i < count; i++)
+    if (cells[i].width > 0 && columns[i].rank > (last < 0 ? 0 : columns[last].rank)) last = i;
+  if (last >= 0) cells[last].width = 0;
+  return last >= 0;
+}
+
+void top_lay_out(const struct top_column *columns, int count, int at, int space, struct top_cell *cells) {
+  for (int i = 0; i < count; i++) cells[i] = (struct top_cell){.width = columns[i].width};
+  while (space_of(columns, count, cells) > space && leave_one_out(columns, count, cells)) continue;
+  int rest = space - space_of(columns, count, cells);
+  int end = at + space;
+  bool first = true;
+  for (int i = 0; i < count; i++) {
+    if (cells[i].width == 0) continue;
+    int more = columns[i].want - columns[i].width;
+    if (more > rest) more = rest;
+    if (more > 0) {
+      cells[i].width += more;
+      rest -= more;
+    }
+    cells[i].at = at + (first ? 0 : gap_of(&columns[i]));
+    at = cells[i].at + cells[i].width;
+    first = false;
+    /* Where even the columns that are always there do not fit, the last are cut. */
+    if (at > end) cells[i].width = end > cells[i].at ? end - cells[i].at : 0;
+  }
+}
+
+/* ---- Graphs ---------------------------------------------------------------------------------------------------- */
 
 int top_level(double value, double max, int rows, int row) {
   if (max <= 0 || value <= 0) return 0;

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Room for any of them, with the closing NUL; at most 7 characters are used. */
+/* Space for any of them, with the closing NUL; at most 7 characters are used. */
 #define TOP_TEXT_SIZE 48
 
 /* 0 ... 999999 as they are, then 1.23M, 45.6G. */
@@ -26,11 +26,40 @@ const char *top_time(char text[TOP_TEXT_SIZE], int64_t ns);
 /* 512B, 3.5M, 1.2G: units of 1024. */
 const char *top_bytes(char text[TOP_TEXT_SIZE], uint64_t bytes);
 
+/* Where a text that is too long is cut. */
+enum top_cut { CUT_END, CUT_MIDDLE };
+
 /*
- * Cuts a text of single-column characters to the width; where it is longer it ends with "..", if
- * there is room for that.  size is that of out.
+ * Cuts a text that is shown (see escape.h) to so many columns, never inside a character or an
+ * escape; where something is left out, "..", or with utf8 an ellipsis, stands in its place if there
+ * is space for that.  size is that of out, in bytes.  Returns the columns that it takes.
  */
-void top_fit(char *out, size_t size, const char *text, int width);
+int top_fit(char *out, size_t size, const char *text, int width, enum top_cut cut, bool utf8);
+
+/* ---- Tables ---------------------------------------------------------------------------------------------------- */
+
+#define TOP_COLUMNS_MAX 12
+
+struct top_column {
+  const char *head;
+  int width; /* at least so wide */
+  int want;  /* up to so wide where there is space, if that is more */
+  int rank;  /* of those that may be left out, the highest goes first; 0: always there */
+  bool left; /* texts stand at its left edge, else at its right one */
+};
+
+/* Where a column is; width 0: it is left out. */
+struct top_cell {
+  int at, width;
+};
+
+/*
+ * Places the columns of a table from the column `at` of the screen on, in so much space: leaves out
+ * what there is no space for, and shares the rest among those that want it, from left to right.
+ */
+void top_lay_out(const struct top_column *columns, int count, int at, int space, struct top_cell *cells);
+
+/* ---- Graphs ---------------------------------------------------------------------------------------------------- */
 
 /*
  * How much of a cell of a graph is filled, 0 ... 8: the graph is `rows` cells high, row 0 is the

@@ -7,6 +7,7 @@
 #ifndef WORKQ_UTILS_TOP_HISTORY_H
 #define WORKQ_UTILS_TOP_HISTORY_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/clock.h"
@@ -55,5 +56,47 @@ void top_history_add(struct top_history *history, int64_t now_ns, double depth, 
  * none.
  */
 const struct top_point *top_history_at(const struct top_history *history, int age);
+/* How much time the newest `columns` points stand for, as far as there are so many. */
+int64_t top_history_span_ns(const struct top_history *history, int columns);
+
+/* ---- What stops the work --------------------------------------------------------------------------------------- */
+
+/*
+ * How long must nothing go on in a queue with ready keys, before it is marked: no key was
+ * finished; no worker was there and none was taken; the lock was never free.
+ */
+#define TOP_STUCK_NS     (10 * NS_PER_S)
+#define TOP_NO_WORKER_NS (2 * NS_PER_S)
+#define TOP_LOCKED_NS    (2 * NS_PER_S)
+
+/* When something last went on in a queue. */
+struct top_progress {
+  bool begun;
+  uint64_t dones, gets, changes; /* the counts in the last sample */
+  int64_t done_ns;               /* when a key was last seen to be finished, or none was ready */
+  int64_t got_ns;                /* the same of keys that were taken */
+  int64_t unlocked_ns;           /* when the lock was last seen free, or the queue to change */
+  int owner;                     /* the process that has the lock, 0 for none */
+};
+
+/* Adds a sample, and which process held the lock then, 0 for none. */
+void top_progress_add(struct top_progress *progress, const struct sample *sample, int owner);
+
+enum top_trouble {
+  TROUBLE_NONE,
+  TROUBLE_LOCKED,    /* a process has held the lock all the time: it is stopped, say */
+  TROUBLE_NO_WORKER, /* keys are ready, and no process takes them */
+  TROUBLE_STUCK,     /* keys are ready, and none is finished, nor processed for a usual time */
+  TROUBLE_FULL       /* no key can be added */
+};
+
+/* What stops the work, and for how long that has been seen. */
+enum top_trouble top_trouble(const struct top_progress *progress, const struct sample *sample, int64_t *for_ns);
+
+/*
+ * Whether a key is processed for so long already that it is marked: ten times as long as
+ * nine of ten keys took, and ten seconds at least; a minute where none has been finished.
+ */
+bool top_is_long(const workq_measures *measures, int64_t running_ns);
 
 #endif

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,6 @@
 #include <ncurses.h>
 
 #include "common/escape.h"
-#include "format.h"
 #include "top.h"
 
 #define CONTROL(letter) ((letter)&0x1f)
@@ -27,11 +27,12 @@ void top_tell(struct top *top, const char *format, ...) {
   va_end(arguments);
 }
 
-/* Bytes as text with escapes, cut to some forty columns; size is that of out. */
+/* Space for that: forty characters, and what combines with them. */
+#define SHORT_SIZE 256
+
+/* Bytes as text, cut to some forty columns; size is that of out. */
 static void shorten(char *out, size_t size, const void *bytes, size_t len) {
-  char *text = escape(bytes, len < size ? len : size);
-  top_fit(out, size, text, 40);
-  free(text);
+  top_shorten(out, size, bytes, len, 40);
 }
 
 /* ---- Choosing ------------------------------------------------------------------------------------------------ */
@@ -59,6 +60,7 @@ static const workq_info *selected_item(const struct top *top) {
 
 /* From now on the key of the selected row stays selected, wherever it goes. */
 static const workq_info *choose_selected(struct top *top) {
+  if (top->page == PAGE_ITEM) return top->chosen != NULL ? &top->item : NULL;
   const workq_info *info = selected_item(top);
   forget_chosen(top);
   if (info == NULL) return NULL;
@@ -79,16 +81,21 @@ static void move_to(struct top *top, int row) {
   int last = rows_of_page(top) - 1;
   if (row > last) row = last;
   if (row < 0) row = 0;
-  if (top->page == PAGE_WORKERS) place->first = row;
-  else place->selected = row;
+  place->selected = row;
   /* The first row stays the first row, whichever key is there. */
   if (top->page == PAGE_ITEMS && row > 0) choose_selected(top);
   else if (top->page == PAGE_ITEMS) forget_chosen(top);
 }
 
+/* A page that is a text scrolls; drawing it keeps its place within the text. */
+static bool is_text(enum top_page page) {
+  return page == PAGE_WORKER || page == PAGE_ITEM || page == PAGE_HELP;
+}
+
 static bool move_key(struct top *top, int key) {
-  const struct top_place *place = &top->places[top->page];
-  int at = top->page == PAGE_WORKERS ? place->first : place->selected;
+  struct top_place *place = &top->places[top->page];
+  bool text = is_text(top->page);
+  int at = text ? place->first : place->selected;
   int page = top_rows() > 4 ? top_rows() - 3 : 1;
   switch (key) {
   case KEY_UP:
@@ -107,12 +114,13 @@ static bool move_key(struct top *top, int key) {
     at = 0;
     break;
   case KEY_END:
-    at = rows_of_page(top);
+    at = text ? INT_MAX / 2 : rows_of_page(top);
     break;
   default:
     return false;
   }
-  move_to(top, at);
+  if (text) place->first = at;
+  else move_to(top, at);
   return true;
 }
 
@@ -131,8 +139,23 @@ static void show(struct top *top, enum top_page page) {
   top_read_items(top);
 }
 
+/* The key, or the worker, of the selected row, whole. */
+static void show_whole(struct top *top) {
+  int selected = top->places[PAGE_WORKERS].selected;
+  if (top->page == PAGE_WORKERS && selected < (int)top->workers.count) {
+    top->worker = top->workers.workers[selected];
+    top->places[PAGE_WORKER] = (struct top_place){0, 0};
+    show(top, PAGE_WORKER);
+  } else if (choose_selected(top) != NULL) {
+    top->places[PAGE_ITEM] = (struct top_place){0, 0};
+    show(top, PAGE_ITEM);
+  }
+}
+
 static void go_back(struct top *top) {
-  if (top->page == PAGE_WORKERS || top->page == PAGE_ITEMS) show(top, PAGE_QUEUE);
+  if (top->page == PAGE_WORKER) show(top, PAGE_WORKERS);
+  else if (top->page == PAGE_ITEM) show(top, PAGE_ITEMS);
+  else if (top->page == PAGE_WORKERS || top->page == PAGE_ITEMS) show(top, PAGE_QUEUE);
   else if (top->page == PAGE_QUEUE && top->only == NULL) show(top, PAGE_QUEUES);
 }
 
@@ -167,7 +190,7 @@ static int open_same(const struct top *top, const char *name, uint64_t incarnati
 /* Calls act(), which says how it went, with the queue, and says what went wrong. */
 static void with_queue(struct top *top, const char *name, uint64_t incarnation, int (*act)(struct top *top, workq *q)) {
   workq *q;
-  char text[64];
+  char text[SHORT_SIZE];
   shorten(text, sizeof text, name, strlen(name));
   int result = open_same(top, name, incarnation, &q);
   if (result == -ESTALE) {
@@ -203,7 +226,7 @@ static int act_kick_all(struct top *top, workq *q) {
 }
 
 static int act_kick(struct top *top, workq *q) {
-  char text[64];
+  char text[SHORT_SIZE];
   shorten(text, sizeof text, top->chosen, top->chosen_len);
   int result = workq_kick(q, top->chosen, top->chosen_len);
   if (result >= 0) top_tell(top, result > 0 ? "kicked '%s'" : "'%s' is not buried", text);
@@ -211,7 +234,7 @@ static int act_kick(struct top *top, workq *q) {
 }
 
 static int act_remove(struct top *top, workq *q) {
-  char text[64];
+  char text[SHORT_SIZE];
   shorten(text, sizeof text, top->chosen, top->chosen_len);
   int result = workq_remove(q, top->chosen, top->chosen_len);
   if (result >= 0) top_tell(top, result > 0 ? "removed '%s'" : "'%s': nothing to remove", text);
@@ -226,19 +249,30 @@ static void ask(struct top *top, enum top_question question, const struct top_qu
   top->asked_incarnation = queue->incarnation;
 }
 
+/* "3 buried keys", as many as there are now. */
+static const char *buried_keys(const struct top *top, char text[TOP_TEXT_SIZE]) {
+  const struct top_queue *queue = target_of(top);
+  char count[TOP_TEXT_SIZE];
+  uint32_t buried = queue != NULL ? queue->now.measures.stats.buried : 0;
+  snprintf(text, TOP_TEXT_SIZE, "%s buried key%s", top_count(count, buried), buried == 1 ? "" : "s");
+  return text;
+}
+
 void top_question_text(const struct top *top, char *text, size_t size) {
-  char name[64], key[64] = "";
+  char count[TOP_TEXT_SIZE], filter[4 * sizeof top->query.filter + 1];
+  char name[SHORT_SIZE], key[SHORT_SIZE] = "";
   shorten(name, sizeof name, top->asked_name, strlen(top->asked_name));
   if (top->chosen != NULL) shorten(key, sizeof key, top->chosen, top->chosen_len);
   switch (top->question) {
   case ASK_FILTER:
-    snprintf(text, size, "keys with: %s", top->query.filter);
+    escape_restore(filter, top->query.filter);
+    snprintf(text, size, "keys with: %s", filter);
     break;
   case ASK_PAUSE:
     snprintf(text, size, "pause '%s': its workers get no more keys?  (y/n)", name);
     break;
   case ASK_KICK_ALL:
-    snprintf(text, size, "kick all buried keys of '%s'?  (y/n)", name);
+    snprintf(text, size, "kick all %s of '%s'?  (y/n)", buried_keys(top, count), name);
     break;
   case ASK_REMOVE:
     snprintf(text, size, "remove '%s'?  (y/n)", key);
@@ -279,8 +313,9 @@ static void edit_filter(struct top *top, int key) {
   if (key == CONTROL('u')) {
     len = 0;
   } else if (key == KEY_BACKSPACE || key == CONTROL('h') || key == 0x7f) {
-    if (len > 0) len--;
-  } else if (key >= ' ' && key < 0x7f && len + 1 < sizeof filter) {
+    /* A character of several bytes goes whole. */
+    while (len > 0 && (filter[--len] & 0xc0) == 0x80) continue;
+  } else if (((key >= ' ' && key < 0x7f) || (top->utf8 && key >= 0x80 && key < 0x100)) && len + 1 < sizeof filter) {
     filter[len++] = (char)key;
   } else {
     return;
@@ -305,8 +340,8 @@ static void kick_all_key(struct top *top) {
   else ask(top, ASK_KICK_ALL, queue);
 }
 
-/* Keys of the page of items.  Returns whether it was one. */
-static bool item_key(struct top *top, int key) {
+/* Keys of the page of items that choose which are shown.  Returns whether it was one. */
+static bool list_key(struct top *top, int key) {
   switch (key) {
   case 's':
     top->query.sort = (enum top_sort)((top->query.sort + 1) % SORT_COUNT);
@@ -324,17 +359,20 @@ static bool item_key(struct top *top, int key) {
     ask(top, ASK_FILTER, top->queue);
     snprintf(top->filter_before, sizeof top->filter_before, "%s", top->query.filter);
     return true;
-  case 'k':
-    if (choose_selected(top) != NULL) with_queue(top, top->queue->name, top->queue->incarnation, act_kick);
-    return true;
-  case 'x':
-    if (choose_selected(top) != NULL) ask(top, ASK_REMOVE, top->queue);
-    return true;
   default:
     return false;
   }
   move_to(top, 0);
   top_read_items(top);
+  return true;
+}
+
+/* Keys that change the chosen key of the queue.  Returns whether it was one. */
+static bool item_key(struct top *top, int key) {
+  if (key != 'k' && key != 'x') return false;
+  if (choose_selected(top) == NULL) return true;
+  if (key == 'k') with_queue(top, top->queue->name, top->queue->incarnation, act_kick);
+  else ask(top, ASK_REMOVE, top->queue);
   return true;
 }
 
@@ -344,6 +382,7 @@ static void page_key(struct top *top, int key) {
   case '\r':
   case KEY_ENTER:
     if (top->page == PAGE_QUEUES) show(top, PAGE_QUEUE);
+    else show_whole(top);
     break;
   case ESCAPE:
   case 'b':
@@ -359,7 +398,7 @@ static void page_key(struct top *top, int key) {
   case 'i':
   case '/':
     show(top, PAGE_ITEMS);
-    if (key == '/' && top->page == PAGE_ITEMS) item_key(top, key);
+    if (key == '/' && top->page == PAGE_ITEMS) list_key(top, key);
     break;
   case 'p':
     pause_key(top);
@@ -382,6 +421,7 @@ static bool general_key(struct top *top, int key) {
   case '?':
   case 'h':
     top->page_before_help = top->page;
+    top->places[PAGE_HELP] = (struct top_place){0, 0};
     top->page = PAGE_HELP;
     return true;
   case ' ':
@@ -405,7 +445,8 @@ void top_key(struct top *top, int key) {
   forget_messages(top);
   if (top->question == ASK_FILTER) edit_filter(top, key);
   else if (top->question != ASK_NOTHING) answer(top, key);
-  else if (top->page == PAGE_HELP) top->page = top->page_before_help;
-  else if (general_key(top, key) || move_key(top, key)) return;
-  else if (top->page != PAGE_ITEMS || !item_key(top, key)) page_key(top, key);
+  else if (top->page == PAGE_HELP) {
+    if (!move_key(top, key)) top->page = top->page_before_help;
+  } else if (general_key(top, key) || move_key(top, key)) return;
+  else if ((top->page != PAGE_ITEMS || !list_key(top, key)) && !item_key(top, key)) page_key(top, key);
 }

@@ -79,7 +79,7 @@ struct gathering {
   int state;
   int64_t end_ns;
   uint32_t turn;
-  uint32_t room;   /* keys of this state that are wanted, where they come in the order asked for */
+  uint32_t wanted; /* keys of this state, where they come in the order asked for */
   uint32_t before; /* keys of other states that are kept */
   bool full;       /* there are TOP_ITEMS_MAX sorted ones; what comes after these is not kept */
 };
@@ -114,12 +114,17 @@ static void keep(struct gathering *gathering, const workq_info *info) {
 }
 
 static bool fits(const struct top_query *query, const workq_info *info) {
+  if (query->key != NULL) return info->key_len == query->key_len && memcmp(info->key, query->key, query->key_len) == 0;
   if (query->filter[0] == '\0') return true;
   if (strchr(query->filter, '\\') == NULL)
     return memmem(info->key, info->key_len, query->filter, strlen(query->filter)) != NULL;
-  char *text = escape(info->key, info->key_len);
-  bool found = strstr(text, query->filter) != NULL;
-  free(text);
+  /* Escapes as the terminal shows them, and those of pipes. */
+  bool found = false;
+  for (int utf8 = 0; utf8 < 2 && !found; utf8++) {
+    char *text = escape_shown(info->key, info->key_len, utf8 == 1 && query->utf8);
+    found = strstr(text, query->filter) != NULL;
+    free(text);
+  }
   return found;
 }
 
@@ -130,7 +135,7 @@ static int visit_item(void *arg, const workq_info *info) {
   gathering->turn++;
   if (!fits(gathering->query, info)) return 0;
   bool in_order = gathering->query->sort == SORT_QUEUE && !gathering->query->backwards;
-  if (in_order && items->count - gathering->before >= gathering->room) return 1;
+  if (in_order && items->count - gathering->before >= gathering->wanted) return 1;
   items->matches++;
   keep(gathering, info);
   return 0;
@@ -141,11 +146,11 @@ static int read_state(workq *q, void *arg) {
   return workq_iterate_state(q, gathering->state, visit_item, gathering);
 }
 
-static void gather(workq *q, struct gathering *gathering, int state, uint32_t room) {
+static void gather(workq *q, struct gathering *gathering, int state, uint32_t wanted) {
   gathering->state = state;
   gathering->end_ns = clock_now_ns() + READ_NS;
   gathering->before = gathering->items->count;
-  gathering->room = room;
+  gathering->wanted = wanted;
   if (sigbus_guard(q, read_state, gathering) != 0) gathering->items->all = false;
 }
 
@@ -180,12 +185,12 @@ int top_find_chosen(const struct top *top) {
 
 static int visit_worker(void *arg, const workq_worker *worker) {
   struct top_workers *workers = arg;
-  if (workers->count == workers->places) {
-    uint32_t places = workers->places == 0 ? 64 : 2 * workers->places;
-    workq_worker *grown = realloc(workers->workers, places * sizeof *grown);
+  if (workers->count == workers->size) {
+    uint32_t size = workers->size == 0 ? 64 : 2 * workers->size;
+    workq_worker *grown = realloc(workers->workers, size * sizeof *grown);
     if (grown == NULL) return 1;
     workers->workers = grown;
-    workers->places = places;
+    workers->size = size;
   }
   workers->workers[workers->count++] = *worker;
   return 0;
@@ -195,10 +200,33 @@ static int read_workers(workq *q, void *arg) {
   return workq_iterate_workers(q, visit_worker, arg);
 }
 
-const char *top_command_of(const struct top *top, int pid) {
-  for (uint32_t i = 0; i < top->workers.count; i++)
-    if (top->workers.workers[i].pid == pid) return top->workers.workers[i].command;
-  return "";
+const workq_worker *top_worker_of(const struct top *top, const workq_info *info) {
+  for (uint32_t i = 0; i < top->workers.count; i++) {
+    const workq_worker *worker = &top->workers.workers[i];
+    if (worker->pid == info->pid && worker->tid == info->tid) return worker;
+  }
+  return NULL;
+}
+
+/* Finds the worker of the page again. */
+static void refresh_worker(struct top *top) {
+  top->worker_is_there = false;
+  for (uint32_t i = 0; i < top->workers.count && !top->worker_is_there; i++) {
+    const workq_worker *worker = &top->workers.workers[i];
+    top->worker_is_there =
+        worker->slot == top->worker.slot && worker->pid == top->worker.pid && worker->tid == top->worker.tid;
+    if (top->worker_is_there) top->worker = *worker;
+  }
+}
+
+/* Finds the chosen key again, wherever it is. */
+static void refresh_item(workq *q, struct top *top) {
+  struct top_query query = {.key = top->chosen, .key_len = top->chosen_len};
+  top->item_is_there = false;
+  if (top->chosen == NULL) return;
+  read_items(q, &query, &top->items);
+  top->item_is_there = top->items.count > 0;
+  if (top->item_is_there) top->item = top->items.items[0].info;
 }
 
 /* ---- Both ---------------------------------------------------------------------------------------------------- */
@@ -228,12 +256,15 @@ void top_read_items(struct top *top) {
   if (q == NULL) {
     drop_from(&top->items, 0);
     drop_from(&top->processing, 0);
+    top->worker_is_there = top->item_is_there = false;
     return;
   }
   enum top_page page = top->page == PAGE_HELP ? top->page_before_help : top->page;
   sigbus_guard(q, read_workers, &top->workers);
   if (page == PAGE_ITEMS) read_items(q, &top->query, &top->items);
+  else if (page == PAGE_ITEM) refresh_item(q, top);
   else read_items(q, &processing, &top->processing);
+  if (page == PAGE_WORKER) refresh_worker(top);
   workq_close(q);
   int chosen = top_find_chosen(top);
   if (page == PAGE_ITEMS && chosen >= 0) top->places[PAGE_ITEMS].selected = chosen;

@@ -15,7 +15,7 @@
 #include "common/trust.h"
 #include "top.h"
 
-/* How long an action waits for the queue's lock: somebody sits before the screen. */
+/* How long an action waits for the queue's lock: a user waits for it. */
 #define ACTION_TIMEOUT_NS NS_PER_S
 
 /* ---- One queue ----------------------------------------------------------------------------------------------- */
@@ -26,15 +26,25 @@ int top_open(const struct top *top, const char *name, uint32_t flags, workq **ou
   return workq_open(name, &options, out);
 }
 
+/* What is read of a queue at a time. */
+struct reading {
+  workq_measures *measures;
+  workq_limiter limiter;
+  int owner; /* of the lock, 0 for none */
+};
+
 static int measure(workq *q, void *arg) {
-  return workq_measure(q, arg);
+  struct reading *reading = arg;
+  reading->owner = workq_lock_owner(q);
+  int result = workq_get_limiter(q, &reading->limiter);
+  return result < 0 ? result : workq_measure(q, reading->measures);
 }
 
-static int measure_by_name(const struct top *top, const char *name, workq_measures *measures) {
+static int measure_by_name(const struct top *top, const char *name, struct reading *reading) {
   workq *q;
   int result = top_open(top, name, WORKQ_RAW, &q);
   if (result < 0) return result;
-  result = sigbus_guard(q, measure, measures);
+  result = sigbus_guard(q, measure, reading);
   workq_close(q);
   return result;
 }
@@ -49,24 +59,28 @@ static void start_again(struct top_queue *queue, uint64_t incarnation) {
   queue->rates = sample_rates_between(NULL, &queue->now);
   queue->window.kept = 0;
   queue->history.end = 0;
+  queue->progress = (struct top_progress){.begun = false};
   queue->known = true;
 }
 
-static void keep_sample(struct top_queue *queue, const struct sample *sample) {
+static void keep_sample(struct top_queue *queue, const struct sample *sample, const struct reading *reading) {
   const workq_stats_data *stats = &sample->measures.stats;
   if (!queue->known || stats->incarnation != queue->incarnation) start_again(queue, stats->incarnation);
   if (queue->history.end > 0) queue->rates = sample_rates_between(&queue->now, sample);
   queue->has_rates = queue->history.end > 0;
   queue->now = *sample;
+  queue->limiter = reading->limiter;
+  top_progress_add(&queue->progress, sample, reading->owner);
   top_window_add(&queue->window, sample);
   top_history_add(&queue->history, sample->at_ns, stats->ready, stats->dones);
 }
 
 static void read_queue(const struct top *top, struct top_queue *queue) {
   struct sample sample = {.at_ns = clock_now_ns()};
+  struct reading reading = {.measures = &sample.measures};
   int before = queue->error;
-  queue->error = measure_by_name(top, queue->name, &sample.measures);
-  if (queue->error >= 0) keep_sample(queue, &sample);
+  queue->error = measure_by_name(top, queue->name, &reading);
+  if (queue->error >= 0) keep_sample(queue, &sample, &reading);
   else if (before == 0) queue->lost_ns = sample.at_ns;
 }
 

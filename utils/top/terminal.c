@@ -7,8 +7,6 @@
  * SPDX-License-Identifier: Apache-2.0
  */
 #include <errno.h>
-#include <langinfo.h>
-#include <locale.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -19,12 +17,15 @@
 #include <unistd.h>
 
 #include <ncurses.h>
-#include <term.h>
 
 #include "common/clock.h"
+#include "common/escape.h"
 #include "common/say.h"
 #include "common/sigbus.h"
 #include "top.h"
+
+/* At the end, for it makes macros of words like columns. */
+#include <term.h>
 
 /* The second reading comes soon, so that there are rates. */
 #define SECOND_READ_NS (NS_PER_S / 4)
@@ -217,8 +218,7 @@ static bool loop(struct top *top, const sigset_t *waiting) {
 
 int top_run(struct top *top) {
   sigset_t waiting;
-  setlocale(LC_CTYPE, "");
-  top->utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+  top->utf8 = top->query.utf8 = escape_is_utf8(STDOUT_FILENO);
   top->page = top->only != NULL ? PAGE_QUEUE : PAGE_QUEUES;
   handle_signals(&waiting);
   int status = enter_screen(top);

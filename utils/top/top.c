@@ -30,7 +30,7 @@ static int read_options(int argc, char **argv, struct top *top) {
   return STATUS_OK;
 }
 
-/* That there is such a queue, and that it may be looked at. */
+/* That there is such a queue, and that it may be read. */
 static int try_queue(const struct top *top) {
   workq *q;
   if (top->only == NULL) return STATUS_OK;

@@ -1,11 +1,11 @@
 // The page of `workq serve`: asks once a second, and shows all queues and one of them.
 // SPDX-License-Identifier: Apache-2.0
 
-import { count, rate, shown } from "/format.js";
-import { spark } from "/plot.js";
-import { QueueView, showState } from "/queue.js";
-import { Rows, only, setText } from "/table.js";
-import { askToken } from "/token.js";
+import { count, duration, rate, shown } from "./format.js";
+import { spark } from "./plot.js";
+import { QueueView, showState, stateOf } from "./queue.js";
+import { Rows, only, setText } from "./table.js";
+import { askToken, forgetReadToken, get, tell } from "./token.js";
 
 const byId = (id) => document.getElementById(id);
 
@@ -14,6 +14,7 @@ const EACH_MS = 1000, KEYS_EACH = 3; // keys are asked for at every third time
 let queues = [];
 let actions = false;
 let held = false;
+let locked = false; // the server wants a token to read, and there is none
 let rounds = 0;
 let timer = 0;
 const view = new QueueView(refresh);
@@ -29,34 +30,84 @@ function nameCell(cell, queue) {
   else link.removeAttribute("aria-current");
 }
 
-function stateCell(cell, queue) {
-  showState(only(cell, "span"), queue);
-  cell.title = queue.error || "";
-  if (queue.error) setText(cell.children[1] || cell.appendChild(document.createElement("small")), queue.error);
+// What is wrong with a queue, in a few words.
+function trouble(queue) {
+  if (queue.error) return queue.error;
+  if (!queue.stuck) return "";
+  const time = duration(queue.stuck.for_ns);
+  return { "no worker": `stuck: no worker for ${time}`, "none done": `stuck: none done for ${time}`,
+    "long run": `a key runs for ${time}` }[queue.stuck.reason];
 }
 
-const figure = (name) => (queue) => queue.error ? "" : count(queue[name]);
-const flow = (name) => (queue) => queue.rates ? rate(queue.rates[name]) : "";
+function stateCell(cell, queue) {
+  showState(only(cell, "span"), queue);
+  const text = trouble(queue);
+  cell.title = text;
+  if (text) setText(cell.children[1] || cell.appendChild(document.createElement("small")), text);
+  else if (cell.children[1]) cell.children[1].remove();
+}
+
+function buriedCell(cell, queue) {
+  setText(cell, queue.error ? "" : count(queue.buried));
+  cell.classList.toggle("alarm", queue.buried > 0);
+}
+
+// Most urgent first where it is sorted from the top.
+function urgency(queue) {
+  return (queue.error ? 16 : 0) + (queue.stuck ? 8 : 0) + (queue.buried > 0 ? 4 : 0) + (queue.shut_down ? 2 : 0) + (queue.paused ? 1 : 0);
+}
+
+const figure = (name) => ({ text: (queue) => queue.error ? "" : count(queue[name]), sort: (queue) => queue[name] ?? -1 });
+const flow = (name) => ({ text: (queue) => queue.rates ? rate(queue.rates[name]) : "", sort: (queue) => queue.rates ? queue.rates[name] : -1 });
 
 const table = new Rows(byId("queues"), [
-  { heading: true, fill: nameCell },
-  { fill: stateCell },
-  { className: "number", text: figure("ready") },
-  { className: "number mid", text: figure("processing") },
-  { className: "number wide", text: figure("delayed") },
-  { className: "number", text: figure("buried") },
-  { className: "number wide", text: figure("attached") },
-  { className: "number wide", text: flow("adds") },
-  { className: "number wide", text: flow("dones") },
+  { heading: true, fill: nameCell, sort: (queue) => shown(queue, "name") },
+  { className: "state-cell", fill: stateCell, sort: urgency },
+  { className: "number", ...figure("ready") },
+  { className: "number mid", ...figure("processing") },
+  { className: "number wide", ...figure("delayed") },
+  { className: "number", fill: buriedCell, sort: (queue) => queue.buried ?? -1 },
+  { className: "number wide", ...figure("attached") },
+  { className: "number wide", ...flow("adds") },
+  { className: "number wide", ...flow("dones") },
   { className: "wide", fill: (cell, queue) => spark(cell, queue.recent_ready || []) },
 ]);
 
+function summary() {
+  const number = (what) => queues.filter(what).length;
+  const parts = [queues.length === 1 ? "1 queue" : `${count(queues.length)} queues`];
+  const stuck = number((queue) => queue.stuck), buried = number((queue) => queue.buried > 0);
+  const paused = number((queue) => stateOf(queue) === "paused"), broken = number((queue) => queue.error);
+  if (stuck) parts.push(`${stuck} stuck`);
+  if (buried) parts.push(`${buried} with buried keys`);
+  if (paused) parts.push(`${paused} paused`);
+  if (broken) parts.push(`${broken} not readable`);
+  return parts.join(", ");
+}
+
+let seen = null; // the queue that was chosen when the list was last shown
+
+// Scrolls the box, and not the page.
+function scrollTo(box, row) {
+  if (row === null) return;
+  const head = box.querySelector("thead").offsetHeight;
+  if (row.offsetTop - head < box.scrollTop) box.scrollTop = row.offsetTop - head;
+  else box.scrollTop = Math.max(box.scrollTop, row.offsetTop + row.offsetHeight - box.clientHeight);
+}
+
 function showQueues() {
-  // A queue that breaks or is repaired gets another row.
-  table.update(queues, (queue) => queue.path + (queue.error ? " error" : ""));
-  for (const row of table.body.rows) row.classList.toggle("chosen", row.querySelector("[aria-current]") !== null);
+  // Stuck ones first, where nothing else is chosen.  A queue that breaks or is repaired gets another row.
+  const list = queues.filter((queue) => queue.stuck).concat(queues.filter((queue) => !queue.stuck));
+  table.update(list, (queue) => queue.path + (queue.error ? " error" : ""));
+  for (const { element, object } of table.rows.values()) {
+    element.classList.toggle("chosen", element.querySelector("[aria-current]") !== null);
+    element.classList.toggle("stuck", Boolean(object.stuck || object.error));
+  }
+  setText(byId("summary"), queues.length > 0 ? summary() : "");
   byId("no-queues").hidden = queues.length > 0;
   const box = byId("queues-box");
+  if (seen !== view.path) scrollTo(box, table.body.querySelector(".chosen"));
+  seen = view.path;
   // What scrolls must be reached by the keyboard.
   if (box.scrollHeight > box.clientHeight + 1) box.tabIndex = 0;
   else box.removeAttribute("tabindex");
@@ -85,9 +136,12 @@ function say(text, bad) {
 }
 
 async function load() {
-  const answer = await fetch("/api/queues", { signal: AbortSignal.timeout(8000) });
-  const body = await answer.json();
-  if (!answer.ok) throw new Error(body.error);
+  const { status, body } = await get("api/queues");
+  if (status === 401) {
+    lock();
+    return;
+  }
+  if (status !== 200) throw new Error(body.error);
   queues = body.queues;
   actions = body.actions;
   byId("unlock").hidden = !actions;
@@ -97,10 +151,28 @@ async function load() {
   if (rounds % KEYS_EACH === 0) await view.refreshKeys();
 }
 
+// Nothing is asked again before there is another token.
+function lock() {
+  const wrong = forgetReadToken();
+  locked = true;
+  byId("unlock").hidden = false;
+  if (wrong) tell("That token is not valid here.", true);
+  else unlock();
+}
+
+async function unlock() {
+  if (!(await askToken(locked ? "read" : "act")) || !locked) return;
+  locked = false;
+  tell("");
+  await refresh();
+}
+
 async function refresh() {
+  if (locked) return;
   try {
     await load();
-    say(held ? "Held" : "Live");
+    if (locked) say("A token is needed", true);
+    else say(held ? "Held" : "Live");
   } catch (error) {
     say("No answer; trying again", true);
   }
@@ -122,7 +194,7 @@ byId("hold").addEventListener("click", () => {
   byId("hold").setAttribute("aria-pressed", String(held));
   say(held ? "Held" : "Live");
 });
-byId("unlock").addEventListener("click", askToken);
+byId("unlock").addEventListener("click", unlock);
 byId("skip").addEventListener("click", (event) => {
   event.preventDefault();
   byId("main").focus();

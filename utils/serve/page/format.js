@@ -67,9 +67,21 @@ function escaped(character) {
   return "\\u{" + code.toString(16) + "}";
 }
 
+// Text of somebody else's as it can be read.
+export function visible(text) {
+  return text.replace(unseen, escaped);
+}
+
+// A long text with its middle left out; null if it is short.
+export function cutInTheMiddle(text) {
+  const characters = [...text];
+  if (characters.length <= 200) return null;
+  return characters.slice(0, 120).join("") + " … " + characters.slice(-60).join("");
+}
+
 // A name or key, which the server gives as text, or in hexadecimal where it is none.
 export function shown(object, member) {
-  if (object[member] !== undefined) return object[member].replace(unseen, escaped);
+  if (object[member] !== undefined) return visible(object[member]);
   const pairs = (object[member + "_hex"] || "").match(/../g) || [];
   return pairs.map((pair) => {
     const code = parseInt(pair, 16);

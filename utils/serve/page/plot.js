@@ -1,7 +1,7 @@
 // Plots of the last minutes: lines over time, with a reading by mouse, finger or arrow keys.
 // SPDX-License-Identifier: Apache-2.0
 
-import { only, setText } from "/table.js";
+import { only, setText } from "./table.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HEIGHT = 190, TOP = 10, BOTTOM = 24, RIGHT = 10;
@@ -167,7 +167,9 @@ export class Plot {
     // What is hidden has no width.
     if (this.columns === null || this.figure.clientWidth === 0) return;
     this.width = this.figure.clientWidth - 24;
-    this.left = this.log ? 54 : 42;
+    // On a phone the labels are larger (style.css), and fewer.
+    this.narrow = matchMedia("(max-width: 760px)").matches;
+    this.left = (this.log ? 54 : 42) + (this.narrow ? 10 : 0);
     this.span = SPANS.find((span) => this.length - 1 <= span) || SPANS[SPANS.length - 1];
     const shownValues = this.series.flatMap(({ name }) => this.columns[name].slice(-this.span - 1)).filter((value) => value !== null);
     this.scale = (this.log ? logScale : linearScale)(shownValues);
@@ -187,7 +189,7 @@ export class Plot {
   }
 
   drawGrid() {
-    const key = [this.width, this.span, ...this.scale.marks].join();
+    const key = [this.width, this.left, this.span, ...this.scale.marks].join();
     if (this.gridKey === key) return;
     this.gridKey = key;
     this.grid.replaceChildren();
@@ -198,7 +200,7 @@ export class Plot {
     }
     for (let i = 0; i <= 4; i++) {
       const seconds = this.span * (1 - i / 4);
-      if (this.width < 320 && i % 2) continue;
+      if (this.width < (this.narrow ? 460 : 320) && i % 2) continue;
       const anchor = i === 4 ? "end" : i === 0 ? "start" : "middle";
       svg("text", { x: this.x(seconds).toFixed(1), y: HEIGHT - 6, "text-anchor": anchor }, this.grid).textContent = ago(seconds);
     }

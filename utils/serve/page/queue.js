@@ -1,14 +1,15 @@
 // One queue: its figures, plots, times, workers and keys.
 // SPDX-License-Identifier: Apache-2.0
 
-import { brief, count, bytes, duration, identity, rate, shown, tick } from "/format.js";
-import { Plot } from "/plot.js";
-import { Rows, only, setText } from "/table.js";
-import { act, confirmed } from "/token.js";
+import { brief, count, bytes, cutInTheMiddle, duration, identity, rate, shown, tick, visible } from "./format.js";
+import { Plot } from "./plot.js";
+import { Rows, only, setText } from "./table.js";
+import { act, confirmed, get, post, tell } from "./token.js";
 
 const byId = (id) => document.getElementById(id);
 
 const PAGE = 100, MOST = 1000; // keys that are asked for at first, and at most
+const FEW = 10; // buried keys and workers that are shown at first
 
 export function stateOf(queue) {
   if (queue.error) return "error";
@@ -20,11 +21,6 @@ export function showState(element, queue) {
   const state = stateOf(queue);
   setText(element, state);
   element.className = "state " + state.replace(" ", "-");
-}
-
-async function ask(path) {
-  const answer = await fetch(path, { signal: AbortSignal.timeout(8000) });
-  return { status: answer.status, body: await answer.json() };
 }
 
 // What the plots show, kept here so that the server need only tell what is new.
@@ -88,8 +84,18 @@ function button(cell, name, label, handler) {
   return found;
 }
 
-function keyCell(cell, item) {
-  setText(only(cell, "code", "key"), shown(item, "key"));
+// A long key is shown without its middle, until the button is pressed.
+function keyCell(cell, item, row) {
+  const whole = shown(item, "key"), short = cutInTheMiddle(whole);
+  setText(only(cell, "code", "key"), short === null || row.isWhole ? whole : short);
+  if (short === null) return;
+  const toggle = button(cell, "whole", "", () => {
+    row.isWhole = !row.isWhole;
+    keyCell(cell, row.object, row);
+  });
+  toggle.className = "link";
+  toggle.setAttribute("aria-expanded", String(Boolean(row.isWhole)));
+  setText(toggle, row.isWhole ? "show less" : `show all ${count([...whole].length)} characters`);
 }
 
 // How long it has been what it is.
@@ -99,9 +105,61 @@ function since(item) {
   return duration(item.waiting_ns);
 }
 
+function howLong(item) {
+  if (item.state === "delayed") return item.due_in_ns ?? -1;
+  return (item.state === "processing" || item.state === "dirty" ? item.running_ns : item.waiting_ns) ?? -1;
+}
+
 function doing(worker) {
   if (worker.processing > 0) return worker.running_ns >= 0 ? "works, " + duration(worker.running_ns) : "works";
-  return { key: "waits for a key", room: "waits for room", drain: "waits for the drain" }[worker.waiting] || "nothing";
+  return { key: "waits for a key", room: "waits for space", drain: "waits for the drain" }[worker.waiting] || "nothing";
+}
+
+// What a worker does, and on which key.
+function doingCell(cell, worker) {
+  setText(only(cell, "span"), doing(worker));
+  cell.classList.toggle("alarm", worker.isLong);
+  const key = cell.children[1] || cell.appendChild(document.createElement("code"));
+  key.className = "key";
+  const text = worker.item ? shown(worker.item, "key") : "";
+  setText(key, cutInTheMiddle(text) ?? text);
+  key.hidden = text === "";
+}
+
+// What stands in the page's line about a queue that does not go on.
+function troubleOf(queue) {
+  if (!queue.stuck) return "";
+  const time = duration(queue.stuck.for_ns);
+  const ready = queue.ready === 1 ? "1 key is ready" : `${count(queue.ready)} keys are ready`;
+  if (queue.stuck.reason === "no worker") return `Stuck: ${ready}, and no worker has taken one for ${time}.`;
+  if (queue.stuck.reason === "none done") {
+    const busy = queue.processing === 0 ? "" : `; ${count(queue.processing)} in flight, the longest for ${duration(queue.longest_ns)}`;
+    return `Stuck: ${ready}, and none was done for ${time}${busy}.`;
+  }
+  const worker = queue.workers.find((one) => one.isLong);
+  return `A key has been in flight for ${time}` + (worker ? `, by process ${worker.pid} (${shown(worker, "command")}).` : ".");
+}
+
+// WORKQ_NEVER is below 0: of retries there are none then, and crashes have no limit.
+function limit(number, never) {
+  if (number < 0) return never;
+  return number === 0 ? "no limit" : count(number);
+}
+
+// The options with which the queue was created, as `workq create` names them.
+function optionsOf(queue) {
+  return [
+    ["capacity", `${count(queue.capacity)} keys`],
+    ["key-max", `${count(queue.key_max)} bytes`],
+    ["handles", count(queue.handles)],
+    ["limiter", queue.limiter],
+    ["max-retries", limit(queue.max_retries, "no retries")],
+    ["max-crashes", limit(queue.max_crashes, "no limit")],
+    ["give-up", queue.give_up],
+    ["reap-interval", duration(queue.reap_interval_ns)],
+    ["mode", queue.mode],
+    ["metrics", queue.metrics ? "yes" : "no"],
+  ];
 }
 
 export class QueueView {
@@ -110,6 +168,8 @@ export class QueueView {
     this.queue = null;
     this.actions = false;
     this.limit = PAGE;
+    this.allBuried = this.allWorkers = false;
+    this.atWork = []; // keys in flight
     this.onChange = onChange;
     this.section = byId("queue");
     this.plots = null;
@@ -129,17 +189,28 @@ export class QueueView {
         { heading: true, className: "number", text: (one) => String(one.priority) }, number((one) => count(one.keys)),
         { className: "fill", fill: (cell, one) => { only(cell, "span", "share").style.width = one.share + "%"; } }]),
       buried: new Rows(byId("buried"), [
-        { heading: true, fill: keyCell }, number((item) => count(item.failures)), number((item) => count(item.crashes)),
-        wide((item) => String(item.priority)), number(since), act]),
+        { heading: true, fill: keyCell, sort: (item) => shown(item, "key") },
+        { ...number((item) => count(item.failures)), sort: (item) => item.failures },
+        { ...number((item) => count(item.crashes)), sort: (item) => item.crashes },
+        { ...wide((item) => String(item.priority)), sort: (item) => item.priority },
+        { ...number(since), sort: howLong }, act]),
       workers: new Rows(byId("workers"), [
-        { heading: true, text: (worker) => worker.pid === worker.tid ? `${worker.pid}` : `${worker.pid}/${worker.tid}` },
-        { text: (worker) => shown(worker, "command") }, { text: doing }, number((worker) => count(worker.processing)),
-        wide((worker) => count(worker.dones)), wide((worker) => count(worker.failed)), wide((worker) => count(worker.adds)),
-        wide((worker) => duration(worker.age_ns))]),
+        { heading: true, text: (worker) => worker.pid === worker.tid ? `${worker.pid}` : `${worker.pid}/${worker.tid}`, sort: (worker) => worker.pid },
+        { text: (worker) => shown(worker, "command"), sort: (worker) => shown(worker, "command") },
+        { className: "doing", fill: doingCell, sort: (worker) => worker.running_ns },
+        { className: "number mid", text: (worker) => count(worker.processing), sort: (worker) => worker.processing },
+        { ...wide((worker) => count(worker.dones)), sort: (worker) => worker.dones },
+        { ...wide((worker) => count(worker.failed)), sort: (worker) => worker.failed },
+        { ...wide((worker) => count(worker.adds)), sort: (worker) => worker.adds },
+        { ...wide((worker) => duration(worker.age_ns)), sort: (worker) => worker.age_ns }]),
       keys: new Rows(byId("keys"), [
-        { heading: true, fill: keyCell }, { className: "key-state", text: (item) => item.state }, wide((item) => String(item.priority)),
-        wide((item) => count(item.failures)), wide((item) => count(item.crashes)), { className: "number plain", text: since },
-        { className: "wide", text: (item) => item.pid ? String(item.pid) : "" }, act]),
+        { heading: true, fill: keyCell, sort: (item) => shown(item, "key") },
+        { className: "key-state", text: (item) => item.state, sort: (item) => item.state },
+        { ...wide((item) => String(item.priority)), sort: (item) => item.priority },
+        { ...wide((item) => count(item.failures)), sort: (item) => item.failures },
+        { ...wide((item) => count(item.crashes)), sort: (item) => item.crashes },
+        { className: "number plain", text: since, sort: howLong },
+        { className: "wide", text: (item) => item.pid ? String(item.pid) : "", sort: (item) => item.pid ?? 0 }, act]),
     };
   }
 
@@ -159,13 +230,25 @@ export class QueueView {
       this.limit = MOST;
       this.loadKeys();
     });
+    byId("buried-all").addEventListener("click", () => {
+      this.allBuried = !this.allBuried;
+      this.loadBuried();
+    });
+    byId("workers-all").addEventListener("click", () => {
+      this.allWorkers = !this.allWorkers;
+      this.showWorkers();
+    });
+    this.tables.workers.onSort = () => this.showWorkers();
+    this.tables.keys.onSort = () => this.loadKeys();
     byId("kick-all").addEventListener("click", () => this.kickAll());
+    byId("kick-found").addEventListener("click", () => this.actOnFound("kick"));
+    byId("remove-found").addEventListener("click", () => this.actOnFound("remove"));
     byId("pause").addEventListener("click", () => this.toggle(this.queue.paused ? "unpause" : "pause"));
     byId("shutdown").addEventListener("click", () => this.toggle(this.queue.shut_down ? "resume" : "shutdown"));
   }
 
   get url() {
-    return "/api/queues/" + this.path;
+    return "api/queues/" + this.path;
   }
 
   // Another queue is to be shown; null: none.
@@ -174,6 +257,8 @@ export class QueueView {
     this.path = path;
     this.samples = new Samples();
     this.limit = PAGE;
+    this.allBuried = this.allWorkers = false;
+    this.atWork = [];
     this.section.hidden = true;
     this.tables.keys.update([], () => "");
     this.tables.buried.update([], () => "");
@@ -183,7 +268,7 @@ export class QueueView {
   async refresh(actions) {
     const path = this.path;
     if (path === null) return true;
-    const { status, body } = await ask(`${this.url}?since=${this.samples.end}`);
+    const { status, body } = await get(`${this.url}?since=${this.samples.end}`);
     if (path !== this.path) return true;
     if (status !== 200) {
       this.section.hidden = true;
@@ -212,9 +297,43 @@ export class QueueView {
     if (columns !== null) for (const plot of this.plots) plot.update(columns, length, end);
     this.showTimes();
     this.showDepth();
-    this.tables.workers.update(queue.workers, (worker) => `${worker.slot} ${worker.pid} ${worker.tid}`);
-    setText(byId("workers-note"), queue.workers_cut ? `The first ${queue.workers.length} of ${count(queue.attached)}.`
-      : queue.workers.length === 0 ? "Nobody is attached." : "");
+    this.showWorkers();
+    this.showOptions();
+    const trouble = troubleOf(queue);
+    setText(byId("stuck"), trouble);
+    byId("stuck").hidden = trouble === "";
+  }
+
+  // Long runs first, then workers before handles that only add: so the server gives them.
+  showWorkers() {
+    const queue = this.queue;
+    for (const worker of queue.workers) {
+      worker.isLong = worker.processing > 0 && worker.running_ns >= queue.stuck_after_ns;
+      worker.item = worker.processing > 0 ? this.atWork.find((item) => item.tid === worker.tid && item.pid === worker.pid) : null;
+    }
+    const all = queue.workers.filter((worker) => worker.isLong).concat(queue.workers.filter((worker) => !worker.isLong));
+    queue.workers = all;
+    const list = this.tables.workers.inOrder(all);
+    this.tables.workers.update(this.allWorkers ? list : list.slice(0, FEW), (worker) => `${worker.slot} ${worker.pid} ${worker.tid}`);
+    const left = list.length - FEW;
+    setText(byId("workers-note"), list.length === 0 ? "No process is attached."
+      : queue.workers_cut && this.allWorkers ? `The first ${list.length} of ${count(queue.attached)}.`
+      : left > 0 && !this.allWorkers ? `and ${count(queue.attached - FEW)} more` : "");
+    byId("workers-all").hidden = left <= 0;
+    setText(byId("workers-all"), this.allWorkers ? `Show ${FEW}` : "Show all");
+  }
+
+  showOptions() {
+    const list = byId("options");
+    optionsOf(this.queue).forEach(([name, value], i) => {
+      let one = list.children[i];
+      if (one === undefined) {
+        one = list.appendChild(document.createElement("div"));
+        one.append(document.createElement("dt"), document.createElement("dd"));
+      }
+      setText(one.children[0], name);
+      setText(one.children[1], value);
+    });
   }
 
   showTiles() {
@@ -222,7 +341,7 @@ export class QueueView {
     const working = queue.workers.filter((worker) => worker.processing > 0).length;
     const tiles = [
       ["Ready", count(queue.ready), rate(queue.rates && queue.rates.adds) + " added"],
-      ["Processing", count(queue.processing), queue.longest_ns > 0 ? "longest " + duration(queue.longest_ns) : "by nobody"],
+      ["Processing", count(queue.processing), queue.longest_ns > 0 ? "longest " + duration(queue.longest_ns) : "none in flight"],
       ["Delayed", count(queue.delayed), queue.delayed > 0 ? "next in " + duration(queue.next_due_in_ns) : "none is due"],
       ["Buried", count(queue.buried), `${count(queue.gave_up)} given up, ${count(queue.crash_buried)} crashed`],
       ["Done", count(queue.dones), rate(queue.rates && queue.rates.dones)],
@@ -239,6 +358,8 @@ export class QueueView {
       }
       [name, value, note].forEach((text, n) => setText(tile.children[n], text));
     });
+    list.children[0].classList.toggle("alarm", Boolean(queue.stuck) && queue.stuck.reason !== "long run");
+    list.children[1].classList.toggle("alarm", queue.longest_ns >= queue.stuck_after_ns);
     list.children[3].classList.toggle("alarm", queue.buried > 0);
   }
 
@@ -262,17 +383,29 @@ export class QueueView {
 
   async refreshKeys() {
     if (this.path === null || this.section.hidden) return;
-    await Promise.all([this.loadKeys(), this.loadBuried()]);
+    await Promise.all([this.loadKeys(), this.loadBuried(), this.loadAtWork()]);
+  }
+
+  async loadAtWork() {
+    const found = this.queue.processing > 0 ? await this.items({ state: "processing", limit: MOST }) : { items: [] };
+    if (found === null) return;
+    // Of a worker that has several, the one that it has had for longest.
+    this.atWork = found.items.sort((a, b) => (b.running_ns ?? -1) - (a.running_ns ?? -1));
+    this.showWorkers();
   }
 
   async items(query) {
     const path = this.path;
-    const { status, body } = await ask(`${this.url}/items?${new URLSearchParams(query)}`);
+    const { status, body } = await get(`${this.url}/items?${new URLSearchParams(query)}`);
     return status === 200 && path === this.path ? body : null;
   }
 
+  get filter() {
+    return { search: byId("search").value, state: byId("state").value };
+  }
+
   async loadKeys() {
-    const query = { search: byId("search").value, state: byId("state").value, limit: this.limit };
+    const query = { ...this.filter, limit: this.limit };
     const asked = JSON.stringify(query);
     this.asked = asked;
     const found = await this.items(query);
@@ -282,18 +415,26 @@ export class QueueView {
     let note = many === 1 ? "1 key" : `${count(many)} keys`;
     if (found.cut === "limit") note = `The first ${note} found` + (all ? ` of ${count(found.keys)}` : "");
     if (found.cut === "time") note = `${note} among the first ${count(found.scanned)} of ${count(found.keys)}: the search was cut short`;
+    if (found.cut !== null && this.tables.keys.sorted !== null) note += "; only these are sorted";
     setText(byId("keys-note"), note + ".");
     byId("more").hidden = found.cut !== "limit" || this.limit === MOST;
+    const may = this.actions && !all && many > 0;
+    byId("remove-found").hidden = !may;
+    byId("kick-found").hidden = !may || !["all", "buried"].includes(query.state);
   }
 
   async loadBuried() {
-    const found = this.queue.buried > 0 ? await this.items({ state: "buried", limit: PAGE }) : { items: [] };
+    const limit = this.allBuried ? MOST : FEW;
+    const found = this.queue.buried > 0 ? await this.items({ state: "buried", limit }) : { items: [] };
     if (found === null) return;
     this.tables.buried.update(found.items, (item) => JSON.stringify(identity(item, "key")));
     const hidden = this.queue.buried - found.items.length;
     setText(byId("buried-note"), found.items.length === 0 && hidden <= 0 ? "No key is buried."
       : hidden > 0 ? `and ${count(hidden)} more` : "");
+    byId("buried-all").hidden = this.queue.buried <= FEW;
+    setText(byId("buried-all"), this.allBuried ? `Show ${FEW}` : this.queue.buried > MOST ? `Show ${count(MOST)}` : "Show all");
     byId("kick-all").hidden = !this.actions || found.items.length === 0;
+    setText(byId("kick-all"), `Kick all ${count(this.queue.buried)}`);
   }
 
   // ---- Actions
@@ -306,6 +447,39 @@ export class QueueView {
     button(cell, "remove", "Remove", () => this.remove(row.object));
     const key = shown(item, "key");
     for (const one of cell.children) one.setAttribute("aria-label", `${one.textContent} ${key}`);
+  }
+
+  // All keys that the search finds now, and no more than were confirmed: what comes meanwhile stays.
+  async actOnFound(action) {
+    const { search, state } = this.filter, url = this.url;
+    const wanted = action === "kick" ? "buried" : state;
+    const counted = await this.items({ search, state: wanted, limit: 1, count: true });
+    if (counted === null) return;
+    if (counted.found === 0) {
+      tell(action === "kick" ? "None of the keys found is buried." : "No key is found any more.");
+      return;
+    }
+    const words = [wanted === "all" ? "" : `that ${counted.found === 1 ? "is" : "are"} ${wanted}`,
+      search === "" ? "" : `with “${visible(search)}” in the key`].filter((part) => part !== "").join(" and ");
+    const keys = counted.found === 1 ? "the 1 key" : `${counted.cut === "time" ? "the first" : "all"} ${count(counted.found)} keys`;
+    const verb = { kick: "Kick", remove: "Remove" }[action];
+    if (!(await confirmed(`${verb} ${keys} ${words}?`, `${verb} ${count(counted.found)}`))) return;
+    const found = { ...(search === "" ? {} : { search }), ...(wanted === "all" ? {} : { state: wanted }) };
+    await this.changeFound(`${url}/${action}`, found, counted.found, { kick: "Kicked", remove: "Removed" }[action]);
+    await this.onChange();
+    await this.refreshKeys();
+  }
+
+  // In steps, of which the server bounds each.
+  async changeFound(url, found, most, done) {
+    let left = most, changed = 0, reply;
+    do {
+      reply = await post(url, { found, at_most: left });
+      if (reply === null) return;
+      changed += reply.changed;
+      left -= reply.found;
+      tell(`${done} ${count(changed)} of ${count(most)} keys${reply.more && left > 0 ? " so far" : ""}.`);
+    } while (reply.more && reply.found > 0 && left > 0);
   }
 
   async act(action, body, done) {

@@ -2,8 +2,12 @@
 // focus keeps it.
 // SPDX-License-Identifier: Apache-2.0
 
+// job-9 before job-10
+const collator = new Intl.Collator("en", { numeric: true });
+
 export class Rows {
-  // columns: { text(object) } or { fill(cell, object, row) }, with className, and heading: true for what names the row.
+  // columns: { text(object) } or { fill(cell, object, row) }, with className, and heading: true for
+  // what names the row.  Those that can be sorted have sort(object), which gives a number or a text.
   constructor(table, columns) {
     this.table = table;
     this.body = table.tBodies[0];
@@ -15,12 +19,44 @@ export class Rows {
     for (const group of [table.tHead, this.body]) group.setAttribute("role", "rowgroup");
     table.tHead.rows[0].setAttribute("role", "row");
     for (const cell of table.tHead.rows[0].cells) cell.setAttribute("role", "columnheader");
+    this.sorted = null; // { column, down }
+    this.list = [];
+    columns.forEach((column, i) => { if (column.sort) this.makeSortable(table.tHead.rows[0].cells[i], column); });
+  }
+
+  makeSortable(cell, column) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "sort";
+    button.append(...cell.childNodes);
+    button.addEventListener("click", () => this.sortBy(column, cell));
+    cell.append(button);
+  }
+
+  // Numbers from the largest on at first, texts from A; then the other way round; then as they come.
+  sortBy(column, cell) {
+    const first = this.list.length > 0 && typeof column.sort(this.list[0]) === "number";
+    if (this.sorted === null || this.sorted.column !== column) this.sorted = { column, down: first };
+    else if (this.sorted.down === first) this.sorted.down = !first;
+    else this.sorted = null;
+    for (const other of cell.parentElement.cells) other.removeAttribute("aria-sort");
+    if (this.sorted) cell.setAttribute("aria-sort", this.sorted.down ? "descending" : "ascending");
+    if (this.nameOf) this.update(this.list, this.nameOf);
+    if (this.onSort) this.onSort();
+  }
+
+  inOrder(list) {
+    if (this.sorted === null) return list;
+    const { column, down } = this.sorted;
+    const compare = (a, b) => (typeof a === "number" ? a - b : collator.compare(a, b));
+    return [...list].sort((a, b) => (down ? -1 : 1) * compare(column.sort(a), column.sort(b)));
   }
 
   update(list, nameOf) {
     const kept = new Set();
     let before = this.body.firstElementChild;
-    for (const object of list) {
+    Object.assign(this, { list, nameOf });
+    for (const object of this.inOrder(list)) {
       const name = nameOf(object);
       if (kept.has(name)) continue;
       kept.add(name);
