@@ -1,5 +1,5 @@
 /*
- * How long the death of a process is felt: inside the lock by the next caller, with a key in hand by that key.
+ * How long the death of a process is felt: inside the lock by the next caller, by a key that the dead one processed.
  *
  * Links the library's inner parts: a victim must be known to be in the middle of a transaction when it is killed.
  *
@@ -145,7 +145,7 @@ static double run_recover(const bench_case *c, void *state, double *extra) {
 
 static const bench_extra recover_extras[] = {{"repair", NULL}, {"kernel", NULL}, {0}};
 
-/* ---- Death with a key in hand ---- */
+/* ---- Death while a key is processed ---- */
 
 typedef struct claim {
   workq *q;
@@ -234,7 +234,7 @@ static double run_unsupervised(const bench_case *c, void *state, double *extra) 
   (void)c;
   for (int i = 0; i < WORKERS; i++) cl->pids[i] = bench_fork(work, cl);
   for (int i = 0; i < UNSUPERVISED; i++) {
-    /* At any point of the interval in which the living look for the dead. */
+    /* At any point of the interval in which live handles check for dead ones. */
     usleep((useconds_t)(100000 * i / UNSUPERVISED));
     times[i] = reclaim_once(cl);
     replace_dead(cl);

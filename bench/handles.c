@@ -50,7 +50,7 @@ static workq *open_one(const state *s) {
   return handle;
 }
 
-/* Opens them all; the first has a key in hand, so that others look for the dead. */
+/* Opens them all; the first processes a key, so that others check for dead owners. */
 static void stand_still(void *arg) {
   const state *s = arg;
   workq_item item;
@@ -88,7 +88,7 @@ static void need_descriptors(unsigned count) {
   if (setrlimit(RLIMIT_NOFILE, &files) != 0) bench_skip("%u descriptors are not available", count + OWN_FDS);
 }
 
-/* Goes on by an hour whenever it is read: the last look is always long ago. */
+/* Goes on by an hour whenever it is read: the last check is always long ago. */
 static int64_t clock_that_jumps(void *now_ns) {
   return *(int64_t *)now_ns += HOUR_NS;
 }
@@ -122,7 +122,7 @@ static void strike(const bench_case *c, void *arg) {
   free(s);
 }
 
-/* ---- A look for the dead ---- */
+/* ---- A check for dead owners ---- */
 
 static void *set_look(const bench_case *c) {
   (void)c;
@@ -174,7 +174,7 @@ static const bench_extra looks[] = {{"p90", NULL}, {0}};
 
 const bench_case bench_cases[] = {{"handles-look",
                                    "us",
-                                   "a look for the dead, under the lock, with 4,000 handles",
+                                   "a check for dead owners, under the lock, with 4,000 handles",
                                    {0},
                                    0,
                                    set_look,

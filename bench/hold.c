@@ -49,7 +49,7 @@ typedef struct scene {
   } * seen;
 } scene;
 
-/* The witness works all the time, and times each of its operations, between two looks at the scheduler. */
+/* The witness works all the time, and times each of its operations, between two readings of the scheduler. */
 typedef struct witness {
   struct seen *seen;
   int self_fd, actor_fd;
@@ -71,7 +71,7 @@ static void end(witness *w) {
   w->queued_ns = queued_ns;
 }
 
-/* Its own key comes first, however many there are.  If the actor has it in hand it may be pending still: only what was newly marked
+/* Its own key comes first, however many there are.  If the actor processes it, it may be pending still: only what was newly marked
  * can be waited for. */
 static void bear_witness(workq *q, witness *w) {
   static const workq_add_options first = {.priority = 127};

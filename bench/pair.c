@@ -147,7 +147,7 @@ static double run_fan(const bench_case *c, void *state, double *extra) {
 
 /* ---- Many that do both ---- */
 
-/* A key may be still pending, since somebody who has had it in hand all the time was preempted: then the next one is added,
+/* A key may be still pending, since the process that has been processing it was preempted: then the next one is added,
  * so that there is one for each get. */
 static void cycle(bench_crew *crew, void *arg, unsigned number) {
   score *s = arg;

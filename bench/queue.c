@@ -57,6 +57,6 @@ void bench_drain(workq *q) {
   workq_item items[FILL];
   int n;
   while ((n = workq_get_batch(q, items, FILL, 0)) > 0)
-    if (workq_done_batch(q, items, (size_t)n) != n) bench_die("a key that was in hand could not be finished");
+    if (workq_done_batch(q, items, (size_t)n) != n) bench_die("a key that was taken could not be finished");
   if (n != -ETIMEDOUT) bench_ok(n, "workq_get_batch");
 }

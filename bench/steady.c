@@ -87,7 +87,7 @@ static void cycles(void *arg, size_t first, size_t count) {
   }
 }
 
-/* One key is in hand before and after. */
+/* One key is in flight before and after. */
 static void cycles_by_next(void *arg, size_t first, size_t count) {
   const stretch *r = arg;
   workq_item item;
