@@ -383,7 +383,7 @@ def check_actions(browser, queues):
 
 
 def check_ends(browser, queues, server):
-    run("rm", queues.name)
+    run("rm", "--force", queues.name)
     browser.await_js(True, f"return document.getElementById('queue-title').textContent !== '{queues.name}'")
     complaints = browser.complaints(but="status of 404")
     if complaints:

@@ -18,14 +18,21 @@ command_scripts += \
 	tests/cli/save.sh \
 	tests/cli/save_killed.sh \
 	tests/cli/serve.sh \
+	tests/cli/serve_slow.sh \
+	tests/cli/serve_where.sh \
 	tests/cli/services.sh \
 	tests/cli/show.sh \
 	tests/cli/state.sh \
 	tests/cli/top.sh \
 	tests/cli/usage.sh \
 	tests/cli/watch.sh
-EXTRA_DIST += tests/cli/lib.sh tests/cli/alerts.yml
-command_programs += tests/cli/hold_lock tests/cli/json_lines tests/cli/kill_at_call
+EXTRA_DIST += tests/cli/lib.sh tests/cli/serve_lib.sh tests/cli/alerts.yml
+command_programs += \
+	tests/cli/hold_lock \
+	tests/cli/json_lines \
+	tests/cli/kill_at_call \
+	tests/cli/pass_socket \
+	tests/cli/slow_clients
 tests_cli_hold_lock_SOURCES = tests/cli/hold_lock.c
 tests_cli_kill_at_call_SOURCES = tests/cli/kill_at_call.c
 tests_cli_json_lines_SOURCES = tests/cli/json_lines.c

@@ -6,7 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 
 workq create "$queue"
-seq 1 2000 | workq add "$queue"
+seq 1 8000 | workq add "$queue"
 
 for words in "dump $queue" "dump $queue --json" "dump $queue --raw" "stats $queue" "stats $queue --json" "check $queue" ls \
   help 'help add' --version 'add --help'; do
@@ -26,7 +26,7 @@ done
 # Errors are errors even where they cannot be said.
 expect 1 sh -c 'exec workq stats "$1"-none 2>&-' sh "$queue"
 expect 1 sh -c 'exec workq stats "$1" >&- 2>&- <&-' sh "$queue"
-expect_output "$queue: sound, 2001 keys" workq check "$queue"
+expect_output "$queue: sound, 8001 keys" workq check "$queue"
 ok "nothing was written into the queue"
 
 # A reader that has read enough ends the writer, as everywhere in a pipeline, and the queue stays well.
@@ -40,5 +40,5 @@ head -n 1 <"$scratch/fifo" >/dev/null
 ended $writer
 [ "$status" = 1 ] || fail "status $status where the reader is gone"
 [ "$(cat "$scratch/err")" != '' ] || fail "no word about the reader that is gone"
-expect_output "$queue: sound, 2001 keys" workq check "$queue"
+expect_output "$queue: sound, 8001 keys" workq check "$queue"
 ok "a closed pipe"

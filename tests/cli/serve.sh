@@ -406,7 +406,7 @@ until [ $left -eq 0 ]; do
 done
 expect_figure ready 18 "$queue-found"
 grep -q "^workq: serve: remove of queue '$queue-found': 14\$" "$scratch/said" || fail "what was removed is not said"
-workq rm "$queue-found"
+workq rm --force "$queue-found"
 ok "actions on all that is found"
 
 # A holder of the queue's lock holds up no look, and an action only for a while.
@@ -487,7 +487,7 @@ workq add "$queue-idle" key
 workq run "$queue-idle" -q --until-empty -- sh -c 'sleep 0.5'
 asked 200 "/api/queues/$queue-idle"
 [ "$(json stuck_after_ns)" -ge 800000000 ] || fail "marked after $(json stuck_after_ns) ns"
-workq rm "$queue-stuck" && workq rm "$queue-idle"
+workq rm --force "$queue-stuck" && workq rm --force "$queue-idle"
 ok "queues that are stuck"
 
 # ---- What happens to queues

@@ -415,7 +415,7 @@ ok "no colours, no blocks"
 # ---- What a worker runs, whole keys
 
 [ "$utf8" = C ] && [ "$(env LC_ALL=C.UTF-8 locale charmap 2>/dev/null)" = UTF-8 ] && utf8=C.UTF-8
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue" --capacity 5000 --key-max 300 --max-retries 3 --max-crashes 7 --give-up drop \
   --limiter exp:1s:1h:3,bucket:10/s:100
 long=$(printf 'begin-%0250d-end' 0)
@@ -474,7 +474,7 @@ ok "texts that are scrolled"
 
 # ---- Who does no work
 
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue"
 workq add "$queue" key
 terminal 24 280 workq top --interval 100ms
@@ -493,7 +493,7 @@ if [ "$utf8" = C ]; then
   echo "SKIPPED: there is no UTF-8 locale here"
   exit 0
 fi
-workq rm "$queue"
+workq rm --force "$queue"
 workq create "$queue"
 name=$queue-Größe
 workq create "$name"

@@ -242,7 +242,7 @@ const scenario scenarios_adding[] = {
     {"add that grows the segment", "no memory left", 0, 0, 1, &large, memory_used_up, NULL, add_key},
     {"add coalesced", "ready", .result = 0, .set = several, .act = add_key},
     {"add coalesced", "dirty", .result = 0, .set = dirty, .act = add_key},
-    {"add coalesced", "buried", .result = 0, .set = buried, .act = add_key},
+    {"add", "buried", .result = 1, .set = buried, .act = add_key},
     {"add to idle", "three idle", .result = 1, .set = idle, .act = add_idle},
     {"add dirty", "processing", .result = 1, .set = processing, .act = add_key},
     {"add raises", "ready", .result = 0, .set = several, .act = raise_key},

@@ -33,10 +33,12 @@ tests_unit_check_limiter_LDADD = $(check_ldadd)
 check_programs += tests/unit/check_logout
 tests_unit_check_logout_SOURCES = \
 	tests/unit/check_logout.c \
-	utils/cli/logout.c \
-	utils/cli/logout.h \
+	utils/common/escape.c \
+	utils/common/escape.h \
 	utils/common/hex.c \
 	utils/common/hex.h \
+	utils/cli/logout.c \
+	utils/cli/logout.h \
 	utils/common/say.c \
 	utils/common/say.h
 tests_unit_check_logout_CPPFLAGS = $(AM_CPPFLAGS) -iquote $(top_srcdir)/utils

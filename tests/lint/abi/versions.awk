@@ -23,7 +23,7 @@ version == "older" && structure in last && $0 ~ "[ *(]" last[structure] "[;[)]" 
   leaving_out = 0
 }
 
-version == "newer" && structure == "workq_stats_data" && /uint64_t spare\[8\];/ { sub(/uint64_t spare\[8\];/, "uint64_t future, spare[7];") }
+version == "newer" && structure == "workq_stats_data" && /uint64_t spare\[7\];/ { sub(/uint64_t spare\[7\];/, "uint64_t future, spare[6];") }
 
 !leaving_out
 

@@ -238,7 +238,13 @@ static void capacity_times_key_overflows(struct header *h) {
   h->key_max = 1;
 }
 static void max_retries_is_negative(struct header *h) {
-  h->max_retries = -1;
+  h->max_retries = -2;
+}
+static void crash_forget_is_negative(struct header *h) {
+  h->crash_forget_ns = -2;
+}
+static void crash_forget_is_short(struct header *h) {
+  h->crash_forget_ns = 999999999;
 }
 static void max_crashes_is_negative(struct header *h) {
   h->max_crashes = -2;
@@ -302,6 +308,8 @@ static const struct {
                 SPOILER(capacity_times_key_overflows),
                 SPOILER(max_retries_is_negative),
                 SPOILER(max_crashes_is_negative),
+                SPOILER(crash_forget_is_negative),
+                SPOILER(crash_forget_is_short),
                 SPOILER(give_up_is_unknown),
                 SPOILER(metrics_are_unknown),
                 SPOILER(reap_interval_is_0),
