@@ -49,6 +49,6 @@ caught stuck 'has run for' 10 --stall-seconds 2
 caught lose-waited 'soakfull.*is lost' 2
 caught starve 'has waited for room' 1
 caught wild-reader 'reader [0-9]* died of signal 4' 10
-caught linger 'no room for another handle' 10
+caught linger 'no free slot for another handle' 10
 caught restless 'are attached\|handles are left' 5
 exit $failed
