@@ -260,7 +260,7 @@ WORKQ_SIZED int workq_create(const char *name, const workq_options *options, wor
  * nobody else may write to; WORKQ_ANY_OWNER and mode allow more.  Neither is needed in two cases, if the file still has
  * the permissions that it was made with (workq_options.mode at create):
  *  - the caller's user owns the file: it decided who else may write;
- *  - the caller is in the file's group, which may write, and others may not: whoever is in that group trusts its members
+ *  - the caller is in the file's group, which may write, and others may not: the members of such a group trust each other
  *    (workq_options.group).
  *
  * Returns 0.

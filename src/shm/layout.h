@@ -8,7 +8,7 @@
  *
  * The rule for layout versions: any change to this file's structures, or to the meaning of a field,
  * raises LAYOUT_VERSION.  A handle that only reads can read the layout before (upgrade.h, whose frozen
- * structures and conversion are then written anew); a segment does not outlive its boot.
+ * structures and conversion then change); a segment does not outlive its boot.
  *
  * SPDX-License-Identifier: Apache-2.0
  */
@@ -103,7 +103,7 @@ struct lock_line {
 };
 
 /* Not removed, as far as is known; unlinked by workq_unlink(); and all waiters were signalled. */
-enum { REMOVED_NOT = 0, REMOVED_TOLD = 1, REMOVED_SIGNALLED = 2 };
+enum { REMOVED_NOT = 0, REMOVED_UNLINKED = 1, REMOVED_SIGNALLED = 2 };
 
 /* One queue mutex, and its holder's slot (number + 1; 0: no holder).  The holder writes it; not
  * journaled. */

@@ -235,7 +235,7 @@ int op_wait(workq *q, const struct op_wait *w) {
     }
     /* A waiter that was signalled, and finds that another took what it was signalled for, has its place again. */
     again = again || q->slot->wait.kind != w->kind;
-    /* A tick: whoever sleeps asks at each, for it has no stamps of other calls. */
+    /* A tick: asks the kernel at each, for a waiter has no stamps of other calls. */
     if (woken_by == ETIMEDOUT) q->removal.asked_ns = q->stamp_ns - q->header.reap_interval_ns;
     if (woken_by == ETIMEDOUT && w->kind == WAIT_GET) rc = take_lead(q);
     if (rc == 0) rc = w->attempt(q, w->arg, slept);

@@ -419,9 +419,9 @@ static void wake_everyone(int fd, const struct geometry *g) {
  * descriptor, and not through a mapping: the file may be another user's, who could cut it off.  Whatever fails is made up for
  * by the handles themselves, within a reap interval.
  */
-static void tell_removed(int fd) {
+static void announce_removal(int fd) {
   const off_t place = (off_t)(REGION_ALIGN + offsetof(struct control, lock.removed));
-  const uint32_t told = REMOVED_TOLD;
+  const uint32_t flag = REMOVED_UNLINKED;
   struct header header;
   struct geometry geometry;
   struct stat st;
@@ -430,7 +430,7 @@ static void tell_removed(int fd) {
   if (header.checksum != header_checksum(&header) || check_header(&header, st.st_size, NULL, 0) < 0) return;
   if (segment_check_size(header.total_size) < 0) return;
   if (geometry_compute(header.capacity, header.key_max, header.handles, &geometry) < 0) return;
-  if (pwrite(fd, &told, sizeof told, place) == (ssize_t)sizeof told) wake_everyone(fd, &geometry);
+  if (pwrite(fd, &flag, sizeof flag, place) == (ssize_t)sizeof flag) wake_everyone(fd, &geometry);
 }
 
 int segment_unlink(const char *name) {
@@ -438,7 +438,7 @@ int segment_unlink(const char *name) {
   object_name(object, name);
   int fd = open_object(name, false);
   int rc = shm_unlink(object) == 0 ? 0 : -errno;
-  if (rc == 0 && fd >= 0) tell_removed(fd);
+  if (rc == 0 && fd >= 0) announce_removal(fd);
   if (fd >= 0) close(fd);
   return rc;
 }

@@ -35,7 +35,7 @@ int segment_publish(const char *name, int fd, const char *temporary, uint32_t mo
 /* Removes a temporary name, if there is one. */
 void segment_discard(const char *temporary);
 
-/* Removes the name; tells those that are attached, as far as that is possible without waiting.  Returns 0, -ENOENT or
+/* Removes the name; marks the segment as removed and wakes its waiters, as far as that needs no lock.  Returns 0, -ENOENT or
  * -EACCES. */
 int segment_unlink(const char *name);
 

@@ -366,7 +366,7 @@ static int sleep_until_signalled(workq *q, int64_t end_ns) {
   if (!atomic_compare_exchange_strong(word, &spinning, asleep)) return 0;
   while (atomic_load(word) == asleep) {
     /* Who unlinks a queue wakes all that sleep, but takes no lock, and changes no word. */
-    if (atomic_load(&q->control->lock.removed) == REMOVED_TOLD) return 0;
+    if (atomic_load(&q->control->lock.removed) == REMOVED_UNLINKED) return 0;
     int64_t now_ns = clock_monotonic_ns();
     if (now_ns >= end_ns) return ETIMEDOUT;
     struct timespec left = clock_timespec(end_ns - now_ns);

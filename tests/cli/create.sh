@@ -36,7 +36,10 @@ ok "already exists, --if-missing, rm"
     --give-up drop --reap-interval 1s500ms
 )
 [ "$(stat -c %a "$SHM$queue")" = 660 ] || fail "the umask has changed the mode"
+expect 0 workq stats "$queue" # its owner needs no --shared
+chmod 0620 "$SHM$queue"       # but for a mode that it was not made with
 expect_error 1 'others may write.*--shared' workq stats "$queue"
+chmod 0660 "$SHM$queue"
 workq stats --shared "$queue" >"$scratch/stats"
 for line in 'capacity 100' 'key_max 16' 'handles 9' 'max_retries 3' 'max_crashes 0' 'give_up drop' 'mode 0660' \
   'reap_interval 1s500ms'; do
