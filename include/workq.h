@@ -972,7 +972,7 @@ typedef struct workq_pool {
                                                               for one; not 0 ends that worker for
                                                               good; may be null */
   void (*finished)(workq *q, int verdict, int result, unsigned worker,
-                   void *arg); /* in a worker when a key was finished: the handler's verdict, and
+                   void *arg);    /* in a worker when a key was finished: the handler's verdict, and
                                   what workq_complete(), workq_retry(), workq_give_up() or
                                   workq_release() returned; may be null */
   void (*before_fork)(void *arg); /* in the supervisor before each fork(2); may be null */
@@ -1019,8 +1019,8 @@ typedef struct workq_supervisor workq_supervisor;
  * thread that called this: workers get SIGTERM when it ends.
  *
  * Signals are the caller's: none is blocked or handled, and no descriptor reads them;
- * workq_pool_stop() is for a loop that was told to stop.  The caller may ignore SIGCHLD or wait for
- * all children; an event's status is then 0 where it was not to be had.  Workers ignore SIGINT;
+ * workq_pool_stop() is for a loop that is to stop.  The caller may ignore SIGCHLD or wait for
+ * all children; an event's status is then 0 where it is not known.  Workers ignore SIGINT;
  * other signals they have as the caller, but for SIGTERM, which ends them after the key in flight.
  *
  * q        the supervisor's handle; stays the caller's, and open until workq_pool_end().

@@ -14,6 +14,9 @@ command_scripts += \
 	tests/cli/readme.sh \
 	tests/cli/run.sh \
 	tests/cli/run_ends.sh \
+	tests/cli/run_machine.sh \
+	tests/cli/run_stops.sh \
+	tests/cli/run_until.sh \
 	tests/cli/save.sh \
 	tests/cli/serve.sh \
 	tests/cli/show.sh \

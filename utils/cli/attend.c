@@ -54,16 +54,16 @@ static struct {
   char how[96];          /* how its command failed */
 } own;
 
-/* ---- Signals --------------------------------------------------------------------------------------------------- */
+/* ---- Signals ---- */
 
 static pid_t supervisor;
 static struct sigaction library_term;
-static volatile sig_atomic_t told_by_others;
+static volatile sig_atomic_t signalled_by_others;
 
-/* Whoever sends it to a worker, and not the supervisor, has most likely sent it to commands, too. */
+/* If another process than the supervisor sends it, commands most likely got it, too. */
 static void on_term(int signal, siginfo_t *info, void *context) {
   (void)context;
-  if (info->si_pid != supervisor && getppid() == supervisor) told_by_others = 1;
+  if (info->si_pid != supervisor && getppid() == supervisor) signalled_by_others = 1;
   library_term.sa_handler(signal);
 }
 
@@ -72,7 +72,6 @@ static void on_child(int signal) {
 }
 
 int attend_start(struct attend *attend, unsigned worker) {
-  (void)worker;
   struct sigaction action = {.sa_handler = on_child};
   sigemptyset(&action.sa_mask);
   sigaction(SIGCHLD, &action, NULL);
@@ -90,6 +89,7 @@ int attend_start(struct attend *attend, unsigned worker) {
   sigdelset(&own.waiting_mask, SIGTSTP);
   sigdelset(&own.waiting_mask, SIGTERM);
   prctl(PR_SET_CHILD_SUBREAPER, 1);
+  atomic_store(&attend->shared->running[worker].attached, 1);
   return 0;
 }
 
@@ -107,7 +107,7 @@ static void wait_until(int64_t deadline_ns, int fd) {
   ppoll(&watched, 1, deadline_ns == INT64_MAX ? NULL : &left, &own.waiting_mask);
 }
 
-/* ---- Before a key ------------------------------------------------------------------------------------------------ */
+/* ---- Before a key ---- */
 
 /* Here SIGTSTP may stop the worker: it is not inside the library. */
 static void let_stop(void) {
@@ -130,7 +130,7 @@ int attend_before_get(struct attend *attend) {
   return 0;
 }
 
-/* ---- Commands that cannot be started --------------------------------------------------------------------------- */
+/* ---- Commands that cannot be started ---- */
 
 /* Returns how the key is finished: it is not its fault. */
 static int cannot_start(struct attend *attend, int error) {
@@ -139,7 +139,7 @@ static int cannot_start(struct attend *attend, int error) {
   own.pause_ns = own.pause_ns == 0 ? PAUSE_MIN_NS : own.pause_ns * 2 < PAUSE_MAX_NS ? own.pause_ns * 2 : PAUSE_MAX_NS;
   if (atomic_compare_exchange_strong(&shared->failing_since_ns, &since_ns, now_ns)) since_ns = now_ns;
   atomic_store(&shared->failing_error, error);
-  if (atomic_exchange(&shared->failing_told, 1) == 0) {
+  if (atomic_exchange(&shared->failing_reported, 1) == 0) {
     char limit[DURATION_TEXT_SIZE];
     format_duration(attend->start_timeout_ns, limit);
     say("cannot start '%s': %s; keys go back untried, and it is tried again for %s", attend->command.arguments[0],
@@ -155,11 +155,11 @@ static int cannot_start(struct attend *attend, int error) {
 static void could_start(struct attend *attend) {
   struct run_shared *shared = attend->shared;
   own.pause_ns = 0;
-  if (atomic_exchange(&shared->failing_since_ns, 0) != 0 && atomic_exchange(&shared->failing_told, 0) != 0)
+  if (atomic_exchange(&shared->failing_since_ns, 0) != 0 && atomic_exchange(&shared->failing_reported, 0) != 0)
     say("'%s' can be started again", attend->command.arguments[0]);
 }
 
-/* ---- The command's processes ------------------------------------------------------------------------------------ */
+/* ---- The command's processes ---- */
 
 bool attend_group_lives(pid_t group) {
   pid_t ended;
@@ -181,17 +181,17 @@ int attend_signal_group(pid_t group, int signal) {
 struct attempt {
   struct attend *attend;
   pid_t pid;
-  int told; /* tells whether it has been executed; -1 when it has */
+  int result_fd; /* the result of execvp(); -1 when that is known */
   int error;
   int status;
-  bool ended;         /* the command itself */
-  bool timed_out;     /* its time was up */
-  bool stopped;       /* the supervisor had it stopped */
-  bool killed;        /* SIGKILL was sent */
-  bool told_of;       /* that it does not die */
-  int64_t timeout_ns; /* when its time is up; INT64_MAX: never */
-  int64_t kill_ns;    /* when SIGKILL is due */
-  int64_t dying_ns;   /* when it should be dead */
+  bool ended;          /* the command itself */
+  bool timed_out;      /* its time was up */
+  bool stopped;        /* the supervisor had it stopped */
+  bool killed;         /* SIGKILL was sent */
+  bool reported_dying; /* that it does not die */
+  int64_t timeout_ns;  /* when its time is up; INT64_MAX: never */
+  int64_t kill_ns;     /* when SIGKILL is due */
+  int64_t dying_ns;    /* when it should be dead */
 };
 
 /* Waits for what has ended: the command, and what it has left to us. */
@@ -204,25 +204,25 @@ static void collect(struct attempt *attempt, _Atomic pid_t *group) {
       waitpid(info.si_pid, NULL, WNOHANG);
       continue;
     }
-    /* The group is forgotten before its number can be used again; but where all of it has to end, it is
-     * known by its living members. */
+    /* The group is forgotten before its number can be used again; but where all of it has to
+     * end, it is known by its living members. */
     if (!attempt->killed && !attempt->timed_out && !attempt->stopped) atomic_store(group, 0);
     if (waitpid(attempt->pid, &attempt->status, WNOHANG) == attempt->pid) attempt->ended = true;
   }
 }
 
-static void read_told(struct attempt *attempt) {
-  if (attempt->told < 0) return;
-  struct pollfd watched = {.fd = attempt->told, .events = POLLIN};
+static void read_result(struct attempt *attempt) {
+  if (attempt->result_fd < 0) return;
+  struct pollfd watched = {.fd = attempt->result_fd, .events = POLLIN};
   if (poll(&watched, 1, 0) != 1) return;
-  ssize_t len = read(attempt->told, &attempt->error, sizeof attempt->error);
+  ssize_t len = read(attempt->result_fd, &attempt->error, sizeof attempt->error);
   if (len < 0 && errno == EINTR) return;
   if (len != (ssize_t)sizeof attempt->error) {
     attempt->error = 0;
     could_start(attempt->attend);
   }
-  close(attempt->told);
-  attempt->told = -1;
+  close(attempt->result_fd);
+  attempt->result_fd = -1;
 }
 
 static bool lives(const struct attempt *attempt) {
@@ -254,8 +254,8 @@ static void enforce(struct attempt *attempt) {
     if (lives(attempt)) attend_signal_group(attempt->pid, SIGCONT);
   }
   if ((stop == STOP_KILL || now_ns >= attempt->kill_ns) && !attempt->killed) kill_it(attempt);
-  if (attempt->killed && now_ns >= attempt->dying_ns && !attempt->told_of) {
-    attempt->told_of = true;
+  if (attempt->killed && now_ns >= attempt->dying_ns && !attempt->reported_dying) {
+    attempt->reported_dying = true;
     int error = attend_signal_group(attempt->pid, SIGKILL);
     say("key '%s': its command (process group %d) cannot be killed%s%s; waiting until it ends", own.key,
         (int)attempt->pid, error < 0 ? ": " : "", error < 0 ? strerror(-error) : "");
@@ -265,27 +265,27 @@ static void enforce(struct attempt *attempt) {
 static int64_t next_ns(const struct attempt *attempt) {
   int64_t next = attempt->timed_out ? INT64_MAX : attempt->timeout_ns;
   if (!attempt->killed && attempt->kill_ns < next) next = attempt->kill_ns;
-  if (attempt->killed && !attempt->told_of && attempt->dying_ns < next) next = attempt->dying_ns;
+  if (attempt->killed && !attempt->reported_dying && attempt->dying_ns < next) next = attempt->dying_ns;
   return next;
 }
 
 /* Until it has ended; if it had to be ended, with all of its group. */
 static void attend_to(struct attempt *attempt, _Atomic pid_t *group) {
   for (;;) {
-    read_told(attempt);
+    read_result(attempt);
     collect(attempt, group);
     bool had_to_be = attempt->timed_out || attempt->stopped || attempt->killed;
     if (attempt->ended && (!had_to_be || !attend_group_lives(attempt->pid))) break;
     enforce(attempt);
     if (!lives(attempt)) continue;
-    wait_until(next_ns(attempt), attempt->told);
+    wait_until(next_ns(attempt), attempt->result_fd);
   }
   atomic_store(group, 0);
-  read_told(attempt);
-  if (attempt->told >= 0) close(attempt->told);
+  read_result(attempt);
+  if (attempt->result_fd >= 0) close(attempt->result_fd);
 }
 
-/* ---- What its end means for the key ------------------------------------------------------------------------------- */
+/* ---- What its end means for the key ---- */
 
 /* Whether it was ended by a signal that is sent to all processes at a stop. */
 static bool ended_by_a_stop(int status) {
@@ -295,7 +295,7 @@ static bool ended_by_a_stop(int status) {
 
 /* Whether a stop was sent to all processes, this command with them: a moment after it at the latest. */
 static bool is_stopped(int status) {
-  if (told_by_others) return true;
+  if (signalled_by_others) return true;
   if (!ended_by_a_stop(status)) return false;
   for (int64_t end_ns = clock_now_ns() + SETTLE_NS; !workq_pool_stopping() && clock_now_ns() < end_ns;)
     wait_until(end_ns, -1);
@@ -319,7 +319,7 @@ static int judge(const struct attempt *attempt) {
   return WORKQ_RETRY;
 }
 
-/* ---- A key ------------------------------------------------------------------------------------------------------- */
+/* ---- A key ---- */
 
 /* FNV-1a; never 0. */
 static uint64_t hash_of(const workq_item *item) {
@@ -341,13 +341,13 @@ static pid_t find_other(const struct run_shared *shared, uint64_t hash, unsigned
 
 /* Returns whether none runs any more; false: the worker is to end. */
 static bool wait_for_other(const struct attend *attend, uint64_t hash, unsigned worker) {
-  bool told = false;
+  bool reported = false;
   int64_t begun_ns = clock_now_ns();
   for (pid_t group; (group = find_other(attend->shared, hash, worker)) != 0;) {
     if (workq_pool_stopping()) return false;
     int64_t now_ns = clock_now_ns();
-    if (!told && now_ns - begun_ns >= DYING_NS) {
-      told = true;
+    if (!reported && now_ns - begun_ns >= DYING_NS) {
+      reported = true;
       say("key '%s': its last command (process group %d) has outlived its worker; waiting until it ends", own.key,
           (int)group);
     }
@@ -358,8 +358,8 @@ static bool wait_for_other(const struct attend *attend, uint64_t hash, unsigned 
 
 static int run_command(struct attend *attend, const workq_item *item, unsigned worker) {
   struct running *entry = &attend->shared->running[worker];
-  struct attempt attempt = {.attend = attend, .told = -1, .timeout_ns = INT64_MAX, .kill_ns = INT64_MAX};
-  attempt.pid = exec_start(&attend->command, item, worker, &entry->group, &attempt.told);
+  struct attempt attempt = {.attend = attend, .result_fd = -1, .timeout_ns = INT64_MAX, .kill_ns = INT64_MAX};
+  attempt.pid = exec_start(&attend->command, item, worker, &entry->group, &attempt.result_fd);
   if (attempt.pid < 0) return cannot_start(attend, -attempt.pid);
   if (attend->timeout_ns > 0) attempt.timeout_ns = clock_now_ns() + attend->timeout_ns;
   attend_to(&attempt, &entry->group);
@@ -391,10 +391,10 @@ int attend_key(struct attend *attend, const workq_item *item, unsigned worker) {
   return verdict;
 }
 
-/* That it will be tried for ever; of each key where failures are told, else of one. */
+/* That it will be tried for ever; of each key, or with --quiet of one. */
 static void mention_many_failures(struct attend *attend) {
   if (attend->max_retries != 0 || own.failures != MANY_FAILURES) return;
-  if (atomic_exchange(&attend->shared->many_failures_told, 1) != 0 && attend->quiet) return;
+  if (atomic_exchange(&attend->shared->many_failures_reported, 1) != 0 && attend->quiet) return;
   say("key '%s' has failed %d times, and the queue has no limit on retries: it will be tried again and again (give it "
       "up: exit status %d, or workq remove; limit: create --max-retries)",
       own.key, MANY_FAILURES, EXIT_GIVE_UP);

@@ -18,7 +18,7 @@
 
 #include "common/say.h"
 
-/* ---- Is there such a command? -------------------------------------------------------------------------------- */
+/* ---- Is there such a command? ---- */
 
 static bool is_executable(const char *path) {
   struct stat status;
@@ -50,7 +50,7 @@ int exec_check(const struct command *command) {
   return is_in_path(name) ? STATUS_OK : fail("command '%s' not found in PATH", name);
 }
 
-/* ---- Arguments ----------------------------------------------------------------------------------------------- */
+/* ---- Arguments ---- */
 
 /* The argument with each {} replaced by the key; to be freed.  Null without memory. */
 static char *substitute(const char *argument, const char *key) {
@@ -95,7 +95,7 @@ static char **make_arguments(const struct command *command, const char *key) {
   return arguments;
 }
 
-/* ---- The process --------------------------------------------------------------------------------------------- */
+/* ---- The process ---- */
 
 /* The signals whose actions or blocking `workq run` changes. */
 static const int changed_signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE, SIGTSTP};
@@ -161,7 +161,7 @@ static _Noreturn void execute(const struct command *command, char **arguments, _
   _exit(EXIT_FAILURE);
 }
 
-static pid_t start(const struct command *command, char **arguments, _Atomic pid_t *group, int *told) {
+static pid_t start(const struct command *command, char **arguments, _Atomic pid_t *group, int *result_fd) {
   int ends[2];
   pid_t parent = getpid();
   if (pipe2(ends, O_CLOEXEC) < 0) return -errno;
@@ -175,18 +175,18 @@ static pid_t start(const struct command *command, char **arguments, _Atomic pid_
   }
   /* Not setpgid(), which would not let it begin a session. */
   atomic_store(group, pid);
-  *told = ends[0];
+  *result_fd = ends[0];
   return pid;
 }
 
 pid_t exec_start(const struct command *command, const workq_item *item, unsigned worker, _Atomic pid_t *group,
-                 int *told) {
+                 int *result_fd) {
   char *key = strndup(item->key, item->key_len);
   char **arguments = key == NULL ? NULL : make_arguments(command, key);
   pid_t pid = -ENOMEM;
   if (arguments != NULL) {
     set_environment(command, item, worker, key);
-    pid = start(command, arguments, group, told);
+    pid = start(command, arguments, group, result_fd);
   }
   free_arguments(arguments);
   free(key);

@@ -25,11 +25,11 @@ int exec_check(const struct command *command);
 void exec_keep_signals(struct command *command);
 
 /*
- * Starts the command for the key.  The descriptor *told is to be read: it ends when the command has
- * been executed, and gives an errno before where it could not be.  Returns the pid, which is the
+ * Starts the command for the key.  *result_fd becomes a pipe to read: it ends when the command has been
+ * executed, and has an errno before that where it could not be.  Returns the pid, which is the
  * number of its process group and session, too; or -errno.
  */
 pid_t exec_start(const struct command *command, const workq_item *item, unsigned worker, _Atomic pid_t *group,
-                 int *told);
+                 int *result_fd);
 
 #endif

@@ -56,16 +56,17 @@ struct run {
   sigset_t waiting_mask;
   int signal_fd;
   int64_t begun_ns;
-  bool ending;                    /* no more keys are taken */
-  int stops;                      /* signals that stop it, so far */
-  int stop_signal;                /* the first of them */
-  int64_t kill_ns;                /* when commands are killed; INT64_MAX: not */
-  int64_t told_due_ns;            /* the longest delay that the user was told of */
-  int64_t forks_failing_since_ns; /* no worker can be started; 0: they can */
-  int status;                     /* STATUS_ERROR: why has been said */
+  bool ending;                      /* no more keys are taken */
+  int stops;                        /* signals that stop it, so far */
+  int stop_signal;                  /* the first of them */
+  int64_t kill_ns;                  /* when commands are killed; INT64_MAX: not */
+  int64_t reported_due_ns;          /* the longest delay that was reported */
+  int64_t workers_failing_since_ns; /* no worker can be started; 0: they can */
+  bool failing_reported;
+  int status; /* STATUS_ERROR: why has been said */
 };
 
-/* ---- Arguments ----------------------------------------------------------------------------------------------- */
+/* ---- Arguments ---- */
 
 enum {
   OPTION_FORWARD_STOP = OPTION_SHARED + 1,
@@ -139,7 +140,7 @@ static int read_arguments(int argc, char **argv, struct run *run) {
   return STATUS_OK;
 }
 
-/* ---- What is shared -------------------------------------------------------------------------------------------- */
+/* ---- What is shared ---- */
 
 static void *share(size_t size) {
   void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -170,7 +171,7 @@ static unsigned count_commands(const struct run *run) {
   return count;
 }
 
-/* ---- Its end ----------------------------------------------------------------------------------------------------- */
+/* ---- Its end ---- */
 
 /* No more keys are taken. */
 static void end(struct run *run) {
@@ -252,16 +253,16 @@ static void check_empty(struct run *run) {
     end_with_error(run);
   } else if (stats.ready == 0 && run->no_wait) {
     end(run);
-  } else if (stats.ready == 0 && stats.next_due_in_ns >= LONG_DELAY_NS && stats.next_due_in_ns > run->told_due_ns) {
+  } else if (stats.ready == 0 && stats.next_due_in_ns >= LONG_DELAY_NS && stats.next_due_in_ns > run->reported_due_ns) {
     char due[DURATION_TEXT_SIZE];
-    run->told_due_ns = stats.next_due_in_ns <= INT64_MAX / 2 ? 2 * stats.next_due_in_ns : INT64_MAX;
+    run->reported_due_ns = stats.next_due_in_ns <= INT64_MAX / 2 ? 2 * stats.next_due_in_ns : INT64_MAX;
     format_duration((stats.next_due_in_ns / NS_PER_S + 1) * NS_PER_S, due);
     note(!run->attend.quiet, "waiting for %" PRIu32 " delayed key%s, the next is due in %s (--no-wait would end here)",
          stats.delayed, stats.delayed == 1 ? "" : "s", due);
   }
 }
 
-/* ---- Workers that have ended --------------------------------------------------------------------------------------- */
+/* ---- Workers that have ended ---- */
 
 /*
  * What is left of its command has been adopted, and is killed by look_at_orphans().  As long as it
@@ -311,38 +312,56 @@ static void check_crashed_key(struct run *run, unsigned worker) {
   atomic_fetch_add(&shared->given_up, 1);
   if (run->attend.quiet) return;
   char *text = escape(key, len);
-  say("key '%s': given up after %" PRIu32 " crashes of its worker", text, info.crashes);
+  say("key '%s': given up after %" PRIu32 " crash%s of its worker", text, info.crashes, info.crashes == 1 ? "" : "es");
   free(text);
+}
+
+/* That a worker cannot be started is the machine's fault: it is tried again for a while. */
+static void worker_failed(struct run *run, const char *why) {
+  if (run->ending) return;
+  if (run->workers_failing_since_ns == 0) {
+    run->workers_failing_since_ns = clock_now_ns();
+    if (!run->failing_reported) say("cannot start a worker: %s; trying again", why);
+    run->failing_reported = true;
+  } else if (clock_now_ns() - run->workers_failing_since_ns >= run->attend.start_timeout_ns) {
+    fail("cannot start a worker (%s), so this run ends; its keys are in queue '%s' as before", why, run->name);
+    end_with_error(run);
+  }
+}
+
+/* As long as one works, the run goes on. */
+static void check_workers(struct run *run) {
+  for (unsigned i = 0; i < run->pool.workers; i++)
+    if (run->pids[i] != 0 && atomic_load(&run->attend.shared->running[i].attached) != 0)
+      run->workers_failing_since_ns = 0;
+}
+
+static void after_fork(void *arg, int pid) {
+  struct run *run = arg;
+  if (pid < 0 && run->supervisor != NULL) worker_failed(run, strerror(errno));
+}
+
+/* Whether it has ended before its first key, by an error of the library. */
+static bool has_failed_to_attach(const struct run *run, unsigned worker, int status) {
+  return WIFEXITED(status) && atomic_load(&run->attend.shared->running[worker].attached) == 0;
 }
 
 static void on_event(void *arg, int what, unsigned worker, int pid, int status) {
   struct run *run = arg;
   run->pids[worker] = what == WORKQ_EVENT_STARTED ? pid : 0;
   if (what == WORKQ_EVENT_STARTED) return;
+  bool failed_to_attach = what == WORKQ_EVENT_CRASHED && has_failed_to_attach(run, worker, status);
+  if (failed_to_attach) worker_failed(run, "it cannot attach to the queue; no descriptors, memory or handles are left");
+  atomic_store(&run->attend.shared->running[worker].attached, 0);
   keep_orphan(run, worker);
   look_at_orphans(run);
-  if (what == WORKQ_EVENT_CRASHED && !run->attend.quiet) {
+  if (what == WORKQ_EVENT_CRASHED && !failed_to_attach && !run->attend.quiet) {
     const char *next = run->ending ? "" : "; replacing it";
     if (WIFSIGNALED(status))
       say("worker %u (process %d) was killed by signal %d%s", worker, pid, WTERMSIG(status), next);
     else say("worker %u (process %d) exited with status %d%s", worker, pid, WEXITSTATUS(status), next);
   }
   check_crashed_key(run, worker);
-}
-
-/* That a worker cannot be started is the machine's fault: it is tried again for a while. */
-static void after_fork(void *arg, int pid) {
-  struct run *run = arg;
-  if (pid > 0) run->forks_failing_since_ns = 0;
-  if (pid >= 0 || run->ending || run->supervisor == NULL) return;
-  int error = errno;
-  if (run->forks_failing_since_ns == 0) {
-    run->forks_failing_since_ns = clock_now_ns();
-    say("cannot start a worker: %s; trying again", strerror(error));
-  } else if (clock_now_ns() - run->forks_failing_since_ns >= run->attend.start_timeout_ns) {
-    fail("cannot start a worker (%s), so this run ends", strerror(error));
-    end_with_error(run);
-  }
 }
 
 /*
@@ -360,7 +379,7 @@ static void reap_strangers(const struct run *run) {
   }
 }
 
-/* ---- The supervisor ----------------------------------------------------------------------------------------------- */
+/* ---- The supervisor ---- */
 
 static int on_start(workq *q, unsigned worker, void *arg) {
   struct run *run = arg;
@@ -413,6 +432,7 @@ static void supervise(struct run *run) {
     read_signals(run);
     if (clock_now_ns() >= run->kill_ns) stop_commands(run, STOP_KILL);
     bool running = workq_pool_step(run->supervisor) == 1;
+    check_workers(run);
     reap_strangers(run);
     unsigned orphans = look_at_orphans(run);
     if (!running && (orphans == 0 || run->stops > 1)) return;

@@ -37,6 +37,7 @@ enum { STOP_NONE, STOP_FORWARD, STOP_KILL };
 struct running {
   _Atomic pid_t group;       /* its process group; 0: none */
   _Atomic uint64_t key_hash; /* of its key; no other command is started for such a key */
+  atomic_int attached;       /* the worker has got as far as its first key */
   _Atomic uint32_t key_len;  /* 0: the worker has no key; the key is in run_shared.keys */
 };
 
@@ -48,10 +49,10 @@ struct run_shared {
   /* Commands cannot be started, which is the machine's fault and not that of a key. */
   _Atomic int64_t failing_since_ns; /* 0: they can */
   atomic_int failing_error;         /* errno */
-  atomic_int failing_told;
+  atomic_int failing_reported;
   atomic_int failed; /* it has lasted too long */
 
-  atomic_int many_failures_told;
+  atomic_int many_failures_reported;
   unsigned workers; /* entries of `running` that belong to workers */
   unsigned entries; /* all of them */
   uint32_t key_max;
