@@ -40,7 +40,7 @@ done
 grep -A 2 '^urgent.png$' "$scratch/out" | tr '\n' ' ' | grep -q '^urgent.png first.png second.png $' || fail "the priorities"
 ok "the tutorial"
 
-run_blocks recipes.md convert crawl decode jobs nightly
+run_blocks recipes.md convert crawl decode jobs nightly orders
 [ "$(grep -c '^converted pictures/[abc].png$' "$scratch/out")" = 3 ] || fail "the pictures"
 [ "$(grep -c '^one page of [ab].example$' "$scratch/out")" = 6 ] || fail "the crawler"
 shows 'buried .* crashes 2  key bomb.png'
