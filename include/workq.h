@@ -389,8 +389,9 @@ WORKQ_API int workq_add(workq *q, const void *key, size_t len);
 /*
  * As workq_add(), but not before delay_ns from now; delay_ns <= 0 is workq_add().  A key has one
  * pending run, at the earliest time that was asked for.  (client-go keeps delayed entries apart,
- * and runs such a key twice.)  Many keys that are due at the same time become ready in blocks of
- * 256, one block in each call of any process.
+ * and runs such a key twice.)  However many keys are due at the same time, a get takes the one of
+ * the highest priority first.  They become ready in blocks of 256, between which other calls get
+ * the queue's lock.
  * Returns and errors as workq_add().
  */
 WORKQ_API int workq_add_after(workq *q, const void *key, size_t len, int64_t delay_ns);
@@ -406,7 +407,7 @@ WORKQ_API int workq_add_rate_limited(workq *q, const void *key, size_t len);
 /* What an add does with a pending run, for workq_add_options.when. */
 enum {
   WORKQ_EARLIEST = 0, /* the earlier of the two times counts, and the higher priority */
-  WORKQ_KEEP = 2      /* the add changes nothing of a key that is pending, delayed, buried or failing
+  WORKQ_KEEP = 2 /* the add changes nothing of a key that is pending, delayed, buried or failing
                          (it has a failure or crash count): for a caller that lists all again */
 };
 
@@ -596,7 +597,10 @@ WORKQ_API int workq_next(workq *q, workq_item *item, int64_t timeout_ns);
  * workq_options.give_up).  After shutdown, too, the key stays in the segment, delayed.  Where
  * /dev/shm is too full to keep the delay, the key becomes ready at once.
  *
- * Returns 1 if it will run again, 0 if it was given up.
+ * A key that was added during its last run is not given up: that add leads to another run, with
+ * its counts kept.  A key that was removed during the run is neither retried nor given up.
+ *
+ * Returns 1 if it will run again, 0 if it was given up or removed.
  *  -ESTALE  as for workq_done()
  */
 WORKQ_API int workq_retry(workq *q, const workq_item *item);
@@ -610,7 +614,8 @@ WORKQ_API int workq_retry(workq *q, const workq_item *item);
 WORKQ_API int workq_give_up(workq *q, const workq_item *item);
 
 /*
- * Puts the key back untried: ready, at the tail of its priority, no failure counted.
+ * Puts the key back untried: ready, at the tail of its priority, no failure counted; not if it was
+ * removed during the run (workq_remove).
  * Returns 0.
  *  -ESTALE  as for workq_done()
  */
@@ -741,7 +746,7 @@ typedef struct workq_stats_data {
   uint32_t metrics;      /* 1 where times are measured: see workq_options.no_metrics */
   uint32_t reserved;
   int64_t crash_forget_ns; /* as set at create; WORKQ_FOREVER: never */
-  uint64_t spare[7];     /* 0; becomes what is counted in versions to come, so that workq_measures
+  uint64_t spare[7];       /* 0; becomes what is counted in versions to come, so that workq_measures
                             keeps its form */
 } workq_stats_data;
 
@@ -871,11 +876,12 @@ WORKQ_API int workq_iterate_state(workq *q, int state,
  *
  * An unknown key becomes ready, delayed (for due_in_ns from now), buried or idle, at the tail of
  * the keys there, with its priority and counts.  One that was being processed becomes ready, since
- * no worker processes it now.  If the key is known, its pending run is added as by
+ * no worker processes it now, unless it was removed during that run and not added again.  If the key is known, its pending run is added as by
  * workq_add_opts(), and each count keeps the larger value.  So restoring twice does no harm.
  *
  * Returns 1 if the key was newly marked or set aside, 0 if it was so already.
- *  -EINVAL     the state, priority, due_in_ns or length is out of its range
+ *  -EINVAL     the state, priority, due_in_ns, removed or length is out of its range, or reserved
+ *              is not 0
  *  -EMSGSIZE, -ENOSPC, -ESHUTDOWN  as for workq_add()
  */
 WORKQ_SIZED int workq_restore(workq *q, const workq_info *info);

@@ -76,7 +76,7 @@ int workq_restore_sized(workq *q, const workq_info *given, size_t size) {
   if (!given || sizes_read(&info, sizeof info, given, size) < 0) return -EINVAL;
   if (info.state < WORKQ_STATE_READY || info.state > WORKQ_STATE_IDLE) return -EINVAL;
   if (info.priority < INT8_MIN || info.priority > INT8_MAX) return -EINVAL;
-  if (info.due_in_ns < -1) return -EINVAL;
+  if (info.due_in_ns < -1 || info.removed > 1 || info.reserved) return -EINVAL;
   int rc = engine_check_key(q, info.key, info.key_len);
   return rc < 0 ? rc : engine_of(q)->restore(q, &info);
 }

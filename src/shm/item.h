@@ -18,7 +18,9 @@ COLD int item_take_fresh(workq *q, uint32_t *index, struct item **item);
 static inline uint32_t item_crashes(const workq *q, const struct item *item, int64_t now_ns) {
   int64_t forget_ns = q->header.crash_forget_ns;
   if (!item->crashes || forget_ns == WORKQ_FOREVER) return item->crashes;
-  return crash_time(now_ns) - item->crash_time >= crash_time(forget_ns) ? 0 : item->crashes;
+  /* Never longer than 9 years, and negative where that clock was ahead of this one. */
+  int64_t age_ns = (int64_t)(int32_t)(crash_time(now_ns) - item->crash_time) * CRASH_TIME_UNIT_NS;
+  return age_ns >= forget_ns ? 0 : item->crashes;
 }
 
 /* Starts to load the item of that index, if it is known to have memory, and the beginning of its

@@ -361,9 +361,11 @@ struct item {
 
 #define CRASHES_MAX UINT16_MAX
 
-/* A time as items note that of their last crash: in units of 2^27 ns, 0.13 s, modulo 18 years. */
+#define CRASH_TIME_UNIT_NS (INT64_C(1) << 27) /* 0.13 s */
+
+/* A time as items note that of their last crash: in units, modulo 18 years. */
 static inline uint32_t crash_time(int64_t ns) {
-  return (uint32_t)((uint64_t)ns >> 27);
+  return (uint32_t)((uint64_t)ns / (uint64_t)CRASH_TIME_UNIT_NS);
 }
 
 static inline unsigned char *item_key(struct item *item) {

@@ -12,9 +12,11 @@ static bool is_set_aside(const workq_info *info) {
   return info->state == WORKQ_STATE_BURIED || info->state == WORKQ_STATE_IDLE;
 }
 
-/* When the key is due.  A key that was being processed is not in flight now: it is due at once. */
+/* When the key is due.  One that was being processed is not in flight now: it is due at once, but
+ * only at the time of an add after it was removed. */
 static int64_t due_ns(workq *q, const workq_info *info) {
-  if (info->state != WORKQ_STATE_DELAYED || info->due_in_ns <= 0) return DUE_NOW;
+  bool removed = info->removed && info->state == WORKQ_STATE_PROCESSING;
+  if ((info->state != WORKQ_STATE_DELAYED && !removed) || info->due_in_ns <= 0) return DUE_NOW;
   int64_t due_in_ns = info->due_in_ns < WORKQ_DURATION_MAX ? info->due_in_ns : WORKQ_DURATION_MAX;
   return clock_add_ns(handle_now_ns(q), due_in_ns);
 }
@@ -54,6 +56,11 @@ static int restore_item(workq *q, const workq_info *info, uint32_t index, struct
   return rc;
 }
 
+/* Was the key only being processed, and removed during that run?  Then it does not run again. */
+static bool is_gone(const workq_info *info) {
+  return info->removed && info->state == WORKQ_STATE_PROCESSING && info->due_in_ns < 0;
+}
+
 static int restore_locked(workq *q, const workq_info *info, uint32_t hash) {
   uint32_t index;
   struct item *item;
@@ -71,6 +78,7 @@ int shmq_restore(workq *q, const workq_info *info) {
   int rc = op_begin(q, CLOCK_NEVER);
   if (rc < 0) return rc;
   if (q->control->hot.flags & QUEUE_SHUT_DOWN) return op_fail(q, -ESHUTDOWN);
+  if (is_gone(info)) return op_fail(q, 0);
   if (table_is_crowded(q) && (rc = table_grow(q)) < 0) return op_fail(q, rc);
   journal_begin(q);
   return op_commit(q, restore_locked(q, info, hash));

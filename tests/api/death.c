@@ -136,13 +136,17 @@ static void destroy(void) {
 START_TEST(crashes_are_forgotten_after_a_time) {
   static const struct {
     int64_t option, forget_ns;
-  } ways[] = {{0, 3600 * S}, {10 * S, 10 * S}, {WORKQ_FOREVER, 1000000 * S}};
+  } ways[] = {{0, 3600 * S},
+              {10 * S, 10 * S},
+              {WORKQ_FOREVER, 1000000 * S},
+              {INT64_C(1) << 59, 1000000 * S}, /* a multiple of what an item's time wraps at */
+              {INT64_MAX, 1000000 * S}};
   for (size_t i = 0; i < sizeof ways / sizeof *ways; i++) {
-    bool for_ever = ways[i].option == WORKQ_FOREVER;
+    bool for_ever = i >= 2;
     options.max_crashes = 3;
     options.crash_forget_ns = ways[i].option;
     create();
-    ck_assert_int_eq(stats().crash_forget_ns, for_ever ? WORKQ_FOREVER : ways[i].forget_ns);
+    ck_assert_int_eq(stats().crash_forget_ns, ways[i].option ? ways[i].option : ways[i].forget_ns);
     for (unsigned n = 1; n <= 2; n++) {
       add("a");
       die_with("a");

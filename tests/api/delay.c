@@ -141,6 +141,74 @@ START_TEST(an_add_with_a_time_and_a_limit_waits_for_the_earlier_of_the_two) {
 }
 END_TEST
 
+/* More keys than one hold of the lock makes ready: each kind of call that depends on what is ready sees all. */
+enum { MANY_DUE = 700 };
+
+static void remove_queue(void) {
+  ok(workq_close(q));
+  q = NULL;
+  ok(workq_unlink(name));
+}
+
+static void many_are_due(void) {
+  options.capacity = 2 * MANY_DUE;
+  create();
+  for (int i = 0; i < MANY_DUE; i++) {
+    char key[16];
+    snprintf(key, sizeof key, "low %d", i);
+    add_after(key, S);
+  }
+  const workq_add_options high = {.priority = 10, .after_ns = S};
+  ok(workq_add_opts(q, "high", 4, &high) - 1);
+  pass(S);
+}
+
+START_TEST(of_many_keys_due_at_a_time_the_highest_priority_is_first) {
+  many_are_due();
+  workq_item item;
+  ok(workq_get(q, &item, 0));
+  ck_assert_int_eq(item.priority, 10);
+  remove_queue();
+  many_are_due();
+  workq_info info;
+  ck_assert_int_eq(workq_peek(q, &info), 1);
+  ck_assert_int_eq(info.priority, 10);
+  remove_queue();
+  many_are_due();
+  ck_assert_int_eq(workq_len(q), MANY_DUE + 1);
+  remove_queue();
+  many_are_due();
+  ck_assert_uint_eq(stats().ready, MANY_DUE + 1);
+  remove_queue();
+  many_are_due();
+  ck_assert_int_eq(state_of("high"), WORKQ_STATE_READY);
+  remove_queue();
+  many_are_due(); /* keys that were due before a shutdown are handed out after it */
+  ok(workq_shutdown(q));
+  ck_assert_int_eq(workq_len(q), MANY_DUE + 1);
+  remove_queue();
+  many_are_due();
+  add("now");
+  for (int i = 0; i < 2; i++) ok(workq_get(q, &item, 0));
+  ck_assert_int_eq(workq_next(q, &item, 0), 0);
+}
+END_TEST
+
+START_TEST(an_add_that_is_coalesced_takes_no_token) {
+  options.limiter = (workq_limiter){.kinds = WORKQ_LIMIT_BUCKET, .bucket_rate = 10, .bucket_burst = 10};
+  create();
+  for (int i = 0; i < 300; i++) add_rate_limited("same");
+  ck_assert_int_eq(requeues("same"), 300);
+  for (int i = 0; i < 9; i++) {
+    char key[2] = {(char)('a' + i)};
+    add_rate_limited(key);
+    ck_assert_int_eq(state_of(key), WORKQ_STATE_READY);
+  }
+  add_rate_limited("late");
+  ck_assert_int_eq(info_of("late").due_in_ns, 100 * MS);
+}
+END_TEST
+
 START_TEST(the_longest_delays_never_come_and_never_overflow) {
   create();
   ck_assert_int_eq(add_after("a", INT64_MAX), 1);
@@ -210,6 +278,8 @@ Suite *delay_suite(void) {
   tcase_add_test(tcase, done_of_a_delayed_key_leaves_it_delayed);
   tcase_add_test(tcase, an_add_with_a_time_and_a_limit_waits_for_the_earlier_of_the_two);
   tcase_add_test(tcase, the_longest_delays_never_come_and_never_overflow);
+  tcase_add_test(tcase, of_many_keys_due_at_a_time_the_highest_priority_is_first);
+  tcase_add_test(tcase, an_add_that_is_coalesced_takes_no_token);
   tcase_add_test(tcase, a_clock_that_is_set_back_does_no_harm);
   tcase_add_test(tcase, a_removed_delayed_key_does_not_run);
   tcase_add_test(tcase, more_keys_than_one_look_takes_become_ready_all_the_same);

@@ -35,7 +35,7 @@ ls "$scratch"/saved.* 2>/dev/null && fail "a temporary file is left"
 ok "save"
 
 workq load "$other" "$file"
-for figure in capacity key_max handles reap_interval limiter max_retries max_crashes mode give_up paused shut_down metrics; do
+for figure in capacity key_max handles reap_interval crash_forget limiter max_retries max_crashes mode give_up paused shut_down metrics; do
   expect_figure $figure "$(figure $figure)" "$other"
 done
 keys "$queue" | sed 's/"processing"/"ready"/' | sort >"$scratch/before"

@@ -96,7 +96,7 @@ awk 'NF != 2 || $1 !~ /^[a-z_]+$/ { print "FAIL: " $0; bad = 1 } END { exit bad 
 for pair in ready=1 processing=1 delayed=1 buried=1 keys=4 gave_up=1 shut_down=no paused=no; do
   grep -Eq "^${pair%=*} +${pair#*=}\$" "$scratch/out" || fail "stats: not $pair"
 done
-sed "s/ .*//; s/^\(next_due_in\|reap_interval\|unfinished\|longest\)$/&_ns/" "$scratch/out" | sort >"$scratch/names"
+sed "s/ .*//; s/^\(next_due_in\|reap_interval\|crash_forget\|unfinished\|longest\)$/&_ns/" "$scratch/out" | sort >"$scratch/names"
 expect 0 workq stats "$queue" --json
 [ "$(wc -l <"$scratch/out")" = 1 ] || fail "stats --json is not one line"
 [ "$(json type ready processing delayed buried gave_up reap_interval_ns <"$scratch/out")" = \

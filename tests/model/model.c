@@ -93,7 +93,8 @@ void model_free(model *m, model_key *k) {
 
 uint32_t model_crashes(const model *m, const model_key *k) {
   if (m->crash_forget_ns == WORKQ_FOREVER || m->mutant == MUTANT_CRASHES_NEVER_FORGOTTEN) return k->crashes;
-  return (m->now_ns >> 27) - (k->crashed_ns >> 27) >= m->crash_forget_ns >> 27 ? 0 : k->crashes;
+  int64_t unit_ns = INT64_C(1) << 27;
+  return (m->now_ns / unit_ns - k->crashed_ns / unit_ns) * unit_ns >= m->crash_forget_ns ? 0 : k->crashes;
 }
 
 /* An idle record has nothing but its counts. */

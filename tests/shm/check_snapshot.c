@@ -412,6 +412,24 @@ static int restore(int state, int priority, uint32_t failures, uint32_t crashes)
   return workq_restore(q, &info);
 }
 
+START_TEST(a_key_that_was_removed_during_its_run_is_not_restored) {
+  create();
+  workq_info info = info_with(WORKQ_STATE_PROCESSING, 0, 0, 0);
+  info.due_in_ns = -1;
+  info.removed = 1;
+  ck_assert_int_eq(workq_restore(q, &info), 0);
+  ck_assert_int_eq(state_of("k"), -ENOENT);
+  info.due_in_ns = 5 * S; /* it was added after the remove */
+  ck_assert_int_eq(workq_restore(q, &info), 1);
+  ck_assert_int_eq(state_of("k"), WORKQ_STATE_DELAYED);
+  info.state = WORKQ_STATE_DIRTY;
+  ck_assert_int_eq(workq_restore(q, &info), 1);
+  ck_assert_int_eq(state_of("k"), WORKQ_STATE_READY);
+  info.removed = 2;
+  ck_assert_int_eq(workq_restore(q, &info), -EINVAL);
+}
+END_TEST
+
 START_TEST(a_known_key_is_merged) {
   create();
   ck_assert_int_eq(restore(WORKQ_STATE_IDLE, 0, 3, 1), 1);
@@ -528,6 +546,7 @@ static Suite *snapshot_suite(void) {
   TCase *restoring = fixture_case(suite, "restore");
   tcase_add_test(restoring, a_queue_is_restored_and_what_was_in_hand_is_ready);
   tcase_add_test(restoring, a_known_key_is_merged);
+  tcase_add_test(restoring, a_key_that_was_removed_during_its_run_is_not_restored);
   tcase_add_test(restoring, an_idle_key_can_be_buried);
   tcase_add_test(restoring, a_key_that_is_nothing_leaves_nothing);
   tcase_add_test(restoring, what_cannot_be_is_refused_and_changes_nothing);

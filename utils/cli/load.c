@@ -116,11 +116,20 @@ static bool read_mode(const json_t *object, uint32_t *out) {
   return *out <= 0777 && *out != 0 && ((*out & 044) >> 1 & ~*out) == 0; /* as in workq_options */
 }
 
+/* A file of an older version has none: then it is the default. */
+static bool read_crash_forget(const json_t *object, int64_t *out) {
+  *out = 0;
+  if (json_object_get(object, "crash_forget_ns") == NULL) return true;
+  return read_integer(object, "crash_forget_ns", WORKQ_FOREVER, INT64_MAX, out) &&
+         (*out == WORKQ_FOREVER || *out >= NS_PER_S);
+}
+
 static bool read_limits(const json_t *object, workq_options *options) {
   int64_t max_retries, max_crashes;
-  if (!read_integer(object, "max_retries", 0, INT32_MAX, &max_retries)) return false;
+  if (!read_integer(object, "max_retries", WORKQ_NEVER, INT32_MAX, &max_retries)) return false;
   if (!read_integer(object, "max_crashes", 0, INT32_MAX, &max_crashes)) return false;
   options->max_retries = (int32_t)max_retries;
+  if (!read_crash_forget(object, &options->crash_forget_ns)) return false;
   options->max_crashes = max_crashes == 0 ? WORKQ_NEVER : (int32_t)max_crashes;
   const char *give_up = json_string_value(json_object_get(object, "give_up"));
   if (give_up == NULL || (strcmp(give_up, "bury") != 0 && strcmp(give_up, "drop") != 0)) return false;
@@ -219,6 +228,7 @@ static int read_item(struct loader *loader, const json_t *object) {
       !read_count(object, "crashes", UINT32_MAX, &loader->info.crashes) || !read_due(loader, object))
     return bad_line(loader, "the key's state is missing or out of range");
   loader->info.priority = (int32_t)priority;
+  loader->info.removed = json_is_true(json_object_get(object, "removed"));
   return STATUS_OK;
 }
 

@@ -44,6 +44,7 @@ static const struct figure {
     {"waiting", offsetof(workq_stats_data, waiting), KIND_COUNT},
     {"next_due_in_ns", offsetof(workq_stats_data, next_due_in_ns), KIND_DURATION},
     {"reap_interval_ns", offsetof(workq_stats_data, reap_interval_ns), KIND_DURATION},
+    {"crash_forget_ns", offsetof(workq_stats_data, crash_forget_ns), KIND_DURATION},
     {"metrics", offsetof(workq_stats_data, metrics), KIND_FLAG},
     {"unfinished_ns", offsetof(workq_stats_data, unfinished_ns), KIND_DURATION},
     {"longest_ns", offsetof(workq_stats_data, longest_ns), KIND_DURATION},
@@ -233,5 +234,6 @@ json_t *output_item_json(const workq_info *info) {
   if (info->due_in_ns >= 0) output_set_integer(object, "due_in_ns", info->due_in_ns);
   if (info->waiting_ns >= 0) output_set_integer(object, "waiting_ns", info->waiting_ns);
   if (info->running_ns >= 0) output_set_integer(object, "running_ns", info->running_ns);
+  if (info->removed) output_set(object, "removed", json_true());
   return object;
 }
